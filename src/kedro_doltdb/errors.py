@@ -1,0 +1,29 @@
+"""The one error type of the package."""
+
+from __future__ import annotations
+
+from click import ClickException
+
+
+class DoltError(ClickException):
+    """Something a person has to mend: what happened, why, and the command or setting that mends it.
+
+    It is a ``ClickException`` so that ``kedro run`` prints the message without a traceback where
+    Kedro does not print one of its own; from Python it is an ordinary exception.
+    """
+
+
+class ServerError(DoltError):
+    """The Dolt server did not start, does not answer, or is not the one of this repository."""
+
+
+class ConfigError(DoltError):
+    """A setting or a run parameter has a value that cannot be used."""
+
+
+class PublishError(DoltError):
+    """A run's data could not be published to its target branch; the run's branch is kept."""
+
+
+class BulkLoadError(DoltError):
+    """A data frame cannot be stored exactly; nothing of it was kept."""
