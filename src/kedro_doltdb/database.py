@@ -1,0 +1,152 @@
+"""A project's Dolt database as its catalog sees it: the ``dolt`` credentials."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .dolt_cli import identity
+from .errors import ConfigError
+from .repository import Repository
+from .server import Address, Server
+from .settings import Settings
+
+if TYPE_CHECKING:
+    import pymysql
+    from kedro.framework.context import KedroContext
+    from pymysql.cursors import Cursor
+
+    from .locks import FileLock
+
+
+class Database:
+    """What the credentials ``dolt`` carry to every dataset: a callable that opens a connection.
+
+    The first call outside a run starts the server, which then runs until this process ends. Inside a run
+    the connections go to the run's branch. Pickled for a worker process it keeps the address and the branch of
+    that moment: workers connect, they never start a server.
+
+    Args:
+        project_path: the Kedro project; its ``data/`` is the Dolt repository.
+        settings: what ``dolt.yml`` says.
+    """
+
+    def __init__(self, project_path: Path, settings: Settings) -> None:
+        self.project_path = project_path
+        self.settings = settings
+        self.data_dir = project_path / "data"
+        self.server = Server(self.data_dir, settings.port)
+        # SQLTableDataset caches engines by this string, and an engine stays on the branch it first saw:
+        # no two contexts may share one. The part after @ is never looked up.
+        self.con = f"mysql+pymysql://dolt@127.0.0.1/data?context={uuid.uuid4().hex}"
+        self._lock = threading.Lock()
+        self._address: Address | None = None
+        self._branch: str | None = None
+        self._lease: FileLock | None = None
+        self._pid = os.getpid()
+
+    @classmethod
+    def attach(cls, context: KedroContext) -> Database:
+        """Give the context's catalog the credentials ``dolt``. Nothing is started.
+
+        Raises:
+            ConfigError: ``dolt.yml`` is wrong, or ``settings.py`` does not tell Kedro to read it.
+        """
+        from kedro.config import MissingConfigException
+
+        try:
+            config = context.config_loader["dolt"]
+        except MissingConfigException:
+            config = {}
+        except KeyError as error:
+            raise ConfigError(
+                "Kedro does not read conf/*/dolt.yml: in settings.py add "
+                '`"config_patterns": {"dolt": ["dolt*"]}` to CONFIG_LOADER_ARGS.'
+            ) from error
+        database = cls(Path(context.project_path), Settings.from_config(config))
+        try:
+            credentials = context.config_loader["credentials"]
+        except MissingConfigException:
+            credentials = {}
+        context.config_loader["credentials"] = {**credentials, "dolt": database.credentials()}
+        return database
+
+    def credentials(self) -> dict[str, Any]:
+        """The entry ``dolt`` of the project's credentials: the arguments of ``sqlalchemy.create_engine``."""
+        from sqlalchemy.pool import NullPool
+
+        # A pooled connection would stay on the branch of its first use.
+        return {"con": self.con, "creator": self, "poolclass": NullPool}
+
+    def __call__(self) -> pymysql.Connection[Cursor]:
+        """Open a connection for a dataset: on the run's branch, else on the branch checked out in ``data/``.
+
+        Raises:
+            ServerError: no server could be started.
+        """
+        return self._get_address().connect(self._branch)
+
+    def _get_address(self) -> Address:
+        with self._lock:
+            if self._address is None:
+                self._lease, self._address = self.server.acquire(f"process-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+                atexit.register(self.close)
+            return self._address
+
+    def close(self) -> None:
+        """Give back the lease that a use outside a run took; the server stops if it was the last."""
+        with self._lock:
+            if self._lease is not None and os.getpid() == self._pid:
+                self._forget_engines()
+                self.server.release(self._lease)
+                self._lease = self._address = None
+
+    def enter(self, address: Address, branch: str | None = None) -> None:
+        """Send every dataset to ``branch`` of the server at ``address``."""
+        self._forget_engines()
+        with self._lock:
+            self._address, self._branch = address, branch
+
+    def leave(self) -> None:
+        """Send datasets to the branch checked out in ``data/`` again."""
+        self._forget_engines()
+        with self._lock:
+            self._branch = None
+            if self._lease is None:
+                self._address = None
+
+    def _forget_engines(self) -> None:
+        module = sys.modules.get("kedro_datasets.pandas.sql_dataset")
+        for name in ("SQLTableDataset", "SQLQueryDataset"):
+            engine = getattr(module, name).engines.pop(self.con, None) if module else None
+            if engine is not None:
+                engine.dispose()
+
+    @property
+    def branch(self) -> str | None:
+        """The branch that datasets are on; None is the one checked out in ``data/``."""
+        return self._branch
+
+    def repository(self, address: Address) -> Repository:
+        """The repository behind the server at ``address``, with the person as the author of commits."""
+        return Repository(address, "{} <{}>".format(*identity(self.data_dir)))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Database:
+        # Kedro copies credentials for each dataset; all of them have to follow the run to its branch.
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        del state["_lock"]
+        return {**state, "_lease": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock(), _pid=os.getpid())
+
+    def __repr__(self) -> str:
+        return f"Database({str(self.data_dir)!r})"

@@ -1,0 +1,82 @@
+"""Which Dolt tables a pipeline reads and writes, told from its graph and its catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .bulk_load import BulkLoad
+from .database import Database
+
+if TYPE_CHECKING:
+    from kedro.io import AbstractDataset, CatalogProtocol
+    from kedro.pipeline import Pipeline
+
+
+@dataclass
+class Footprint:
+    """The tables of a pipeline.
+
+    Attributes:
+        database: where they are; None when no dataset of the pipeline is in Dolt.
+        reads: tables that are read and not produced by the pipeline.
+        writes: tables that the pipeline produces.
+        reads_all: a query, or a dataset of a kind we do not know, may read any table.
+        primary_keys: the key of each produced table that is saved by ``dolt.bulk_load``.
+    """
+
+    database: Database | None = None
+    reads: set[str] = field(default_factory=set)
+    writes: set[str] = field(default_factory=set)
+    reads_all: bool = False
+    primary_keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, pipeline: Pipeline, catalog: CatalogProtocol) -> Footprint:
+        """Look at every dataset of ``pipeline`` in ``catalog``."""
+        footprint = cls()
+        produced = pipeline.all_outputs()
+        for name in sorted(pipeline.datasets()):
+            dataset = catalog.get(name)
+            database = dataset and find_database(dataset)
+            if not database:
+                continue
+            footprint.database = database
+            table = table_of(dataset)
+            if table is None:
+                footprint.reads_all = True
+            elif name in produced:
+                footprint.writes.add(table)
+                method = dataset._save_args.get("method")
+                if isinstance(method, BulkLoad):
+                    footprint.primary_keys[table] = method.primary_key
+            else:
+                footprint.reads.add(table)
+        return footprint
+
+
+def find_database(dataset: AbstractDataset[Any, Any]) -> Database | None:
+    """The Dolt database that a dataset was given in its credentials, if it was.
+
+    Datasets keep their credentials in attributes of their own choice, and wrappers keep a dataset.
+    """
+    return next(_databases(vars(dataset), depth=4), None)
+
+
+def _databases(value: object, depth: int) -> Iterator[Database]:
+    if isinstance(value, Database):
+        yield value
+    elif depth and isinstance(value, dict):
+        for item in list(value.values()):
+            yield from _databases(item, depth - 1)
+    elif depth and hasattr(value, "load") and hasattr(value, "__dict__"):
+        yield from _databases(vars(value), depth - 1)
+
+
+def table_of(dataset: AbstractDataset[Any, Any]) -> str | None:
+    """The table of a ``pandas.SQLTableDataset``; None for other kinds of datasets."""
+    load_args = getattr(dataset, "_load_args", None)
+    if isinstance(load_args, dict) and "table_name" in load_args and hasattr(dataset, "_save_args"):
+        return str(load_args["table_name"])
+    return None

@@ -1,0 +1,93 @@
+"""File locks that the kernel drops when their process dies, however it dies."""
+
+from __future__ import annotations
+
+import os
+import time
+import weakref
+from pathlib import Path
+
+from .errors import ServerError
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows
+    fcntl = None  # type: ignore[assignment]
+
+_open_locks: weakref.WeakSet[FileLock] = weakref.WeakSet()
+
+
+class FileLock:
+    """An exclusive ``flock`` on ``path``; it holds against other processes and other objects alike.
+
+    A forked child closes its copy of the descriptor, so a lock never outlives the process that took it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd: int | None = None
+
+    @property
+    def fd(self) -> int:
+        """The descriptor, while the lock is held."""
+        assert self._fd is not None
+        return self._fd
+
+    def acquire(self, timeout: float = 0.0) -> bool:
+        """Take the lock, waiting up to ``timeout`` seconds; False when somebody else still has it.
+
+        Raises:
+            ServerError: the system has no ``flock`` (Windows).
+        """
+        if fcntl is None:  # pragma: no cover - Windows
+            raise ServerError("kedro-dolt's own Dolt server needs POSIX file locks: on Windows use WSL.")
+        deadline = time.monotonic() + timeout
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            while True:
+                try:
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    if time.monotonic() >= deadline:
+                        os.close(fd)
+                        return False
+                    time.sleep(0.01)
+                else:
+                    break
+        except BaseException:
+            os.close(fd)
+            raise
+        self._fd = fd
+        _open_locks.add(self)
+        return True
+
+    def release(self) -> None:
+        """Let go. A child that was given the descriptor on purpose keeps holding the lock."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+            _open_locks.discard(self)
+
+
+def is_held(path: Path) -> bool:
+    """Whether some process holds a ``flock`` on ``path``; a path that is not there is not held."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def _close_in_child() -> None:
+    for lock in list(_open_locks):
+        lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_in_child)

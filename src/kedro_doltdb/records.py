@@ -1,0 +1,86 @@
+"""What each unfinished run has done so far, on disk, so that another process can take up after it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+
+@dataclass
+class Record:
+    """A run that is under way, or whose private branch is kept.
+
+    Attributes:
+        name: the run id, with a suffix if it was taken; it names the branch ``kedro/<name>`` and the lease.
+        run_id: Kedro's run id.
+        target: the branch that the run publishes to.
+        base: the commit that the run began at.
+        pipeline: the names of its pipelines; a resumed run has the same.
+        reads: tables that it reads and does not produce.
+        writes: tables that it produces.
+        reads_all: it has a query that may read any table.
+        created_target: the target did not exist before.
+        status: ``running`` or ``kept``.
+        commit: the commit that was about to be published.
+        superseded: another run of the target has ended since, so this one is not resumed.
+    """
+
+    name: str
+    run_id: str
+    target: str
+    base: str
+    pipeline: list[str]
+    reads: list[str] = field(default_factory=list)
+    writes: list[str] = field(default_factory=list)
+    reads_all: bool = False
+    created_target: bool = False
+    status: str = "running"
+    commit: str | None = None
+    superseded: bool = False
+
+    @property
+    def branch(self) -> str:
+        """The run's private branch."""
+        return f"kedro/{self.name}"
+
+    def touches(self, tables: set[str]) -> set[str]:
+        """Those of ``tables`` that the run reads or writes."""
+        return tables if self.reads_all else tables & {*self.reads, *self.writes}
+
+
+class Records:
+    """The records in ``directory``, one JSON file a run, and beside it the datasets that are complete."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def save(self, record: Record) -> None:
+        """Write or replace a record, whole or not at all."""
+        path = self._directory / f"{record.name}.json"
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(asdict(record)))
+        temporary.replace(path)
+
+    def all(self) -> list[Record]:
+        """All records, the oldest run first."""
+        return [Record(**json.loads(path.read_text())) for path in sorted(self._directory.glob("*.json"))]
+
+    def delete(self, record: Record) -> None:
+        """Forget a run."""
+        (self._directory / f"{record.name}.json").unlink(missing_ok=True)
+        (self._directory / f"{record.name}.complete").unlink(missing_ok=True)
+
+    def add_complete(self, name: str, tables: list[str]) -> None:
+        """Note that ``tables`` are completely saved by the run ``name``; any process of it may say so."""
+        with open(self._directory / f"{name}.complete", "a") as file:
+            file.write("".join(json.dumps(table) + "\n" for table in tables))
+
+    def complete(self, record: Record) -> set[str]:
+        """The tables that are completely saved by the run."""
+        try:
+            lines = (self._directory / f"{record.name}.complete").read_text().splitlines()
+        except FileNotFoundError:
+            return set()
+        return {json.loads(line) for line in lines}

@@ -1,0 +1,194 @@
+"""Dolt's version control, spoken over SQL: branches, commits, differences.
+
+Every value is a bound parameter. A branch is reached by connecting to ``<database>/<branch>``; nothing is ever
+checked out. See https://docs.dolthub.com/sql-reference/version-control.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pymysql
+
+from .errors import ConfigError, DoltError
+
+if TYPE_CHECKING:
+    from pymysql.cursors import Cursor
+
+    from .server import Address
+
+LOCK_TIMEOUT = 60
+
+
+@dataclass(frozen=True)
+class TableChange:
+    """How many rows of a table differ between two commits."""
+
+    table: str
+    added: int
+    removed: int
+    modified: int
+    dropped: bool = False
+
+    def __str__(self) -> str:
+        if self.dropped:
+            return f"{self.table} (dropped)"
+        counts = [f"{sign}{n}" for sign, n in (("+", self.added), ("-", self.removed), ("~", self.modified)) if n]
+        return f"{self.table} {' '.join(counts) or '(schema)'}"
+
+
+class Repository:
+    """The repository that a server serves.
+
+    Args:
+        address: the server.
+        author: author of the commits, ``name <email>``.
+    """
+
+    def __init__(self, address: Address, author: str) -> None:
+        self._address = address
+        self._author = author
+
+    @contextmanager
+    def on(self, branch: str | None = None) -> Iterator[Cursor]:
+        """A cursor on ``branch`` (default: the one checked out in ``data/``), each statement on its own."""
+        with self._address.connect(branch, autocommit=True) as connection, connection.cursor() as cursor:
+            yield cursor
+
+    def checked_out(self) -> str:
+        """The branch checked out in ``data/``."""
+        with self.on() as cursor:
+            return str(_value(cursor, "SELECT active_branch()"))
+
+    def branches(self) -> set[str]:
+        """The names of all branches."""
+        with self.on() as cursor:
+            cursor.execute("SELECT name FROM dolt_branches")
+            return {row[0] for row in cursor.fetchall()}
+
+    def head(self, branch: str) -> str:
+        """The commit that ``branch`` points at."""
+        with self.on() as cursor:
+            return str(_value(cursor, "SELECT hash FROM dolt_branches WHERE name = %s", branch))
+
+    def resolve(self, ref: str, branch: str) -> str:
+        """The commit that ``ref`` (commit, branch, tag, ``HEAD~2``) names, as seen from ``branch``.
+
+        Raises:
+            ConfigError: it names none.
+        """
+        with self.on(branch) as cursor:
+            try:
+                return str(_value(cursor, "SELECT hashof(%s)", ref))
+            except pymysql.err.Error as error:
+                raise ConfigError(
+                    f"dolt_from={ref} names no commit, branch or tag of data/: "
+                    "see `dolt log` and `dolt branch` there."
+                ) from error
+
+    def create_branch(self, branch: str, commit: str) -> None:
+        """Make ``branch`` point at ``commit``.
+
+        Raises:
+            ConfigError: Dolt does not allow the name.
+        """
+        with self.on() as cursor:
+            try:
+                cursor.execute("CALL DOLT_BRANCH(%s, %s)", (branch, commit))
+            except pymysql.err.Error as error:
+                raise ConfigError(f"{branch!r} is no name for a Dolt branch: {error.args[-1]}") from error
+
+    def delete_branch(self, branch: str) -> None:
+        """Delete ``branch``, merged or not."""
+        with self.on() as cursor:
+            cursor.execute("CALL DOLT_BRANCH('-D', %s)", (branch,))
+
+    def uncommitted(self, branch: str) -> list[str]:
+        """The tables with uncommitted changes on ``branch``."""
+        with self.on(branch) as cursor:
+            cursor.execute("SELECT DISTINCT table_name FROM dolt_status")
+            return sorted(row[0] for row in cursor.fetchall())
+
+    def commit_all(self, branch: str, message: str) -> str | None:
+        """Commit everything on ``branch``; returns the commit, or None when there is nothing to commit."""
+        with self.on(branch) as cursor:
+            cursor.execute("CALL DOLT_ADD('-A')")
+            if not _value(cursor, "SELECT COUNT(*) FROM dolt_status"):
+                return None
+            return str(_value(cursor, "CALL DOLT_COMMIT('-m', %s, '--author', %s)", message, self._author))
+
+    def cherry_pick(self, commit: str, branch: str) -> str:
+        """Repeat the change of ``commit`` on ``branch``, author and message kept; returns the new commit."""
+        with self.on(branch) as cursor:
+            return str(_value(cursor, "CALL DOLT_CHERRY_PICK(%s)", commit))
+
+    def fast_forward(self, branch: str, to: str) -> None:
+        """Move ``branch`` forward to the commit or branch ``to``; uncommitted edits of other tables stay."""
+        with self.on(branch) as cursor:
+            cursor.execute("CALL DOLT_MERGE('--ff-only', %s)", (to,))
+
+    def take_tables(self, tables: list[str], source: str, branch: str) -> None:
+        """Put ``tables`` as they are on branch ``source`` into the working set of ``branch``."""
+        with self.on(branch) as cursor:
+            for table in tables:
+                cursor.execute("CALL DOLT_CHECKOUT(%s, '--', %s)", (source, table))
+
+    def contains(self, branch: str, commit: str) -> bool:
+        """Whether ``commit`` is in the history of ``branch``."""
+        with self.on(branch) as cursor:
+            return bool(_value(cursor, "SELECT COUNT(*) FROM dolt_log WHERE commit_hash = %s", commit))
+
+    def changed_tables(self, old: str, new: str) -> set[str]:
+        """The tables whose data or schema differ between two commits or branches."""
+        if old == new:
+            return set()
+        with self.on() as cursor:
+            cursor.execute(
+                "SELECT from_table_name, to_table_name FROM dolt_diff_summary(%s, %s)", (old, new)
+            )
+            return {name for row in cursor.fetchall() for name in row if name}
+
+    def changes(self, old: str, new: str) -> list[TableChange]:
+        """The tables that differ between two commits, with their numbers of changed rows, by name."""
+        tables = self.changed_tables(old, new)
+        with self.on(None) as cursor:
+            cursor.execute(
+                "SELECT table_name, rows_added, rows_deleted, rows_modified FROM dolt_diff_stat(%s, %s)", (old, new)
+            )
+            counted = {row[0]: TableChange(*row) for row in cursor.fetchall()}
+            cursor.execute("SELECT from_table_name FROM dolt_diff_summary(%s, %s) WHERE to_table_name = ''", (old, new))
+            dropped = {row[0] for row in cursor.fetchall()}
+        return [
+            TableChange(name, 0, 0, 0, dropped=True) if name in dropped else counted.get(name, TableChange(name, 0, 0, 0))
+            for name in sorted(tables)
+        ]
+
+    @contextmanager
+    def locked(self, what: str) -> Iterator[None]:
+        """Let one run at a time, of whatever process, work on ``what``.
+
+        Raises:
+            DoltError: another one has been at it for too long.
+        """
+        # A lock's name has at most 64 characters; a branch's may have more.
+        name = "kedro-dolt:" + hashlib.sha256(what.encode()).hexdigest()[:32]
+        with self.on() as cursor:
+            if _value(cursor, "SELECT GET_LOCK(%s, %s)", name, LOCK_TIMEOUT) != 1:
+                raise DoltError(f"Another run has been working on {what} for {LOCK_TIMEOUT} s: run again.")
+            try:
+                yield
+            finally:
+                cursor.execute("SELECT RELEASE_LOCK(%s)", (name,))
+
+
+def _value(cursor: Cursor, statement: str, *args: object) -> Any:
+    cursor.execute(statement, args or None)
+    row = cursor.fetchone()
+    while cursor.nextset():
+        pass
+    assert row is not None, statement
+    return row[0]

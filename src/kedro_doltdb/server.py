@@ -1,0 +1,335 @@
+"""The life of the ``dolt sql-server`` on a project's ``data/`` directory.
+
+A process that needs the server takes a *lease*, a lock file under ``data/.dolt/kedro/leases``. The first
+lease starts the server, the last one to go stops it. A server that a person started is used and left alone.
+
+Everything that says who lives is a file lock, which the kernel drops with its process. The server we start
+inherits the descriptor of a lock as well: while ``server.lock`` is held, our server runs, whatever became of the
+process that started it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .dolt_cli import MINIMUM_VERSION, DoltCommandError, find_dolt
+from .errors import ServerError
+from .locks import FileLock, is_held
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pymysql
+    from pymysql.cursors import Cursor
+
+HOST = "127.0.0.1"
+USER = "__dolt_local_user__"
+START_TIMEOUT = 60.0
+STOP_TIMEOUT = 30.0
+BUSY_TIMEOUT = 10.0
+LOG_TAIL_LINES = 10
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server listens, and the secret that lets this machine's processes in."""
+
+    port: int
+    password: str = field(repr=False)
+    pid: int
+    database: str
+
+    def connect(self, branch: str | None = None, *, autocommit: bool = False) -> pymysql.Connection[Cursor]:
+        """Open a connection on ``branch``, or on the branch checked out in ``data/``.
+
+        Raises:
+            pymysql.err.OperationalError: no server answers, or the secret or the branch is unknown to it.
+        """
+        import pymysql
+
+        return pymysql.connect(
+            host=HOST,
+            port=self.port,
+            user=USER,
+            password=self.password,
+            database=f"{self.database}/{branch}" if branch else self.database,
+            charset="utf8mb4",
+            autocommit=autocommit,
+            local_infile=True,
+            ssl_disabled=True,
+            connect_timeout=10,
+        )
+
+
+class Server:
+    """The server of one Dolt repository.
+
+    Args:
+        data_dir: the repository, that is, the directory that holds ``.dolt``.
+        port: the port to listen on; None takes a free one.
+    """
+
+    def __init__(self, data_dir: Path, port: int | None = None) -> None:
+        self.data_dir = data_dir
+        self.port = port
+        self._state = data_dir / ".dolt" / "kedro"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def runs_dir(self) -> Path:
+        """Where runs keep their records."""
+        return self._state / "runs"
+
+    @property
+    def log_file(self) -> Path:
+        """What the server that we started last has printed."""
+        return self._state / "sql-server.log"
+
+    def acquire(self, name: str) -> tuple[FileLock, Address]:
+        """Take the lease ``name`` and make sure that a server runs.
+
+        Returns:
+            The lease, to be given back with :meth:`release`, and the server's address.
+
+        Raises:
+            ServerError: ``data/`` is no Dolt repository or cannot be written, another Dolt process has it open,
+                the port is taken, or the server did not become ready; the lease is not held then.
+        """
+        self._prepare()
+        with self._exclusive():
+            lease = FileLock(self._lease_file(name))
+            if not lease.acquire():
+                raise ServerError(f"The lease {name} is in use by another process.")
+            try:
+                return lease, self._find_or_start()
+            except BaseException:
+                self._drop(lease)
+                raise
+
+    def release(self, lease: FileLock) -> None:
+        """Give a lease back; the last one out stops the server, if it is one that we started."""
+        if not self._state.exists():
+            lease.release()
+            return
+        with self._exclusive():
+            self._drop(lease)
+            if self._is_ours() and not self._live_leases():
+                self._stop()
+
+    def is_leased(self, name: str) -> bool:
+        """Whether the process that took the lease ``name`` still lives."""
+        return is_held(self._lease_file(name))
+
+    def _lease_file(self, name: str) -> Path:
+        return self._state / "leases" / f"{name}.lock"
+
+    def _drop(self, lease: FileLock) -> None:
+        lease.path.unlink(missing_ok=True)
+        lease.release()
+
+    def _live_leases(self) -> bool:
+        alive = False
+        for path in (self._state / "leases").iterdir():
+            if is_held(path):
+                alive = True
+            else:
+                path.unlink(missing_ok=True)
+        return alive
+
+    def _prepare(self) -> None:
+        if not (self.data_dir / ".dolt" / "noms").is_dir():
+            raise ServerError(f"{self.data_dir} is not a Dolt repository: create it with `kedro dolt init`.")
+        try:
+            for directory in (self._state, self.runs_dir, self._state / "leases"):
+                directory.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise ServerError(f"{self.data_dir} cannot be written to: {error}.") from error
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """Serialise starting and stopping between processes."""
+        lock = FileLock(self._state / "start.lock")
+        try:
+            taken = lock.acquire(timeout=START_TIMEOUT + STOP_TIMEOUT)
+        except OSError as error:
+            raise ServerError(f"{self.data_dir} cannot be written to: {error}.") from error
+        if not taken:
+            raise ServerError(f"Another process has been starting or stopping the server too long: {lock.path}.")
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _is_ours(self) -> bool:
+        return is_held(self._state / "server.lock")
+
+    def _repository_is_open(self) -> bool:
+        return is_held(self.data_dir / ".dolt" / "noms" / "LOCK")
+
+    def _find_or_start(self) -> Address:
+        deadline = time.monotonic() + BUSY_TIMEOUT
+        while True:
+            if address := self._running():
+                return address
+            if not self._repository_is_open() and (address := self._start()):
+                return address
+            if time.monotonic() >= deadline:
+                raise ServerError(
+                    f"Another Dolt process has {self.data_dir} open{_holder(self.data_dir)}: "
+                    "close it (an open `dolt sql` shell, for one) and run again."
+                )
+            time.sleep(0.1)
+
+    def _running(self) -> Address | None:
+        """The server that serves this repository, if one answers a login with the repository's secret."""
+        import pymysql
+
+        # An info file outlives a killed server and is copied with its directory: only a server that
+        # has this very repository locked is one of ours.
+        if not self._repository_is_open():
+            return None
+        try:
+            pid, port, secret = (self.data_dir / ".dolt" / "sql-server.info").read_text().strip().split(":")
+            address = Address(int(port), secret, int(pid), self.data_dir.name)
+            with address.connect() as connection, connection.cursor() as cursor:
+                cursor.execute("SELECT dolt_version()")
+                _check_version(str(cursor.fetchone()[0]))  # type: ignore[index]
+                if not self._is_ours():
+                    # A person's server has it off by default, and bulk loads need it. It is not persisted.
+                    cursor.execute("SET GLOBAL local_infile = 1")
+        except (OSError, ValueError, pymysql.err.Error):
+            return None
+        return address
+
+    def _start(self) -> Address | None:
+        """Start the server; None when somebody else has opened the repository or taken the port meanwhile."""
+        try:
+            dolt = find_dolt()
+        except DoltCommandError as error:
+            raise ServerError(str(error)) from error
+        port = self.port or _free_port()
+        config = self._state / "sql-server.yaml"
+        # JSON is YAML. Dolt reads the file once, when it starts.
+        config.write_text(
+            json.dumps(
+                {
+                    "log_level": "warning",
+                    "listener": {"host": HOST, "port": port},
+                    "system_variables": {"local_infile": 1},
+                }
+            )
+        )
+        lock = FileLock(self._state / "server.lock")
+        if not lock.acquire():
+            return None
+        try:
+            with open(os.open(self.log_file, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as log:
+                self._process = subprocess.Popen(
+                    [dolt, "sql-server", "--config", str(config), "--skip-root-user-initialization"],
+                    cwd=self.data_dir,
+                    env={**os.environ, "DOLT_DISABLE_EVENT_FLUSH": "1"},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    pass_fds=[lock.fd],
+                )
+        except OSError as error:
+            raise ServerError(f"Dolt could not be started: {error}.") from error
+        finally:
+            lock.release()
+        try:
+            return self._wait_until_ready(self._process, port)
+        except BaseException:
+            if self._process.poll() is None:
+                self._terminate(self._process.pid)
+            raise
+
+    def _wait_until_ready(self, process: subprocess.Popen[bytes], port: int) -> Address | None:
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                return self._explain_exit(process.returncode, port)
+            if (address := self._running()) and address.pid == process.pid:
+                return address
+            time.sleep(0.01)
+        raise ServerError(f"The Dolt server was not ready after {START_TIMEOUT:.0f} s. {self._log_tail()}")
+
+    def _explain_exit(self, code: int, port: int) -> None:
+        log = self._log_tail()
+        if "locked by another" in log:
+            return
+        if "already in use" in log:
+            if self.port is None:
+                return
+            raise ServerError(
+                f"Port {port}, which conf/*/dolt.yml sets, is taken by another program: "
+                "stop that program, or set `port: null` to take a free one."
+            )
+        raise ServerError(f"The Dolt server stopped with exit code {code}. {log}")
+
+    def _log_tail(self) -> str:
+        lines = self.log_file.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
+        return f"Its log, {self.log_file}, ends:\n" + "\n".join(lines)
+
+    def _stop(self) -> None:
+        address = self._running()
+        if address is not None:
+            self._terminate(address.pid)
+        elif self._process is not None and self._process.poll() is None:
+            self._terminate(self._process.pid)
+
+    def _terminate(self, pid: int) -> None:
+        """Stop our server and wait until it has gone. It may be writing, so SIGKILL is the last resort."""
+        for number, timeout in ((signal.SIGTERM, STOP_TIMEOUT), (signal.SIGKILL, STOP_TIMEOUT)):
+            if number is signal.SIGKILL:
+                import logging
+
+                logging.getLogger(__name__).warning(
+                    "The Dolt server (process %d) ignored SIGTERM for %.0f s and is killed.", pid, STOP_TIMEOUT
+                )
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+            deadline = time.monotonic() + timeout
+            while self._is_ours() and time.monotonic() < deadline:
+                time.sleep(0.005)
+            if not self._is_ours():
+                break
+        if self._process is not None and self._process.pid == pid:
+            self._process.wait()
+            self._process = None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _check_version(version: str) -> None:
+    if tuple(int(part) for part in version.split("-")[0].split(".")) < MINIMUM_VERSION:
+        wanted = ".".join(map(str, MINIMUM_VERSION))
+        raise ServerError(
+            f"The Dolt server is version {version}; kedro-dolt needs {wanted} or newer: upgrade Dolt, "
+            "see https://docs.dolthub.com/introduction/installation."
+        )
+
+
+def _holder(data_dir: Path) -> str:
+    """Name the process that has the repository open, where the system tells (Linux)."""
+    lock = (data_dir / ".dolt" / "noms" / "LOCK").resolve()
+    for fd in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            if fd.readlink() == lock and int(fd.parts[2]) != os.getpid():
+                command = (fd.parent.parent / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                return f" (process {fd.parts[2]}, `{command.strip()}`)"
+    return ""

@@ -1,0 +1,72 @@
+"""The project's ``dolt.yml``: its keys, their defaults and their checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from typing import Any, NoReturn
+
+from .dolt_cli import InitialTable
+from .errors import ConfigError
+
+
+def _refuse(key: str, expected: str, value: object) -> NoReturn:
+    raise ConfigError(f"conf/*/dolt.yml: `{key}` must be {expected}, not {value!r}.")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What ``conf/*/dolt.yml`` says.
+
+    Attributes:
+        port: TCP port of the managed server; None takes a free one each time.
+        on_uncommitted: what becomes of edits that stand uncommitted on a run's target branch:
+            ``commit`` commits them apart, ``refuse`` refuses the run.
+        initial_tables: what ``kedro dolt init`` loads into a new repository.
+    """
+
+    port: int | None = None
+    on_uncommitted: str = "commit"
+    initial_tables: tuple[InitialTable, ...] = field(default=())
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Settings:
+        """Check the parsed ``dolt.yml``.
+
+        Raises:
+            ConfigError: an unknown key (the nearest right one is named) or a value of the wrong kind.
+        """
+        _check_keys(config, [f.name for f in fields(cls)], "")
+        port = config.get("port")
+        if port is not None and (type(port) is not int or not 0 < port < 65536):
+            _refuse("port", "null or a whole number from 1 to 65535", port)
+        on_uncommitted = config.get("on_uncommitted", "commit")
+        if on_uncommitted not in ("commit", "refuse"):
+            _refuse("on_uncommitted", "`commit` or `refuse`", on_uncommitted)
+        tables = config.get("initial_tables") or {}
+        if not isinstance(tables, Mapping):
+            _refuse("initial_tables", "a mapping from table names to their files", tables)
+        return cls(port, on_uncommitted, tuple(_initial_table(str(name), t) for name, t in tables.items()))
+
+
+def _initial_table(name: str, config: object) -> InitialTable:
+    where = f"initial_tables.{name}"
+    if not isinstance(config, Mapping):
+        _refuse(where, "a mapping with `file` and `primary_key`", config)
+    _check_keys(config, ["file", "primary_key", "message"], where + ".")
+    key = config.get("primary_key")
+    key = [key] if isinstance(key, str) else key
+    if not isinstance(config.get("file"), str):
+        _refuse(where + ".file", "the path of a CSV file", config.get("file"))
+    if not isinstance(key, list | tuple) or not key or not all(isinstance(column, str) for column in key):
+        _refuse(where + ".primary_key", "a column or a list of columns", config.get("primary_key"))
+    return InitialTable(name, config["file"], tuple(key), str(config.get("message", f"Import {name}")))
+
+
+def _check_keys(config: Mapping[str, Any], known: list[str], prefix: str) -> None:
+    for key in config:
+        if key not in known:
+            near = get_close_matches(str(key), known, n=1, cutoff=0.5)
+            hint = f"did you mean `{prefix}{near[0]}`?" if near else f"known are {', '.join(known)}."
+            raise ConfigError(f"conf/*/dolt.yml: `{prefix}{key}` is not a setting: {hint}")

@@ -1,0 +1,225 @@
+"""A run as a transaction: write on a private branch, then publish to the target or keep.
+
+The target branch is only ever moved forward to a finished commit, so its readers never see half a run, and a
+run's connections never see anybody else's writes. The pattern is write, audit, publish.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import pymysql
+
+from .errors import DoltError, PublishError
+from .records import Record, Records
+from .repository import Repository, TableChange
+
+KEPT_BRANCHES = 10
+MERGE_ATTEMPTS = 20
+
+
+class Transaction:
+    """The branches of one run.
+
+    Args:
+        repository: where they are.
+        records: where the state of unfinished runs is.
+        record: this run; its private branch does not exist yet.
+    """
+
+    def __init__(self, repository: Repository, records: Records, record: Record) -> None:
+        self.record = record
+        self._repository = repository
+        self._records = records
+
+    def begin(self) -> None:
+        """Make the private branch at the run's base."""
+        # The record comes first: a branch without one would be nobody's.
+        self._records.save(self.record)
+        self._repository.create_branch(self.record.branch, self.record.base)
+
+    def take_over(self, failed: Record) -> list[str]:
+        """Put the tables that a failed run completed, and that this run reads but does not write, on the branch.
+
+        Returns:
+            Their names.
+
+        Raises:
+            DoltError: the target has changed since in a table that the failed run read or wrote.
+        """
+        changed = self._repository.changed_tables(failed.base, self.record.base)
+        written = self._repository.changed_tables(failed.base, failed.branch)
+        if stale := sorted(failed.touches(changed) | (changed & written)):
+            raise DoltError(
+                f"Run {failed.run_id} cannot be resumed: {', '.join(stale)} changed on {failed.target} since. "
+                "Run the whole pipeline, or add `--params dolt_from=HEAD` to start from the target as it is."
+            )
+        wanted = self._records.complete(failed) & written
+        tables = sorted(wanted & set(self.record.reads) if not self.record.reads_all else wanted - set(self.record.writes))
+        self._repository.take_tables(tables, failed.branch, self.record.branch)
+        self._records.add_complete(self.record.name, tables)
+        # What was taken over was computed from what the failed run read.
+        self.record.reads = sorted({*self.record.reads, *failed.reads, *failed.writes} - set(self.record.writes))
+        self.record.reads_all |= failed.reads_all
+        self._records.save(self.record)
+        return tables
+
+    def publish(self, message: str) -> tuple[str, list[TableChange]] | None:
+        """Commit what the run wrote and move the target to it.
+
+        Returns:
+            The commit and the tables that changed; None when the target has all of it already.
+
+        Raises:
+            PublishError: it cannot be published as what the run computed; everything stays on the branch.
+        """
+        repository, record = self._repository, self.record
+        commit = repository.commit_all(record.branch, message)
+        if commit is None:
+            self._end()
+            return None
+        with repository.locked(record.target):
+            published = self._move_target(commit)
+        self._end()
+        return published
+
+    def _move_target(self, commit: str) -> tuple[str, list[TableChange]] | None:
+        repository, record = self._repository, self.record
+        for attempt in range(MERGE_ATTEMPTS):
+            tip = repository.head(record.target)
+            record.commit = commit if tip == record.base else self._on_top_of(tip, commit)
+            if record.commit is None:
+                return None
+            self._records.save(record)
+            try:
+                repository.fast_forward(record.target, record.commit)
+            except pymysql.err.Error as error:
+                # Dolt says now and then that edits would be stomped where there are none.
+                edited = set(repository.uncommitted(record.target))
+                if edited := edited & repository.changed_tables(tip, record.commit):
+                    raise self._not_published(
+                        f"{', '.join(sorted(edited))} has uncommitted edits on {record.target} that were made "
+                        "during the run; commit them with `dolt commit -a`"
+                    ) from error
+                if attempt == MERGE_ATTEMPTS - 1:
+                    raise self._not_published(f"Dolt refused the merge: {error.args[-1]}") from error
+                time.sleep(0.05)
+            else:
+                return record.commit, repository.changes(tip, record.commit)
+        raise AssertionError("unreachable")
+
+    def _on_top_of(self, tip: str, commit: str) -> str | None:
+        """Repeat the run's commit on top of a target that has moved; None when that would change nothing."""
+        repository, record = self._repository, self.record
+        theirs = repository.changed_tables(record.base, tip)
+        mine = repository.changed_tables(record.base, commit)
+        different = repository.changed_tables(commit, tip)
+        # A table that the run only produced, and that is the same there, is no conflict: it would do it again.
+        produced = set(record.writes) - set(record.reads)
+        if conflicts := sorted((record.touches(theirs) | (theirs & mine)) - (produced - different)):
+            raise self._not_published(
+                f"{', '.join(conflicts)}, which it read or wrote, changed on {record.target} meanwhile"
+            )
+        if not mine & different:
+            return None
+        branch = f"{record.branch}.publish"
+        with suppress(pymysql.err.Error):
+            repository.delete_branch(branch)
+        repository.create_branch(branch, tip)
+        return repository.cherry_pick(commit, branch)
+
+    def _not_published(self, why: str) -> PublishError:
+        record = self.record
+        return PublishError(
+            f"Run {record.run_id} is not published: {why}. Its data is on the branch {record.branch}. "
+            f"Run again, or publish elsewhere with `--params dolt_branch=...`, "
+            f"or look with `dolt diff {record.target} {record.branch}` in data/."
+        )
+
+    def keep(self, why: str) -> bool:
+        """End a run that did not finish: what it wrote stays on its branch, the target is as it was.
+
+        Args:
+            why: how it ended, to be read after "which": ``failed: KeyError``.
+
+        Returns:
+            Whether there was anything to keep.
+        """
+        repository, record = self._repository, self.record
+        if record.branch not in repository.branches():
+            self._records.delete(record)
+            return False
+        if record.commit and repository.contains(record.target, record.commit):
+            # It was stopped between the publication and the end.
+            self._end()
+            return False
+        repository.commit_all(record.branch, f"Kept from Kedro run {record.run_id}, which {why}")
+        if record.created_target:
+            self._delete_unused_target()
+        if repository.head(record.branch) == record.base:
+            self._end()
+            return False
+        self._delete_publish_branch()
+        record.status, record.commit = "kept", None
+        self._records.save(record)
+        self._supersede()
+        return True
+
+    def _delete_unused_target(self) -> None:
+        record = self.record
+        with self._repository.locked(record.target), suppress(pymysql.err.Error, DoltError):
+            unused = self._repository.head(record.target) == record.base
+            if unused and not self._repository.uncommitted(record.target):
+                self._repository.delete_branch(record.target)
+
+    def _delete_publish_branch(self) -> None:
+        branch = f"{self.record.branch}.publish"
+        if branch in self._repository.branches():
+            self._repository.delete_branch(branch)
+
+    def _end(self) -> None:
+        self._delete_publish_branch()
+        self._repository.delete_branch(self.record.branch)
+        self._records.delete(self.record)
+        self._supersede()
+
+    def _supersede(self) -> None:
+        for other in self._records.all():
+            if other.target == self.record.target and other.name != self.record.name and other.status == "kept":
+                other.superseded = True
+                self._records.save(other)
+
+
+def recover(repository: Repository, records: Records, is_alive: Callable[[str], bool]) -> list[Record]:
+    """End the runs whose process is gone, and delete the oldest kept branches.
+
+    Args:
+        repository: where their branches are.
+        records: where their state is.
+        is_alive: tells whether the process of the run of that name still lives.
+
+    Returns:
+        The runs found dead that had written something; their branches are kept now.
+    """
+    with repository.locked("recovery"):
+        dead = [record for record in records.all() if record.status == "running" and not is_alive(record.name)]
+        found = [record for record in dead if Transaction(repository, records, record).keep("was killed")]
+        kept = [record for record in records.all() if record.status == "kept"]
+        branches = repository.branches()
+        for number, record in enumerate(kept, start=1):
+            if record.branch not in branches:
+                records.delete(record)
+            elif number <= len(kept) - KEPT_BRANCHES:
+                repository.delete_branch(record.branch)
+                records.delete(record)
+    return found
+
+
+def resumable(records: Records, target: str, pipeline: list[str]) -> Record | None:
+    """The run that failed on ``target`` right before, if it was one of the same pipeline."""
+    for record in reversed(records.all()):
+        if record.status == "kept" and record.target == target and not record.superseded:
+            return record if record.pipeline == pipeline else None
+    return None
