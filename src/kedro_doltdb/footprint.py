@@ -61,7 +61,10 @@ def find_database(dataset: AbstractDataset[Any, Any]) -> Database | None:
 
     Datasets keep their credentials in attributes of their own choice, and wrappers keep a dataset.
     """
-    return next(_databases(vars(dataset), depth=4), None)
+    from kedro.io import MemoryDataset
+
+    # A MemoryDataset holds the user's data, which may be large and is none of our business.
+    return None if isinstance(dataset, MemoryDataset) else next(_databases(vars(dataset), depth=4), None)
 
 
 def _databases(value: object, depth: int) -> Iterator[Database]:

@@ -77,7 +77,11 @@ class DoltRun:
             return
         _open_runs[threading.get_ident()] = self
         self._restore_signal = _terminate_by_exception()
-        self._name, self._lease, self._address = _lease(self._database, self.run_id)
+        try:
+            self._name, self._lease, self._address = _lease(self._database, self.run_id)
+        except BaseException:
+            self.stop_server()
+            raise
 
     def begin(self) -> None:
         """Make the run's branch and send every dataset of the run there.
