@@ -1,0 +1,220 @@
+"""The ``dolt`` command line: finding it, running it, and making a project's ``data/`` a repository.
+
+This file uses the standard library alone and imports nothing of its package: the generation hooks of the
+starter load it by path, before the package is installed.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+MINIMUM_VERSION = (1, 83, 0)
+
+_HOW_TO_GET_DOLT = (
+    "Get it with scripts/install_dolt of the kedro-dolt repository or as "
+    "https://docs.dolthub.com/introduction/installation says, and put it on PATH or name it in DOLT_PATH."
+)
+# What a child process needs to keep off the network; Dolt reads these from its configuration alone.
+_QUIET = {"metrics.disabled": "true", "versioncheck.disabled": "true"}
+
+
+class DoltCommandError(RuntimeError):
+    """Dolt is missing, too old, or a command of it failed; the message says how to mend it."""
+
+
+@dataclass(frozen=True)
+class InitialTable:
+    """A table that a new repository starts with.
+
+    Attributes:
+        name: the table's name.
+        file: path of the CSV file, relative to the project's directory.
+        primary_key: the columns of the primary key.
+        message: message of the commit that imports the table.
+    """
+
+    name: str
+    file: str
+    primary_key: tuple[str, ...]
+    message: str
+
+
+def find_dolt() -> str:
+    """Find the Dolt executable: what ``DOLT_PATH`` names, else ``dolt`` on ``PATH``.
+
+    Raises:
+        DoltCommandError: there is none, or what ``DOLT_PATH`` names is not an executable file.
+    """
+    named = os.environ.get("DOLT_PATH")
+    found = shutil.which(named or "dolt")
+    if found:
+        return found
+    if named:
+        raise DoltCommandError(
+            f"DOLT_PATH names {named}, which is not an executable file. {_HOW_TO_GET_DOLT}"
+        )
+    raise DoltCommandError(f"No executable `dolt` was found on PATH. {_HOW_TO_GET_DOLT}")
+
+
+def check_version(dolt: str) -> None:
+    """Make sure that the executable ``dolt`` is new enough.
+
+    Raises:
+        DoltCommandError: it cannot be run, does not answer as Dolt does, or is below ``MINIMUM_VERSION``.
+    """
+    answer = _run([dolt, "version"], Path.cwd())
+    match = re.search(r"dolt version (\d+)\.(\d+)\.(\d+)", answer)
+    if not match:
+        raise DoltCommandError(f"{dolt} does not answer `dolt version` as Dolt does. {_HOW_TO_GET_DOLT}")
+    if tuple(int(part) for part in match.groups()) < MINIMUM_VERSION:
+        needed = ".".join(str(part) for part in MINIMUM_VERSION)
+        raise DoltCommandError(
+            f"{dolt} is Dolt {'.'.join(match.groups())}, and {needed} or newer is needed. {_HOW_TO_GET_DOLT}"
+        )
+
+
+def run_dolt(args: Sequence[str], cwd: Path) -> str:
+    """Run ``dolt`` with ``args`` in the directory ``cwd`` and return what it prints.
+
+    The person's global Dolt configuration is neither read nor written, and nothing goes over the network.
+
+    Raises:
+        DoltCommandError: there is no Dolt, or the command failed; the message carries Dolt's own words.
+    """
+    return _run([find_dolt(), *args], cwd)
+
+
+def _run(command: Sequence[str], cwd: Path) -> str:
+    with tempfile.TemporaryDirectory(prefix="kedro-doltdb-") as root:
+        config = Path(root, ".dolt", "config_global.json")
+        config.parent.mkdir()
+        config.write_text(json.dumps(_QUIET), encoding="utf-8")
+        env = {**os.environ, "DOLT_ROOT_PATH": root, "DOLT_DISABLE_EVENT_FLUSH": "1", "NO_COLOR": "1"}
+        try:
+            done = subprocess.run(
+                command,
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                check=False,
+            )
+        except OSError as error:
+            raise DoltCommandError(f"{command[0]} cannot be run: {error}. {_HOW_TO_GET_DOLT}") from error
+    if done.returncode != 0:
+        words = " ".join((done.stderr.strip() or done.stdout.strip()).split())
+        raise DoltCommandError(
+            f"`dolt {' '.join(command[1:3])}` failed in {cwd} with exit code {done.returncode}: {words}"
+        )
+    return done.stdout
+
+
+def identity(directory: Path) -> tuple[str, str]:
+    """Find the person's name and email address for commits in ``directory``.
+
+    They come from the repository's Dolt configuration, else from the global one, else from Git, else they
+    are the operating system's user and ``<user>@localhost``.
+    """
+    home = Path(os.environ.get("DOLT_ROOT_PATH") or Path.home())
+    sources = (
+        _dolt_config(directory / ".dolt" / "config.json"),
+        _dolt_config(home / ".dolt" / "config_global.json"),
+        _git_config(directory),
+        _os_user(),
+    )
+    for source in sources:
+        name, email = source.get("user.name"), source.get("user.email")
+        if name and email:
+            return name, email
+    raise AssertionError("the operating system's user always has a name")
+
+
+def _dolt_config(file: Path) -> dict[str, str]:
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return config if isinstance(config, dict) else {}
+
+
+def _git_config(directory: Path) -> dict[str, str]:
+    config = {}
+    for key in ("user.name", "user.email"):
+        try:
+            done = subprocess.run(
+                ["git", "config", key], cwd=directory, capture_output=True, encoding="utf-8", check=False
+            )
+        except OSError:
+            return {}
+        config[key] = done.stdout.strip()
+    return config
+
+
+def _os_user() -> dict[str, str]:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container may run under a number that has no name
+        user = "kedro"
+    return {"user.name": user, "user.email": f"{user}@localhost"}
+
+
+def initialise(data_dir: Path, tables: Iterable[InitialTable]) -> None:
+    """Make ``data_dir`` a Dolt repository with one commit for each of ``tables``.
+
+    Files of tables are looked up from the project's directory, the parent of ``data_dir``.
+
+    Raises:
+        DoltCommandError: ``data_dir`` is a repository already, a file of a table is missing, or a command
+            failed; whatever had been made of the repository is removed.
+    """
+    data_dir = data_dir.resolve()
+    repository = data_dir / ".dolt"
+    if repository.exists():
+        raise DoltCommandError(f"{data_dir} is a Dolt repository already; nothing was changed.")
+    try:
+        data_dir.mkdir(exist_ok=True)
+    except OSError as error:
+        raise DoltCommandError(f"{data_dir} cannot be created: {error}.") from error
+    name, email = identity(data_dir)
+    try:
+        run_dolt(["init", "--name", name, "--email", email, "--initial-branch", "main"], data_dir)
+        _keep_quiet(repository / "config.json")
+        for table in tables:
+            _import_table(data_dir, table)
+    except BaseException:
+        shutil.rmtree(repository, ignore_errors=True)
+        raise
+
+
+def _keep_quiet(config_file: Path) -> None:
+    config = {**_dolt_config(config_file), **_QUIET}
+    config_file.write_text(json.dumps(config), encoding="utf-8")
+
+
+def _import_table(data_dir: Path, table: InitialTable) -> None:
+    file = data_dir.parent / table.file
+    if not file.is_file():
+        raise DoltCommandError(
+            f"{file}, the file of the table {table.name}, does not exist; mend initial_tables in dolt.yml."
+        )
+    key = ",".join(table.primary_key)
+    create = run_dolt(
+        ["schema", "import", "--create", "--dry-run", "--pks", key, table.name, str(file)], data_dir
+    )
+    # Dolt takes a number with a fraction for a FLOAT, which keeps seven digits; pandas' numbers have more.
+    create = re.sub(r"(?m)^(  `.*`) float\b", r"\1 double", create)
+    run_dolt(["sql", "--query", create], data_dir)
+    run_dolt(["table", "import", "--append-table", "--quiet", table.name, str(file)], data_dir)
+    run_dolt(["add", table.name], data_dir)
+    run_dolt(["commit", "--message", table.message], data_dir)
