@@ -123,7 +123,7 @@ class DoltRun:
         partial = self._params.get("from_nodes") or self._params.get("from_inputs")
         if partial and not self._from and (failed := resumable(records, target, record.pipeline)):
             tables = self._transaction.take_over(failed)
-            logger.info("Resuming run %s: took over %s.", failed.run_id, ", ".join(tables) or "no table")
+            logger.warning("Resuming run %s: took over %s.", failed.run_id, ", ".join(tables) or "no table")
         database.enter(address, record.branch)
 
     def _settle_uncommitted(self, database: Database, address: Address, target: str) -> None:

@@ -84,6 +84,10 @@ class Server:
         self._state = data_dir / ".dolt" / "kedro"
         self._process: subprocess.Popen[bytes] | None = None
 
+    def __getstate__(self) -> dict[str, object]:
+        # A worker process has its own copy, and no child to wait for.
+        return {**self.__dict__, "_process": None}
+
     @property
     def runs_dir(self) -> Path:
         """Where runs keep their records."""
