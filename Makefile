@@ -1,0 +1,52 @@
+# Each target installs what it needs first: a virtual environment in .venv and, where there is none, Dolt.
+# Recipes call .venv/bin/python -m …: the scripts' #! lines and old makes' PATH fail on some machines.
+
+PYTHON ?= python3
+DOLT_INSTALL_DIR ?= $(HOME)/.local/bin
+ARGS ?=
+
+SHELL := /bin/bash
+MAKEFLAGS += --no-print-directory
+export DOLT_INSTALL_DIR
+export PATH := $(CURDIR)/.venv/bin:$(DOLT_INSTALL_DIR):$(PATH)
+# Without bytecode files every start of Python takes two to three times as long.
+unexport PYTHONDONTWRITEBYTECODE
+
+TEMPLATE := {{ cookiecutter.repo_name }}/src/{{ cookiecutter.python_package }}
+
+.PHONY: help demo test check clean dolt
+.NOTPARALLEL:
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1	/p' Makefile
+
+demo: .venv/.installed dolt ## generate a project in demo/, run it twice, show what changed in its data
+	@scripts/demo
+
+test: .venv/.installed dolt ## run the tests; ARGS="-k name -x" reaches pytest
+	@.venv/bin/python -m pytest $(ARGS)
+
+check: .venv/.installed dolt ## lint, types, and the template's exact list of files
+	.venv/bin/python -m ruff check
+	.venv/bin/python -m ruff format --check
+	.venv/bin/python -m mypy
+	@# mypy wants a package's directory to have a Python name, which the template's gets only in a project.
+	@mkdir -p build/template
+	@ln -sfn "../../$(TEMPLATE)" build/template/iris_dolt
+	MYPYPATH=build/template .venv/bin/python -m mypy -p iris_dolt
+	.venv/bin/python -m pytest -q tests/test_generate.py -k files
+
+clean: ## remove what these targets made here; Dolt stays where it was installed
+	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+dolt:
+	@scripts/install_dolt
+
+.venv/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	  echo "error: $(PYTHON) is not a Python 3.10 or newer; name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@test -x .venv/bin/python || { echo "making the virtual environment .venv"; $(PYTHON) -m venv --clear .venv; }
+	@echo "installing the package and its development tools into .venv"
+	.venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --editable ".[dev]"
+	@touch $@
