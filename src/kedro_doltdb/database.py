@@ -94,7 +94,9 @@ class Database:
     def _get_address(self) -> Address:
         with self._lock:
             if self._address is None:
-                self._lease, self._address = self.server.acquire(f"process-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+                self._lease, self._address = self.server.acquire(
+                    f"process-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+                )
                 atexit.register(self.close)
             return self._address
 

@@ -189,7 +189,7 @@ def initialise(data_dir: Path, tables: Iterable[InitialTable]) -> None:
     name, email = identity(data_dir)
     try:
         run_dolt(["init", "--name", name, "--email", email, "--initial-branch", "main"], data_dir)
-        _keep_quiet(repository / "config.json")
+        keep_quiet(data_dir)
         for table in tables:
             _import_table(data_dir, table)
     except BaseException:
@@ -197,9 +197,15 @@ def initialise(data_dir: Path, tables: Iterable[InitialTable]) -> None:
         raise
 
 
-def _keep_quiet(config_file: Path) -> None:
-    config = {**_dolt_config(config_file), **_QUIET}
-    config_file.write_text(json.dumps(config), encoding="utf-8")
+def keep_quiet(data_dir: Path) -> None:
+    """Turn Dolt's metrics and version check off in the configuration of the repository alone.
+
+    Without it a server asks for Dolt's hosts by name, and every command leaves a file of events.
+    """
+    file = data_dir / ".dolt" / "config.json"
+    config = _dolt_config(file)
+    if not _QUIET.items() <= config.items():
+        file.write_text(json.dumps({**config, **_QUIET}), encoding="utf-8")
 
 
 def _import_table(data_dir: Path, table: InitialTable) -> None:

@@ -37,7 +37,9 @@ class TableChange:
     def __str__(self) -> str:
         if self.dropped:
             return f"{self.table} (dropped)"
-        counts = [f"{sign}{n}" for sign, n in (("+", self.added), ("-", self.removed), ("~", self.modified)) if n]
+        counts = [
+            f"{sign}{n}" for sign, n in (("+", self.added), ("-", self.removed), ("~", self.modified)) if n
+        ]
         return f"{self.table} {' '.join(counts) or '(schema)'}"
 
 
@@ -147,9 +149,7 @@ class Repository:
         if old == new:
             return set()
         with self.on() as cursor:
-            cursor.execute(
-                "SELECT from_table_name, to_table_name FROM dolt_diff_summary(%s, %s)", (old, new)
-            )
+            cursor.execute("SELECT from_table_name, to_table_name FROM dolt_diff_summary(%s, %s)", (old, new))
             return {name for row in cursor.fetchall() for name in row if name}
 
     def changes(self, old: str, new: str) -> list[TableChange]:
@@ -157,13 +157,18 @@ class Repository:
         tables = self.changed_tables(old, new)
         with self.on(None) as cursor:
             cursor.execute(
-                "SELECT table_name, rows_added, rows_deleted, rows_modified FROM dolt_diff_stat(%s, %s)", (old, new)
+                "SELECT table_name, rows_added, rows_deleted, rows_modified FROM dolt_diff_stat(%s, %s)",
+                (old, new),
             )
             counted = {row[0]: TableChange(*row) for row in cursor.fetchall()}
-            cursor.execute("SELECT from_table_name FROM dolt_diff_summary(%s, %s) WHERE to_table_name = ''", (old, new))
+            cursor.execute(
+                "SELECT from_table_name FROM dolt_diff_summary(%s, %s) WHERE to_table_name = ''", (old, new)
+            )
             dropped = {row[0] for row in cursor.fetchall()}
         return [
-            TableChange(name, 0, 0, 0, dropped=True) if name in dropped else counted.get(name, TableChange(name, 0, 0, 0))
+            TableChange(name, 0, 0, 0, dropped=True)
+            if name in dropped
+            else counted.get(name, TableChange(name, 0, 0, 0))
             for name in sorted(tables)
         ]
 

@@ -251,7 +251,16 @@ def _listed(values: Any) -> str:
 def _git_commit(database: Database | None) -> str | None:
     if database is None:
         return None
-    command = ["git", "-C", str(database.project_path), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    command = [
+        "git",
+        "-C",
+        str(database.project_path),
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=40",
+        "--exclude=*",
+    ]
     with suppress(OSError, subprocess.SubprocessError):
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     return None

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .dolt_cli import MINIMUM_VERSION, DoltCommandError, find_dolt
+from .dolt_cli import MINIMUM_VERSION, DoltCommandError, find_dolt, keep_quiet
 from .errors import ServerError
 from .locks import FileLock, is_held
 
@@ -167,7 +167,9 @@ class Server:
         except OSError as error:
             raise ServerError(f"{self.data_dir} cannot be written to: {error}.") from error
         if not taken:
-            raise ServerError(f"Another process has been starting or stopping the server too long: {lock.path}.")
+            raise ServerError(
+                f"Another process has been starting or stopping the server too long: {lock.path}."
+            )
         try:
             yield
         finally:
@@ -220,6 +222,7 @@ class Server:
             dolt = find_dolt()
         except DoltCommandError as error:
             raise ServerError(str(error)) from error
+        keep_quiet(self.data_dir)
         port = self.port or _free_port()
         config = self._state / "sql-server.yaml"
         # JSON is YAML. Dolt reads the file once, when it starts.
@@ -299,7 +302,9 @@ class Server:
                 import logging
 
                 logging.getLogger(__name__).warning(
-                    "The Dolt server (process %d) ignored SIGTERM for %.0f s and is killed.", pid, STOP_TIMEOUT
+                    "The Dolt server (process %d) ignored SIGTERM for %.0f s and is killed.",
+                    pid,
+                    STOP_TIMEOUT,
                 )
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
@@ -334,6 +339,8 @@ def _holder(data_dir: Path) -> str:
     for fd in Path("/proc").glob("[0-9]*/fd/*"):
         with suppress(OSError):
             if fd.readlink() == lock and int(fd.parts[2]) != os.getpid():
-                command = (fd.parent.parent / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                command = (
+                    (fd.parent.parent / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                )
                 return f" (process {fd.parts[2]}, `{command.strip()}`)"
     return ""

@@ -57,11 +57,15 @@ class Transaction:
                 "Run the whole pipeline, or add `--params dolt_from=HEAD` to start from the target as it is."
             )
         wanted = self._records.complete(failed) & written
-        tables = sorted(wanted & set(self.record.reads) if not self.record.reads_all else wanted - set(self.record.writes))
+        tables = sorted(
+            wanted & set(self.record.reads) if not self.record.reads_all else wanted - set(self.record.writes)
+        )
         self._repository.take_tables(tables, failed.branch, self.record.branch)
         self._records.add_complete(self.record.name, tables)
         # What was taken over was computed from what the failed run read.
-        self.record.reads = sorted({*self.record.reads, *failed.reads, *failed.writes} - set(self.record.writes))
+        self.record.reads = sorted(
+            {*self.record.reads, *failed.reads, *failed.writes} - set(self.record.writes)
+        )
         self.record.reads_all |= failed.reads_all
         self._records.save(self.record)
         return tables
@@ -187,7 +191,11 @@ class Transaction:
 
     def _supersede(self) -> None:
         for other in self._records.all():
-            if other.target == self.record.target and other.name != self.record.name and other.status == "kept":
+            if (
+                other.target == self.record.target
+                and other.name != self.record.name
+                and other.status == "kept"
+            ):
                 other.superseded = True
                 self._records.save(other)
 
@@ -204,7 +212,9 @@ def recover(repository: Repository, records: Records, is_alive: Callable[[str], 
         The runs found dead that had written something; their branches are kept now.
     """
     with repository.locked("recovery"):
-        dead = [record for record in records.all() if record.status == "running" and not is_alive(record.name)]
+        dead = [
+            record for record in records.all() if record.status == "running" and not is_alive(record.name)
+        ]
         found = [record for record in dead if Transaction(repository, records, record).keep("was killed")]
         kept = [record for record in records.all() if record.status == "kept"]
         branches = repository.branches()
