@@ -1,0 +1,1 @@
+"""The pipelines; each one is a package with a function ``create_pipeline``."""
