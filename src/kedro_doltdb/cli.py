@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -36,8 +36,8 @@ def init(metadata: ProjectMetadata, env: str | None) -> None:
     from .errors import DoltError
     from .settings import Settings
 
-    with KedroSession.create(project_path=metadata.project_path, env=env) as session:
-        config = session.load_context().config_loader["dolt"]
+    session: Any = KedroSession.create(project_path=metadata.project_path, env=env)
+    config = session.load_context().config_loader["dolt"]
     settings = Settings.from_config(config)
     data_dir = metadata.project_path / "data"
     try:

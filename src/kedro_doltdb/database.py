@@ -10,10 +10,11 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .address import Address
 from .dolt_cli import identity
 from .errors import ConfigError
 from .repository import Repository
-from .server import Address, Server
+from .server import Server
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ class Database:
     """What the credentials ``dolt`` carry to every dataset: a callable that opens a connection.
 
     The first call outside a run starts the server, which then runs until this process ends. Inside a run
-    the connections go to the run's branch. Pickled for a worker process it keeps the address and the branch of
-    that moment: workers connect, they never start a server.
+    the connections go to the run's branch. Pickled for a worker process it keeps the address and the branch
+    of that moment: workers connect, they never start a server.
 
     Args:
         project_path: the Kedro project; its ``data/`` is the Dolt repository.

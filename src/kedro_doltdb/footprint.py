@@ -10,7 +10,7 @@ from .bulk_load import BulkLoad
 from .database import Database
 
 if TYPE_CHECKING:
-    from kedro.io import AbstractDataset, CatalogProtocol
+    from kedro.io import AbstractDataset, DataCatalog
     from kedro.pipeline import Pipeline
 
 
@@ -33,14 +33,13 @@ class Footprint:
     primary_keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, pipeline: Pipeline, catalog: CatalogProtocol) -> Footprint:
+    def of(cls, pipeline: Pipeline, catalog: DataCatalog) -> Footprint:
         """Look at every dataset of ``pipeline`` in ``catalog``."""
         footprint = cls()
         produced = pipeline.all_outputs()
         for name in sorted(pipeline.datasets()):
             dataset = catalog.get(name)
-            database = dataset and find_database(dataset)
-            if not database:
+            if dataset is None or (database := find_database(dataset)) is None:
                 continue
             footprint.database = database
             table = table_of(dataset)
@@ -48,7 +47,7 @@ class Footprint:
                 footprint.reads_all = True
             elif name in produced:
                 footprint.writes.add(table)
-                method = dataset._save_args.get("method")
+                method = dataset._save_args.get("method")  # type: ignore[attr-defined]
                 if isinstance(method, BulkLoad):
                     footprint.primary_keys[table] = method.primary_key
             else:

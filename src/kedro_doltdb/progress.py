@@ -1,7 +1,7 @@
 """Which tables of a run are complete, noted as its nodes finish, in whatever process they run.
 
-Kedro calls node hooks in the worker processes of ``ParallelRunner`` too, with hook objects of their own; all that
-they share with the run is its catalog, whose credentials know the run's branch.
+Kedro calls node hooks in the worker processes of ``ParallelRunner`` too, with hook objects of their own; all
+that they share with the run is its catalog, whose credentials know the run's branch.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from .footprint import find_database, table_of
 from .records import Records
 
 if TYPE_CHECKING:
-    from kedro.io import CatalogProtocol
+    from kedro.io import DataCatalog
     from kedro.pipeline.node import Node
 
 # A node starts and saves in one thread.
 _current = threading.local()
 
 
-def node_started(node: Node, catalog: CatalogProtocol) -> None:
+def node_started(node: Node, catalog: DataCatalog) -> None:
     """Note that the node's inputs are complete, and wait for its outputs."""
     tables: dict[str, str] = {}
     _current.records = None

@@ -1,7 +1,7 @@
 """Dolt's version control, spoken over SQL: branches, commits, differences.
 
-Every value is a bound parameter. A branch is reached by connecting to ``<database>/<branch>``; nothing is ever
-checked out. See https://docs.dolthub.com/sql-reference/version-control.
+Every value is a bound parameter. A branch is reached by connecting to ``<database>/<branch>``; nothing is
+ever checked out. See https://docs.dolthub.com/sql-reference/version-control.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .errors import ConfigError, DoltError
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
 
-    from .server import Address
+    from .address import Address
 
 LOCK_TIMEOUT = 60
 

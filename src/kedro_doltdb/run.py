@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import atexit
-import json
 import logging
 import os
 import re
-import signal
-import subprocess
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from .address import Address
 from .database import Database
 from .errors import ConfigError, DoltError
 from .footprint import Footprint
+from .interruption import closed, opened, terminate_by_exception
+from .message import commit_message, pipelines
 from .records import Record, Records
-from .server import Address
 from .transaction import Transaction, recover, resumable
 
 if TYPE_CHECKING:
-    from kedro.io import CatalogProtocol
+    from kedro.io import DataCatalog
     from kedro.pipeline import Pipeline
 
     from .locks import FileLock
 
 logger = logging.getLogger(__name__)
-
-FILTERS = ("tags", "node_names", "from_nodes", "to_nodes", "from_inputs", "to_outputs", "namespaces")
-
-# A run that was interrupted reaches no hook; the next one of its thread, or the end of the process, closes it.
-_open_runs: dict[int, DoltRun] = {}
 
 
 class DoltRun:
@@ -48,7 +39,7 @@ class DoltRun:
         ConfigError: ``dolt_branch`` or ``dolt_from`` is not usable.
     """
 
-    def __init__(self, run_params: Mapping[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    def __init__(self, run_params: Mapping[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         self._params = run_params
         self._footprint = Footprint.of(pipeline, catalog)
         self._database = self._footprint.database
@@ -64,7 +55,7 @@ class DoltRun:
     @property
     def run_id(self) -> str:
         """Kedro's id of the run, a time in milliseconds."""
-        return str(self._params.get("run_id") or self._params.get("session_id"))
+        return str(self._params["run_id"])
 
     def start_server(self) -> None:
         """Start the server on ``data/``, or join the one that runs there. Nothing if no dataset is in Dolt.
@@ -72,11 +63,10 @@ class DoltRun:
         Raises:
             ServerError: it could not be started.
         """
-        _close_stale_runs()
         if self._database is None:
             return
-        _open_runs[threading.get_ident()] = self
-        self._restore_signal = _terminate_by_exception()
+        opened(self)
+        self._restore_signal = terminate_by_exception()
         try:
             self._name, self._lease, self._address = _lease(self._database, self.run_id)
         except BaseException:
@@ -115,7 +105,7 @@ class DoltRun:
             self._settle_uncommitted(database, address, target)
             base = repository.resolve(self._from, target) if self._from else repository.head(target)
         record = Record(
-            self._name, self.run_id, target, base, self._pipelines(),
+            self._name, self.run_id, target, base, pipelines(self._params),
             sorted(self._footprint.reads), sorted(self._footprint.writes), self._footprint.reads_all, created,
         )  # fmt: skip
         self._transaction = Transaction(repository, records, record)
@@ -134,8 +124,8 @@ class DoltRun:
                 return
             if database.settings.on_uncommitted == "refuse":
                 raise DoltError(
-                    f"{', '.join(tables)} has uncommitted edits on {target}: commit them with `dolt commit -a` or undo "
-                    "them with `dolt reset --hard` in data/, or set `on_uncommitted: commit` in dolt.yml."
+                    f"{', '.join(tables)} has uncommitted edits on {target}: in data/, `dolt commit -a` "
+                    "commits and `dolt reset --hard` undoes them; or set `on_uncommitted: commit` in dolt.yml."
                 )
             repository.commit_all(target, f"Uncommitted edits found before Kedro run {self.run_id}")
             logger.warning("Committed the uncommitted edits of %s on %s apart.", ", ".join(tables), target)
@@ -156,7 +146,9 @@ class DoltRun:
         try:
             with _dolt_errors():
                 self._add_missing_keys(self._database, self._address, record.branch)
-                published = self._transaction.publish(self._message())
+                published = self._transaction.publish(
+                    commit_message(self._params, self._database.project_path)
+                )
         except BaseException as error:
             self.keep(f"could not be published: {type(error).__name__}")
             raise
@@ -206,9 +198,7 @@ class DoltRun:
             self._database.leave()
             self._database.server.release(lease)
         self._restore_signal()
-        for thread, run in list(_open_runs.items()):
-            if run is self:
-                del _open_runs[thread]
+        closed(self)
 
     def close(self) -> None:
         """End a run that neither finished nor failed: Ctrl-C, SIGTERM, ``sys.exit``, another hook's error."""
@@ -220,10 +210,6 @@ class DoltRun:
         finally:
             self.stop_server()
 
-    def _pipelines(self) -> list[str]:
-        names = self._params.get("pipeline_names") or self._params.get("pipeline_name") or "__default__"
-        return [names] if isinstance(names, str) else list(names)
-
     def _add_missing_keys(self, database: Database, address: Address, branch: str) -> None:
         """Give empty tables their primary key: pandas does not call ``method=`` for an empty frame."""
         from .bulk_load import add_missing_key
@@ -231,39 +217,6 @@ class DoltRun:
         with database.repository(address).on(branch) as cursor:
             for table, primary_key in self._footprint.primary_keys.items():
                 add_missing_key(cursor, table, primary_key)
-
-    def _message(self) -> str:
-        params = json.dumps(self._params.get("runtime_params") or {}, default=str, ensure_ascii=False)
-        facts = {
-            "Pipeline": ", ".join(self._pipelines()),
-            **{name.replace("_", " ").capitalize(): _listed(self._params.get(name)) for name in FILTERS},
-            "Environment": self._params.get("env"),
-            "Code": _git_commit(self._database),
-        }
-        body = "\n".join(f"{name}: {value}" for name, value in facts.items() if value)
-        return f"Update data from Kedro run {self.run_id} with params {params}\n\n{body}"
-
-
-def _listed(values: Any) -> str:
-    return ", ".join(map(str, [values] if isinstance(values, str) else values or ()))
-
-
-def _git_commit(database: Database | None) -> str | None:
-    if database is None:
-        return None
-    command = [
-        "git",
-        "-C",
-        str(database.project_path),
-        "describe",
-        "--always",
-        "--dirty",
-        "--abbrev=40",
-        "--exclude=*",
-    ]
-    with suppress(OSError, subprocess.SubprocessError):
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    return None
 
 
 def _branch_parameter(run_params: Mapping[str, Any], name: str) -> str | None:
@@ -277,8 +230,8 @@ def _branch_parameter(run_params: Mapping[str, Any], name: str) -> str | None:
         )
     if not value or value.startswith("-") or (name == "dolt_branch" and value.startswith("kedro/")):
         raise ConfigError(
-            f"{name}={value} is no name for a branch: it may not be empty, begin with `-` or begin with `kedro/`, "
-            "which is where runs keep their own branches."
+            f"{name}={value} is no name for a branch: it may not be empty, nor begin with `-` or with `kedro/`, "
+            "where runs keep their own branches."
         )
     return value
 
@@ -293,42 +246,6 @@ def _lease(database: Database, run_id: str) -> tuple[str, FileLock, Address]:
             with suppress(FileExistsError):
                 return (name, *database.server.acquire(name))
     raise DoltError(f"There are too many runs with the id {run_id}.")
-
-
-def _close_stale_runs() -> None:
-    alive = {thread.ident for thread in threading.enumerate()}
-    for thread, run in list(_open_runs.items()):
-        if thread == threading.get_ident() or thread not in alive:
-            run.close()
-
-
-@atexit.register
-def _close_all_runs() -> None:
-    for run in list(_open_runs.values()):
-        with suppress(DoltError):
-            run.close()
-
-
-def _terminate_by_exception() -> Callable[[], None]:
-    """Make SIGTERM raise ``SystemExit(143)``, so that the run is closed; returns what undoes it."""
-    if threading.current_thread() is not threading.main_thread():
-        return lambda: None
-    owner = os.getpid()
-    before = signal.getsignal(signal.SIGTERM)
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if os.getpid() != owner:
-            # A forked worker has nothing to close and must die as its pool expects.
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            os.kill(os.getpid(), signal.SIGTERM)
-        raise SystemExit(128 + number)
-
-    def restore() -> None:
-        if signal.getsignal(signal.SIGTERM) is handle:
-            signal.signal(signal.SIGTERM, before)
-
-    signal.signal(signal.SIGTERM, handle)
-    return restore
 
 
 @contextmanager

@@ -4,8 +4,8 @@ A process that needs the server takes a *lease*, a lock file under ``data/.dolt/
 lease starts the server, the last one to go stops it. A server that a person started is used and left alone.
 
 Everything that says who lives is a file lock, which the kernel drops with its process. The server we start
-inherits the descriptor of a lock as well: while ``server.lock`` is held, our server runs, whatever became of the
-process that started it.
+inherits the descriptor of a lock as well: while ``server.lock`` is held, our server runs, whatever became of
+the process that started it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import socket
 import subprocess
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .address import HOST, Address
 from .dolt_cli import MINIMUM_VERSION, DoltCommandError, find_dolt, keep_quiet
 from .errors import ServerError
 from .locks import FileLock, is_held
@@ -28,46 +28,10 @@ from .locks import FileLock, is_held
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import pymysql
-    from pymysql.cursors import Cursor
-
-HOST = "127.0.0.1"
-USER = "__dolt_local_user__"
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 30.0
 BUSY_TIMEOUT = 10.0
 LOG_TAIL_LINES = 10
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where a server listens, and the secret that lets this machine's processes in."""
-
-    port: int
-    password: str = field(repr=False)
-    pid: int
-    database: str
-
-    def connect(self, branch: str | None = None, *, autocommit: bool = False) -> pymysql.Connection[Cursor]:
-        """Open a connection on ``branch``, or on the branch checked out in ``data/``.
-
-        Raises:
-            pymysql.err.OperationalError: no server answers, or the secret or the branch is unknown to it.
-        """
-        import pymysql
-
-        return pymysql.connect(
-            host=HOST,
-            port=self.port,
-            user=USER,
-            password=self.password,
-            database=f"{self.database}/{branch}" if branch else self.database,
-            charset="utf8mb4",
-            autocommit=autocommit,
-            local_infile=True,
-            ssl_disabled=True,
-            connect_timeout=10,
-        )
 
 
 class Server:
@@ -105,7 +69,8 @@ class Server:
             The lease, to be given back with :meth:`release`, and the server's address.
 
         Raises:
-            ServerError: ``data/`` is no Dolt repository or cannot be written, another Dolt process has it open,
+            ServerError: ``data/`` is no Dolt repository or cannot be written, another Dolt process has it
+            open,
                 the port is taken, or the server did not become ready; the lease is not held then.
         """
         self._prepare()
@@ -265,19 +230,19 @@ class Server:
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline:
             if process.poll() is not None:
-                return self._explain_exit(process.returncode, port)
+                self._check_exit(process.returncode, port)
+                return None
             if (address := self._running()) and address.pid == process.pid:
                 return address
             time.sleep(0.01)
         raise ServerError(f"The Dolt server was not ready after {START_TIMEOUT:.0f} s. {self._log_tail()}")
 
-    def _explain_exit(self, code: int, port: int) -> None:
+    def _check_exit(self, code: int, port: int) -> None:
+        """Raise what a person has to know of a server that ended; to be started again if it is nothing."""
         log = self._log_tail()
-        if "locked by another" in log:
+        if "locked by another" in log or ("already in use" in log and self.port is None):
             return
         if "already in use" in log:
-            if self.port is None:
-                return
             raise ServerError(
                 f"Port {port}, which conf/*/dolt.yml sets, is taken by another program: "
                 "stop that program, or set `port: null` to take a free one."

@@ -41,7 +41,8 @@ class Transaction:
         self._repository.create_branch(self.record.branch, self.record.base)
 
     def take_over(self, failed: Record) -> list[str]:
-        """Put the tables that a failed run completed, and that this run reads but does not write, on the branch.
+        """Put the tables that a failed run completed, and that this run reads but does not write, on the
+        branch.
 
         Returns:
             Their names.
@@ -53,8 +54,8 @@ class Transaction:
         written = self._repository.changed_tables(failed.base, failed.branch)
         if stale := sorted(failed.touches(changed) | (changed & written)):
             raise DoltError(
-                f"Run {failed.run_id} cannot be resumed: {', '.join(stale)} changed on {failed.target} since. "
-                "Run the whole pipeline, or add `--params dolt_from=HEAD` to start from the target as it is."
+                f"Run {failed.run_id} cannot be resumed: {', '.join(stale)} changed on {failed.target} "
+                "since. Run the whole pipeline, or add `--params dolt_from=HEAD` to start from the target as it is."
             )
         wanted = self._records.complete(failed) & written
         tables = sorted(
@@ -104,7 +105,7 @@ class Transaction:
                 edited = set(repository.uncommitted(record.target))
                 if edited := edited & repository.changed_tables(tip, record.commit):
                     raise self._not_published(
-                        f"{', '.join(sorted(edited))} has uncommitted edits on {record.target} that were made "
+                        f"{', '.join(sorted(edited))} got uncommitted edits on {record.target} "
                         "during the run; commit them with `dolt commit -a`"
                     ) from error
                 if attempt == MERGE_ATTEMPTS - 1:
@@ -120,7 +121,8 @@ class Transaction:
         theirs = repository.changed_tables(record.base, tip)
         mine = repository.changed_tables(record.base, commit)
         different = repository.changed_tables(commit, tip)
-        # A table that the run only produced, and that is the same there, is no conflict: it would do it again.
+        # A table that the run only produced and that is the same there is no conflict: a new run would
+        # repeat it.
         produced = set(record.writes) - set(record.reads)
         if conflicts := sorted((record.touches(theirs) | (theirs & mine)) - (produced - different)):
             raise self._not_published(

@@ -9,7 +9,7 @@ from typing import Any
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
-from kedro.io import CatalogProtocol
+from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from kedro_doltdb.database import Database
@@ -31,14 +31,16 @@ class DoltHooks:
         Database.attach(context)
 
     @hook_impl(tryfirst=True)
-    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
+    ) -> None:
         """Start the server, and send all datasets of the run to a branch of its own."""
         run = self._runs[run_params["run_id"]] = DoltRun(run_params, pipeline, catalog)
         run.start_server()
         run.begin()
 
     @hook_impl
-    def before_node_run(self, node: Node, catalog: CatalogProtocol) -> None:
+    def before_node_run(self, node: Node, catalog: DataCatalog) -> None:
         """Note what the node has to save, so that a failed run can be resumed with `--from-nodes`."""
         node_started(node, catalog)
 

@@ -1,0 +1,48 @@
+"""Where a Dolt server listens, and how its own machine's processes log in.
+
+Dolt writes a secret into ``.dolt/sql-server.info``, readable by the repository's owner alone, and lets the
+user ``__dolt_local_user__`` in with it from this machine. No password has to be invented or kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pymysql
+    from pymysql.cursors import Cursor
+
+HOST = "127.0.0.1"
+USER = "__dolt_local_user__"
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server listens, and the secret that lets this machine's processes in."""
+
+    port: int
+    password: str = field(repr=False)
+    pid: int
+    database: str
+
+    def connect(self, branch: str | None = None, *, autocommit: bool = False) -> pymysql.Connection[Cursor]:
+        """Open a connection on ``branch``, or on the branch checked out in ``data/``.
+
+        Raises:
+            pymysql.err.OperationalError: no server answers, or the secret or the branch is unknown to it.
+        """
+        import pymysql
+
+        return pymysql.connect(
+            host=HOST,
+            port=self.port,
+            user=USER,
+            password=self.password,
+            database=f"{self.database}/{branch}" if branch else self.database,
+            charset="utf8mb4",
+            autocommit=autocommit,
+            local_infile=True,
+            ssl_disabled=True,
+            connect_timeout=10,
+        )
