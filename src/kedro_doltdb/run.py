@@ -124,8 +124,8 @@ class DoltRun:
                 return
             if database.settings.on_uncommitted == "refuse":
                 raise DoltError(
-                    f"{', '.join(tables)} has uncommitted edits on {target}: in data/, `dolt commit -a` "
-                    "commits and `dolt reset --hard` undoes them; or set `on_uncommitted: commit` in dolt.yml."
+                    f"{', '.join(tables)} has uncommitted edits on {target}: `dolt commit -a` in data/ commits, "
+                    "`dolt reset --hard` undoes them; or set `on_uncommitted: commit` in dolt.yml."
                 )
             repository.commit_all(target, f"Uncommitted edits found before Kedro run {self.run_id}")
             logger.warning("Committed the uncommitted edits of %s on %s apart.", ", ".join(tables), target)
@@ -180,8 +180,12 @@ class DoltRun:
         self._database.leave()
         reason = why if isinstance(why, str) else f"failed: {type(why).__name__}"
         record = transaction.record
-        with _dolt_errors():
-            kept = transaction.keep(reason)
+        try:
+            with _dolt_errors():
+                kept = transaction.keep(reason)
+        except DoltError as error:
+            # What ended the run is the error that counts, and the next run does what could not be done now.
+            return f"The run was not published, and the next run will see to what it left: {error.message}"
         if not kept:
             return f"The run left nothing to keep; {record.target} is as it was."
         return (
@@ -230,8 +234,8 @@ def _branch_parameter(run_params: Mapping[str, Any], name: str) -> str | None:
         )
     if not value or value.startswith("-") or (name == "dolt_branch" and value.startswith("kedro/")):
         raise ConfigError(
-            f"{name}={value} is no name for a branch: it may not be empty, nor begin with `-` or with `kedro/`, "
-            "where runs keep their own branches."
+            f"{name}={value} is no name for a branch: it may not be empty, nor begin with `-`, "
+            "nor with `kedro/`, where runs keep their own."
         )
     return value
 
