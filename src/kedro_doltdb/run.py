@@ -124,8 +124,8 @@ class DoltRun:
                 return
             if database.settings.on_uncommitted == "refuse":
                 raise DoltError(
-                    f"{', '.join(tables)} has uncommitted edits on {target}: `dolt commit -a` in data/ commits, "
-                    "`dolt reset --hard` undoes them; or set `on_uncommitted: commit` in dolt.yml."
+                    f"{', '.join(tables)} has uncommitted edits on {target}: in data/ `dolt commit -a` "
+                    "commits, `dolt reset --hard` undoes them; or set `on_uncommitted: commit` in dolt.yml."
                 )
             repository.commit_all(target, f"Uncommitted edits found before Kedro run {self.run_id}")
             logger.warning("Committed the uncommitted edits of %s on %s apart.", ", ".join(tables), target)

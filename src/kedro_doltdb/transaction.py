@@ -55,8 +55,7 @@ class Transaction:
         if stale := sorted(failed.touches(changed) | (changed & written)):
             raise DoltError(
                 f"Run {failed.run_id} cannot be resumed: {', '.join(stale)} changed on {failed.target} "
-                "since. Run the whole pipeline, or start from the target as it is with `--params
-                dolt_from=HEAD`."
+                "since. Run the whole pipeline, or start from it as it is with `--params dolt_from=HEAD`."
             )
         wanted = self._records.complete(failed) & written
         tables = sorted(
