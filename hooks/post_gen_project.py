@@ -53,10 +53,11 @@ def add_requirement(line: str) -> None:
         file.write(line + "\n")
 
 
-def remove_bytecode(project: Path) -> None:
-    """Remove what pip compiled in the template when it installed it."""
-    for cache in list(project.rglob("__pycache__")):
-        shutil.rmtree(cache)
+def remove_caches(project: Path) -> None:
+    """Remove what pip or a linter has left in the template's directory, and so came along."""
+    for name in ("__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"):
+        for cache in list(project.rglob(name)):
+            shutil.rmtree(cache)
 
 
 def main() -> int:
@@ -66,7 +67,7 @@ def main() -> int:
         sys.path.append(str(template / "src" / "kedro_doltdb"))
         from dolt_cli import InitialTable, initialise
 
-        remove_bytecode(Path.cwd())
+        remove_caches(Path.cwd())
         add_requirement(requirement(template))
         iris = InitialTable(
             "example_iris_data", "data/01_raw/iris.csv", ("sample_id",), "Import the iris data set"

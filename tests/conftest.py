@@ -1,0 +1,107 @@
+"""A generated project for every test that wants one, on a machine without any identity."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kedro_doltdb.dolt_cli import find_dolt
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run_kedro(
+    directory: Path, *args: str, check: bool = True, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Run ``kedro`` with ``args`` in ``directory``, ``env`` added to the environment."""
+    done = subprocess.run(
+        [sys.executable, "-m", "kedro", *args],
+        cwd=directory,
+        env={**os.environ, "PWD": str(directory), **env},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if check and done.returncode != 0:
+        raise AssertionError(f"kedro {' '.join(args)}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+def dolt(project: Path, *args: str) -> str:
+    """Run ``dolt`` with ``args`` in the project's ``data/`` and return what it prints."""
+    done = subprocess.run(
+        [find_dolt(), *args], cwd=project / "data", capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise AssertionError(f"dolt {' '.join(args)}\n{done.stdout}\n{done.stderr}")
+    return done.stdout
+
+
+@pytest.fixture(scope="session", autouse=True)
+def dolt_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of all tests: Dolt on PATH, an empty HOME, no identity, no telemetry."""
+    home = tmp_path_factory.mktemp("home")
+    executable = Path(find_dolt())
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("DOLT_", "GIT_", "KEDRO_"))]:
+            patch.delenv(name)
+        for name, value in {
+            "HOME": str(home),
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "DO_NOT_TRACK": "1",
+            "COLUMNS": "200",
+            "NO_COLOR": "1",
+        }.items():
+            patch.setenv(name, value)
+        if executable.name == "dolt":
+            patch.setenv("PATH", str(executable.parent), prepend=os.pathsep)
+        else:
+            patch.setenv("DOLT_PATH", str(executable))
+        yield dict(os.environ)
+
+
+@pytest.fixture(scope="session")
+def generated(dolt_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project as ``kedro new`` made it; not to be changed."""
+    directory = tmp_path_factory.mktemp("new") / "dírectory with space"
+    directory.mkdir()
+    run_kedro(directory, "new", f"--starter={ROOT}", "--name=Iris Dolt")
+    return directory / "iris-dolt"
+
+
+@pytest.fixture
+def project(generated: Path, tmp_path: Path) -> Iterator[Path]:
+    """A project of the test's own; afterwards no server must be left of it."""
+    directory = tmp_path / "iris-dolt"
+    shutil.copytree(generated, directory)
+    yield directory
+    pid = _server_of(directory / "data")
+    if pid is not None:
+        os.kill(pid, signal.SIGTERM)
+        pytest.fail(f"the test left a Dolt server, process {pid}")
+
+
+def _server_of(data_dir: Path) -> int | None:
+    """The process of the server of this directory, when it lives; the pid in its file may belong to another."""
+    try:
+        pid = int((data_dir / ".dolt" / "sql-server.info").read_text().partition(":")[0])
+    except (OSError, ValueError):
+        return None
+    command = subprocess.run(
+        ["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    if "sql-server" not in command.stdout:
+        return None
+    try:
+        return pid if Path(f"/proc/{pid}/cwd").resolve(strict=True) == data_dir.resolve() else None
+    except OSError:  # no /proc: the command line has to do
+        return pid if not Path("/proc").is_dir() else None
