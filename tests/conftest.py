@@ -91,7 +91,7 @@ def project(generated: Path, tmp_path: Path) -> Iterator[Path]:
 
 
 def _server_of(data_dir: Path) -> int | None:
-    """The process of the server of this directory, when it lives; the pid in its file may belong to another."""
+    """The process of the server of this directory, if it lives; another may have its pid by now."""
     try:
         pid = int((data_dir / ".dolt" / "sql-server.info").read_text().partition(":")[0])
     except (OSError, ValueError):

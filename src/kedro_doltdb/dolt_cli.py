@@ -6,6 +6,7 @@ starter load it by path, before the package is installed.
 
 from __future__ import annotations
 
+import csv
 import getpass
 import json
 import os
@@ -213,6 +214,15 @@ def _import_table(data_dir: Path, table: InitialTable) -> None:
     if not file.is_file():
         raise DoltCommandError(
             f"{file}, the file of the table {table.name}, does not exist; mend initial_tables in dolt.yml."
+        )
+    # Dolt itself makes a table without a key of a key column that is not there.
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        columns = next(csv.reader(lines), [])
+    missing = [column for column in table.primary_key if column not in columns]
+    if missing:
+        raise DoltCommandError(
+            f"{file} has no column {', '.join(missing)}, the primary key of the table {table.name}: "
+            "mend initial_tables in dolt.yml."
         )
     key = ",".join(table.primary_key)
     create = run_dolt(
