@@ -225,7 +225,7 @@ class TestInitialise:
             (InitialTable("t", "data/none.csv", ("id",), "m"), "id,x\n1,2\n", r"none\.csv.* does not exist"),
             (InitialTable("t", "data/t.csv", ("no",), "m"), "id,x\n1,2\n", "has no column no, the primary"),
             (InitialTable("t", "data/t.csv", ("id",), "m"), "id,x\n1,2\n1,3\n", "duplicate"),
-            (InitialTable("t", "data/t.csv", ("id",), "m"), "", "failed"),
+            (InitialTable("t", "data/t.csv", ("id",), "m"), "", "has no column id"),
         ],
         ids=["no file", "no such key", "key twice", "empty file"],
     )

@@ -216,7 +216,7 @@ def _import_table(data_dir: Path, table: InitialTable) -> None:
             f"{file}, the file of the table {table.name}, does not exist; mend initial_tables in dolt.yml."
         )
     # Dolt itself makes a table without a key of a key column that is not there.
-    with file.open(encoding="utf-8-sig", newline="") as lines:
+    with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
         columns = next(csv.reader(lines), [])
     missing = [column for column in table.primary_key if column not in columns]
     if missing:
