@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ROOT, dolt, run_kedro
@@ -193,6 +195,23 @@ class TestWays:
         pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", "."]
         subprocess.run([*pip, url], cwd=tmp_path, check=True)
         assert len(list(tmp_path.glob("kedro_doltdb-*.whl"))) == 1
+
+    @pytest.mark.parametrize(
+        ("origin", "url"),
+        [
+            ("https://example.org/a/b.git", "https://example.org/a/b.git"),
+            ("https://user:secret@example.org/a/b.git", "https://example.org/a/b.git"),
+            ("ssh://git@example.org:22/a/b.git", "ssh://git@example.org:22/a/b.git"),
+            ("git@example.org:a/b.git", "ssh://git@example.org/a/b.git"),
+            ("file:///a dir/b", "file:///a%20dir/b"),
+        ],
+    )
+    def test_git_url_as_pip_takes_it(self, origin: str, url: str) -> None:
+        source = (ROOT / "hooks" / "post_gen_project.py").read_text()
+        hook: dict[str, Any] = {"__name__": "post_gen_project"}
+        exec(re.sub(r"\{\{.*\}\}", "''", source), hook)
+
+        assert hook["pip_url"](origin) == url
 
     def test_alias_of_an_editable_install(self, generated: Path, tmp_path: Path) -> None:
         run_kedro(tmp_path, "new", "--starter=kedro-dolt", "--name=Iris Dolt")
