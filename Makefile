@@ -38,7 +38,7 @@ check: .venv/.installed dolt ## lint, types, and the template's exact list of fi
 	@mkdir -p build/hooks
 	@for hook in hooks/*.py; do sed -E 's/\{\{[^}]*\}\}/"text"/' "$$hook" > "build/$$hook" || exit 1; done
 	MYPYPATH=src/kedro_doltdb .venv/bin/python -m mypy --scripts-are-modules build/hooks/*.py
-	.venv/bin/python -m pytest -q tests/test_generate.py -k files
+	.venv/bin/python -m pytest -q tests/test_generate.py -k exact_list_of_files
 
 clean: ## remove what these targets made here; Dolt stays where it was installed
 	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
