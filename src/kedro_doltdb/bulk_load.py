@@ -1,0 +1,305 @@
+"""Save a data frame into a table with a primary key, so that Dolt's diffs show changed cells.
+
+In the catalog, with a stock ``pandas.SQLTableDataset``::
+
+    save_args:
+      if_exists: replace
+      method: ${dolt.bulk_load:sample_id}
+
+pandas creates the table without a key. We drop that empty table and create it with its key, rather than
+ALTER it: adding a key makes other nodes that save on the same branch at that moment fail.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from .errors import BulkLoadError, ConfigError
+from .load_file import FIELD_END, ROW_END, Column, Field, describe, encode
+
+if TYPE_CHECKING:
+    from pymysql.cursors import Cursor
+    from sqlalchemy import Connection
+
+# A length that followed the longest value would change the schema from run to run.
+_KEY_LENGTHS = (255, 1023, 4095)
+_SHOWN_WARNINGS = 3
+
+
+def bulk_load(*primary_key: str) -> BulkLoad:
+    """The resolver ``dolt.bulk_load``: make the ``method`` of ``to_sql`` that saves a table with a key.
+
+    Args:
+        primary_key: the columns of the key, in their order.
+
+    Raises:
+        ConfigError: no column is named, or one is named twice.
+    """
+    names = tuple(str(name) for name in primary_key)
+    if not names or not all(names) or len(set(names)) < len(names):
+        raise ConfigError(
+            f"dolt.bulk_load:{','.join(names)} does not name the columns of a primary key: write, for "
+            "example, ${dolt.bulk_load:sample_id} or ${dolt.bulk_load:day,shop}."
+        )
+    return BulkLoad(names)
+
+
+@dataclass(frozen=True, repr=False)
+class BulkLoad:
+    """What pandas calls to insert a frame's rows: create the table with its key, load the rows in one go.
+
+    Args:
+        primary_key: the columns of the key, in their order.
+    """
+
+    primary_key: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"bulk_load({', '.join(map(repr, self.primary_key))})"
+
+    def __call__(
+        self, pd_table: Any, conn: Connection, keys: list[str], data_iter: Iterable[Sequence[Any]]
+    ) -> int:
+        """Insert rows, all of them or none.
+
+        Args:
+            pd_table: pandas' SQLTable; the table is there.
+            conn: a connection to Dolt in a transaction, which pandas rolls back when we raise.
+            keys: the columns' names.
+            data_iter: the rows.
+
+        Returns:
+            How many rows were inserted.
+
+        Raises:
+            BulkLoadError: the key is missing, NULL or duplicate somewhere, a value cannot be stored exactly,
+                the table has another key, or Dolt did not load every row as it is.
+        """
+        table = _quote(*filter(None, (pd_table.schema, pd_table.name)))
+        values = dict(zip(keys, zip(*data_iter, strict=True), strict=True))
+        cursor = cast("Cursor", conn.connection.cursor())
+        try:
+            columns, primary_key = _definition(cursor, table)
+            self._check_key(table, primary_key or self.primary_key, values)
+            create = not primary_key
+            if create:
+                if not _is_empty(cursor, table):
+                    raise BulkLoadError(
+                        f"Table {table} has rows but no primary key: save it once with `if_exists: replace`."
+                    )
+                given = {str(name) for name in pd_table.dtype or ()}
+                columns = {
+                    name: column if name in given else self._improve(column, values.get(name, ()))
+                    for name, column in columns.items()
+                }
+            if unknown := [name for name in keys if name not in columns]:
+                raise BulkLoadError(
+                    f"Table {table} has no column {unknown[0]!r}: save with `if_exists: replace`."
+                )
+            fields = [encode(columns[name], values[name]) for name in keys]
+            self._check_unique(table, fields, values)
+            if create:
+                _create(cursor, table, columns.values(), self.primary_key)
+            return _load(cursor, table, fields)
+        finally:
+            cursor.close()
+
+    def _check_key(self, table: str, primary_key: tuple[str, ...], values: dict[str, Any]) -> None:
+        if primary_key != self.primary_key:
+            raise BulkLoadError(
+                f"Table {table} has the primary key {_join(primary_key)}, not {_join(self.primary_key)}: "
+                "name that one in dolt.bulk_load, or save with `if_exists: replace`."
+            )
+        for name in self.primary_key:
+            if name not in values:
+                raise BulkLoadError(
+                    f"Table {table} cannot have the primary key {_join(self.primary_key)}: "
+                    f"the data has no column {name!r}, it has {_join(values)}."
+                )
+            rows = [row for row, value in enumerate(values[name]) if value is None]
+            if rows:
+                raise BulkLoadError(
+                    f"Column {name!r} is in the primary key of {table} and must have a value in every row: "
+                    f"{describe(rows, values[name])}. Drop or fill these rows, or choose another key."
+                )
+
+    def _check_unique(self, table: str, fields: list[Field], values: dict[str, Any]) -> None:
+        texts = {field.column.name: field.texts for field in fields}
+        encoded = list(zip(*(texts[name] for name in self.primary_key), strict=True))
+        if len(set(encoded)) == len(encoded):
+            return
+        first: dict[tuple[str, ...], int] = {}
+        rows = [row for row, key in enumerate(encoded) if first.setdefault(key, row) != row]
+        keys = list(zip(*(values[name] for name in self.primary_key), strict=True))
+        shown = [key[0] if len(key) == 1 else key for key in keys]
+        raise BulkLoadError(
+            f"The primary key {_join(self.primary_key)} of {table} is not unique: {describe(rows, shown)} "
+            f"(the first of them also in row {first[encoded[rows[0]]]}). "
+            "Drop the duplicates, or add a column to the key."
+        )
+
+    def _improve(self, column: Column, values: Sequence[Any]) -> Column:
+        """The column with a better type than the one that pandas chooses by default."""
+        return Column(column.name, _improved_type(column, values, column.name in self.primary_key))
+
+
+def add_missing_key(cursor: Cursor, table: str, primary_key: Sequence[str]) -> bool:
+    """Give an empty table its primary key, as a bulk load would have done.
+
+    pandas does not call ``method`` for a frame without rows, so such a table is left without its key.
+
+    Args:
+        cursor: a cursor on the branch of the table.
+        table: its name.
+        primary_key: the columns of the key, in their order.
+
+    Returns:
+        Whether the table was recreated: not when it has a key or rows.
+
+    Raises:
+        BulkLoadError: the table lacks a column of the key.
+    """
+    quoted = _quote(table)
+    columns, existing = _definition(cursor, quoted)
+    if existing or not _is_empty(cursor, quoted):
+        return False
+    if missing := [name for name in primary_key if name not in columns]:
+        raise BulkLoadError(
+            f"Table {quoted} cannot have the primary key {_join(primary_key)}: "
+            f"the data has no column {missing[0]!r}, it has {_join(columns)}."
+        )
+    improve = BulkLoad(tuple(primary_key))._improve
+    _create(cursor, quoted, [improve(column, ()) for column in columns.values()], primary_key)
+    return True
+
+
+def _improved_type(column: Column, values: Sequence[Any], is_key: bool) -> str:
+    if column.type == "text":
+        classes = {type(value) for value in values if value is not None}
+        binary = bool(classes) and all(issubclass(cls, bytes) for cls in classes)
+        if not is_key:
+            return "longblob" if binary else "longtext"
+        longest = max((len(value if binary else str(value)) for value in values), default=0)
+        length = next((length for length in _KEY_LENGTHS if length >= longest), _KEY_LENGTHS[-1])
+        return f"{'varbinary' if binary else 'varchar'}({length})"
+    if column.type in ("datetime", "timestamp"):
+        return "datetime(6)"
+    return column.type
+
+
+def _definition(cursor: Cursor, table: str) -> tuple[dict[str, Column], tuple[str, ...]]:
+    """The columns of a table and its primary key, empty when it has none."""
+    cursor.execute(f"SHOW COLUMNS FROM {table}")
+    columns = {row[0]: Column(row[0], row[1]) for row in cursor.fetchall()}
+    cursor.execute(f"SHOW KEYS FROM {table}")
+    assert cursor.description is not None
+    names = [item[0] for item in cursor.description]
+    keys = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    primary = sorted(
+        (key["Seq_in_index"], key["Column_name"]) for key in keys if key["Key_name"] == "PRIMARY"
+    )
+    return columns, tuple(name for _, name in primary)
+
+
+def _is_empty(cursor: Cursor, table: str) -> bool:
+    cursor.execute(f"SELECT 1 FROM {table} LIMIT 1")
+    return cursor.fetchone() is None
+
+
+def _create(cursor: Cursor, table: str, columns: Iterable[Column], primary_key: Sequence[str]) -> None:
+    """Put a table with a primary key in the place of an empty one."""
+    import pymysql
+
+    for column in columns:
+        if column.name in primary_key and re.match(r"\w*(text|blob)", column.type):
+            raise BulkLoadError(
+                f"Column {column.name!r} ({column.type}) of {table} cannot be in a primary key: "
+                "choose a type with a length in `save_args: dtype`, or leave the type to the bulk load."
+            )
+    lines = [
+        f"{_quote(column.name)} {column.type}{' NOT NULL' if column.name in primary_key else ''}"
+        for column in columns
+    ]
+    lines.append(f"PRIMARY KEY ({', '.join(map(_quote, primary_key))})")
+    cursor.execute(f"DROP TABLE {table}")
+    try:
+        cursor.execute(f"CREATE TABLE {table} ({', '.join(lines)})")
+    except pymysql.err.Error as error:
+        raise BulkLoadError(
+            f"Table {table} cannot be created with the primary key {_join(primary_key)}: {error.args[-1]}."
+        ) from error
+
+
+def _load(cursor: Cursor, table: str, fields: list[Field]) -> int:
+    """Send the fields to a table.
+
+    Raises:
+        BulkLoadError: not every row arrived as it was sent; the transaction is to be rolled back.
+    """
+    targets, assignments = [], []
+    for number, field in enumerate(fields):
+        name = _quote(field.column.name)
+        if field.decode:
+            targets.append(f"@kedro_{number}")
+            assignments.append(f"{name} = {field.decode.format(targets[-1])}")
+        else:
+            targets.append(name)
+    rows = len(fields[0].texts)
+    path = _write(fields)
+    try:
+        loaded = cursor.execute(
+            f"LOAD DATA LOCAL INFILE {cursor.connection.escape(path)} INTO TABLE {table} "
+            f"CHARACTER SET utf8mb4 FIELDS TERMINATED BY '{FIELD_END}' ESCAPED BY '' LINES TERMINATED BY '{ROW_END}' "
+            f"({', '.join(targets)}){' SET ' + ', '.join(assignments) if assignments else ''}"
+        )
+    except Exception as error:
+        cure = (
+            " Run `SET GLOBAL local_infile = 1` on the server, and connect with local_infile=True."
+            if "local_infile" in str(error)
+            else ""
+        )
+        raise BulkLoadError(f"Dolt did not load the rows of {table}: {error}.{cure}") from error
+    finally:
+        os.unlink(path)
+    cursor.execute("SHOW WARNINGS")
+    warnings = [row[2] for row in cursor.fetchall()]
+    if warnings or loaded != rows:
+        raise BulkLoadError(
+            f"Dolt would not store the rows of {table} as they are, {loaded} of {rows} arrived: "
+            f"{'; '.join(warnings[:_SHOWN_WARNINGS])}. Nothing was kept of them."
+        )
+    return rows
+
+
+def _write(fields: list[Field]) -> str:
+    """Write the fields to a new file that only its owner can read; returns its path."""
+    path = None
+    try:
+        descriptor, path = tempfile.mkstemp(prefix="kedro-dolt-")
+        with open(descriptor, "w", encoding="utf-8", newline="") as file:
+            file.writelines(
+                FIELD_END.join(row) + ROW_END for row in zip(*(field.texts for field in fields), strict=True)
+            )
+    except BaseException as error:
+        if path:
+            os.unlink(path)
+        if isinstance(error, OSError):
+            raise BulkLoadError(
+                f"The rows could not be written to a file in {tempfile.gettempdir()}: {error.strerror}. "
+                "Make room there, or set TMPDIR to another directory."
+            ) from error
+        raise
+    return path
+
+
+def _quote(*names: str) -> str:
+    return ".".join("`" + name.replace("`", "``") + "`" for name in names)
+
+
+def _join(names: Iterable[str]) -> str:
+    return ", ".join(names)

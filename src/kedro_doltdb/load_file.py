@@ -1,0 +1,281 @@
+"""The text that ``LOAD DATA LOCAL INFILE`` reads: each value written so that Dolt stores exactly that value.
+
+LOAD DATA takes what it gets: it rounds, cuts and replaces, and leaves at best a note. So a value that the
+column's type cannot hold is refused here, before anything is sent.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from math import isfinite
+from typing import Any
+
+from .errors import BulkLoadError
+
+# ASCII's own separators hardly occur in data, so nearly every value can be written as it is.
+FIELD_END = "\x1f"
+ROW_END = "\x1e"
+NULL = "NULL"
+
+_INTEGER_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
+_LENGTH_BITS = {"tiny": 8, "": 16, "medium": 24, "long": 32}
+_SHOWN_ROWS = 3
+
+Encoder = Callable[[Any], str]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table, with its type as ``SHOW COLUMNS`` writes it."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column's values, ready to be written, and the SQL function that makes values of them again."""
+
+    column: Column
+    texts: list[str]
+    decode: str | None = None
+
+
+def encode(column: Column, values: Sequence[Any]) -> Field:
+    """Write the values of one column.
+
+    Args:
+        column: where they go.
+        values: Python objects as pandas hands them to a database driver; None is NULL.
+
+    Raises:
+        BulkLoadError: the column's type cannot hold one of them exactly.
+    """
+    encoders = _encoders(column)
+    values = _plain(values)
+    by_class = {cls: _for_class(cls, encoders) for cls in set(map(type, values))}
+    try:
+        texts = [by_class[type(value)](value) for value in values]
+    except ValueError:
+        raise _refusal(column, values, by_class) from None
+    if bytes in encoders:
+        return Field(column, texts, "UNHEX({})")
+    if str in encoders and _is_ambiguous(texts, values):
+        texts = [
+            NULL if value is None else text.encode().hex() for text, value in zip(texts, values, strict=True)
+        ]
+        return Field(column, texts, "CONVERT(UNHEX({}) USING utf8mb4)")
+    return Field(column, texts)
+
+
+def _is_ambiguous(texts: list[str], values: Sequence[Any]) -> bool:
+    """Whether LOAD DATA would take some of these texts for something else."""
+    if texts.count(NULL) != values.count(None):
+        return True
+    joined = "".join(texts)
+    return FIELD_END in joined or ROW_END in joined
+
+
+def _plain(values: Sequence[Any]) -> Sequence[Any]:
+    """The values as Python's own types where they are of NumPy's, pandas' or a user's subclass."""
+    import numpy as np
+    import pandas as pd
+
+    convert: dict[type, Callable[[Any], Any]] = {}
+    for cls in set(map(type, values)):
+        if issubclass(cls, pd.Timestamp):
+            convert[cls] = lambda value: value.to_pydatetime(warn=False)
+        elif issubclass(cls, np.generic):
+            convert[cls] = lambda value: value.item()
+        elif issubclass(cls, str) and cls is not str:
+            convert[cls] = str
+    if not convert:
+        return values
+    return [convert[type(value)](value) if type(value) in convert else value for value in values]
+
+
+def _for_class(cls: type, encoders: dict[type, Encoder]) -> Encoder:
+    if cls is type(None):
+        return lambda _: NULL
+    for base in cls.__mro__:
+        if base in encoders:
+            return encoders[base]
+
+    def refuse(value: object) -> str:
+        raise ValueError(
+            f"the column takes {' or '.join(sorted(known.__name__ for known in encoders))}, not "
+            f"{cls.__name__}; convert it first, for example with .astype()"
+        )
+
+    return refuse
+
+
+def _refusal(column: Column, values: Sequence[Any], by_class: dict[type, Encoder]) -> BulkLoadError:
+    """The error that says which of the values cannot be stored, and why the first of them cannot."""
+    rows, reason = [], ""
+    for row, value in enumerate(values):
+        try:
+            by_class[type(value)](value)
+        except ValueError as error:
+            reason = reason or str(error)
+            rows.append(row)
+    return BulkLoadError(
+        f"Column {column.name!r} ({column.type}) cannot hold {describe(rows, values)} exactly: {reason}."
+    )
+
+
+def describe(rows: Sequence[int], values: Sequence[Any]) -> str:
+    """Name rows by their position and value, the first few of them."""
+    shown = ", ".join(f"{_shorten(values[row])} in row {row}" for row in rows[:_SHOWN_ROWS])
+    more = len(rows) - _SHOWN_ROWS
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _shorten(value: object) -> str:
+    text = ascii(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _encoders(column: Column) -> dict[type, Encoder]:
+    """How the column's type is written, by the Python type of the value; other Python types it refuses.
+
+    Raises:
+        BulkLoadError: the column's type is one that we do not know to fill exactly.
+    """
+    match = re.match(r"(\w+)(?:\(([\d, ]+)\))?(.*)", column.type, re.IGNORECASE | re.DOTALL)
+    assert match, column.type
+    name, rest = match[1].lower(), match[3].lower()
+    numbers = [int(number) for number in (match[2] or "").split(",") if number]
+    if "character set" in rest and "utf8mb4" not in rest:
+        name = ""
+    if name in _INTEGER_BITS:
+        return _integer(_INTEGER_BITS[name], "unsigned" in rest)
+    if name in ("double", "float"):
+        return _floating(single=name == "float")
+    if name == "decimal":
+        return _decimal(*numbers)
+    if name in ("datetime", "timestamp"):
+        return _datetime(numbers[0] if numbers else 0)
+    if name == "date":
+        return {dt.date: dt.date.isoformat, dt.datetime: _midnight}
+    if name == "time":
+        return {dt.time: lambda value: value.replace(tzinfo=None).isoformat("microseconds")}
+    if name == "varchar":
+        return _text(numbers[0], len)
+    if name.endswith("text"):
+        return _text(2 ** _LENGTH_BITS[name.removesuffix("text")] - 1, lambda value: len(value.encode()))
+    if name == "varbinary":
+        return _binary(numbers[0])
+    if name.endswith("blob"):
+        return _binary(2 ** _LENGTH_BITS[name.removesuffix("blob")] - 1)
+    raise BulkLoadError(
+        f"Column {column.name!r} has the type {column.type}, which a bulk load does not fill: choose another "
+        "type in `save_args: dtype`, or leave `method` out of save_args."
+    )
+
+
+def _integer(bits: int, unsigned: bool) -> dict[type, Encoder]:
+    low, high = (0, 2**bits - 1) if unsigned else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+    def integer(value: int) -> str:
+        if not low <= value <= high:
+            raise ValueError(f"the range of the type is {low} to {high}")
+        return int.__repr__(value)
+
+    def floating(value: float) -> str:
+        if not value.is_integer():
+            raise ValueError("the column takes whole numbers")
+        return integer(int(value))
+
+    return {int: integer, float: floating}
+
+
+def _floating(single: bool) -> dict[type, Encoder]:
+    def floating(value: float) -> str:
+        if not isfinite(value):
+            raise ValueError("SQL has no infinity; replace it, for example with None")
+        if single and not _fits_single(value):
+            raise ValueError("single precision rounds it; choose the type DOUBLE")
+        return float.__repr__(value)
+
+    def integer(value: int) -> str:
+        if abs(value) > 2**53:
+            raise ValueError("a floating-point number rounds it")
+        return floating(float(value))
+
+    return {float: floating, int: integer}
+
+
+def _fits_single(value: float) -> bool:
+    try:
+        return bool(struct.unpack("f", struct.pack("f", value))[0] == value)
+    except OverflowError:
+        return False
+
+
+def _decimal(precision: int, scale: int) -> dict[type, Encoder]:
+    def decimal(value: Decimal) -> str:
+        if not value.is_finite():
+            raise ValueError("it is not a finite number")
+        text = format(value, "f")
+        whole, _, fraction = text.lstrip("-").partition(".")
+        if len(fraction.rstrip("0")) > scale or len(whole.lstrip("0")) > precision - scale:
+            raise ValueError(f"the type has {precision} digits, {scale} of them after the point")
+        return text
+
+    return {
+        Decimal: decimal,
+        int: lambda value: decimal(Decimal(int(value))),
+        float: lambda value: decimal(Decimal(float.__repr__(value))),
+    }
+
+
+def _datetime(digits: int) -> dict[type, Encoder]:
+    def datetime(value: dt.datetime) -> str:
+        if value.microsecond % 10 ** (6 - digits):
+            raise ValueError(f"the type keeps {digits} digits of a second")
+        # PyMySQL drops the zone as well: the database holds what the clock on the wall showed.
+        return value.replace(tzinfo=None).isoformat(" ", "microseconds")
+
+    return {dt.datetime: datetime}
+
+
+def _midnight(value: dt.datetime) -> str:
+    if value.time() != dt.time():
+        raise ValueError("the type keeps no time of day")
+    return value.date().isoformat()
+
+
+def _text(limit: int, length: Callable[[str], int]) -> dict[type, Encoder]:
+    def text(value: str) -> str:
+        try:
+            too_long = len(value) * 4 > limit and length(value) > limit
+            if not value.isascii():
+                value.encode()
+        except UnicodeEncodeError:
+            raise ValueError("a lone surrogate is no text") from None
+        if too_long:
+            raise ValueError(f"the type holds {limit} characters or bytes")
+        return value
+
+    def decimal(value: Decimal) -> str:
+        if not value.is_finite():
+            raise ValueError("it is not a finite number")
+        # As a number in a statement, where zero has no sign.
+        return text(format(value if value else abs(value), "f"))
+
+    return {str: text, int: lambda value: text(int.__repr__(value)), Decimal: decimal}
+
+
+def _binary(limit: int) -> dict[type, Encoder]:
+    def binary(value: bytes) -> str:
+        if len(value) > limit:
+            raise ValueError(f"the type holds {limit} bytes")
+        return value.hex()
+
+    return {bytes: binary}
