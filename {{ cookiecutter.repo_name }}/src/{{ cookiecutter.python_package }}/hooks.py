@@ -1,7 +1,7 @@
 """How a Kedro run becomes a Dolt commit.
 
-Each method below is a Kedro event and says what happens to Dolt then. The mechanism behind it is in the package
-``kedro_doltdb``; see https://docs.kedro.org/en/stable/extend/hooks/introduction/ for the events.
+Each method below is a Kedro event and says what happens to Dolt then. The mechanism behind it is in the
+package ``kedro_doltdb``; https://docs.kedro.org/en/stable/extend/hooks/introduction/ explains the events.
 """
 
 import logging

@@ -1,0 +1,96 @@
+"""What several test modules do with a generated project."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from conftest import dolt
+
+TABLES = (
+    "example_metrics",
+    "example_predictions",
+    "example_test_x",
+    "example_test_y",
+    "example_train_x",
+    "example_train_y",
+)
+
+
+def query(project: Path, sql: str) -> list[dict[str, str]]:
+    """The rows that ``sql`` gives, read by Dolt's own command line."""
+    return list(csv.DictReader(io.StringIO(dolt(project, "sql", "-r", "csv", "-q", sql))))
+
+
+def messages(project: Path, branch: str = "main") -> list[str]:
+    """The first lines of the log's messages, the newest first."""
+    rows = query(project, f"SELECT message FROM dolt_log('{branch}')")
+    return [row["message"].splitlines()[0] for row in rows]
+
+
+def branches(project: Path) -> list[str]:
+    """The names of all branches."""
+    return [row["name"] for row in query(project, "SELECT name FROM dolt_branches ORDER BY name")]
+
+
+def hashes(project: Path, branch: str = "main") -> dict[str, str]:
+    """The content hash of each of the pipeline's tables on ``branch``."""
+    selected = ", ".join(f"dolt_hashof_table('{table}') AS {table}" for table in TABLES)
+    return query(project, f"USE `data/{branch}`; SELECT {selected}")[0]
+
+
+def diff_types(project: Path, table: str, old: str = "HEAD~1", new: str = "HEAD") -> dict[str, int]:
+    """How many rows of ``table`` were added, removed and modified between two commits."""
+    rows = query(
+        project,
+        f"SELECT diff_type, COUNT(*) AS n FROM dolt_diff('{old}', '{new}', '{table}') GROUP BY diff_type",
+    )
+    return {row["diff_type"]: int(row["n"]) for row in rows}
+
+
+def break_node(project: Path, node: str) -> None:
+    """Make the node function ``node`` run the Python code in the environment variable BREAK first."""
+    package = next((project / "src").glob("*/pipelines/iris/nodes.py"))
+    with open(package, "a") as file:
+        file.write(
+            "\n\nimport functools, os\n\n"
+            f"_{node} = {node}\n\n\n"
+            f"@functools.wraps(_{node})\n"
+            f"def {node}(*args, **kwargs):\n"
+            "    exec(os.environ.get('BREAK', ''))\n"
+            f"    return _{node}(*args, **kwargs)\n"
+        )
+
+
+def start_kedro(project: Path, *args: str, **env: str) -> subprocess.Popen[str]:
+    """Start ``kedro`` and return at once; standard output and error come in one pipe."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "kedro", *args],
+        cwd=project,
+        env={**os.environ, **env},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(path: Path, timeout: float = 60.0) -> None:
+    """Wait until ``path`` exists."""
+    deadline = time.monotonic() + timeout
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} did not appear"
+        time.sleep(0.02)
+
+
+def server_is_running(project: Path) -> bool:
+    """Whether a process has the project's repository open."""
+    from kedro_doltdb.locks import is_held
+
+    return is_held(project / "data" / ".dolt" / "noms" / "LOCK")
