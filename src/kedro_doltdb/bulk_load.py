@@ -69,7 +69,7 @@ class BulkLoad:
 
         Args:
             pd_table: pandas' SQLTable; the table is there.
-            conn: a connection to Dolt in a transaction, which pandas rolls back when we raise.
+            conn: a connection to Dolt in a transaction, which is rolled back when the rows are refused.
             keys: the columns' names.
             data_iter: the rows.
 
@@ -81,6 +81,7 @@ class BulkLoad:
                 the table has another key, or Dolt did not load every row as it is.
         """
         table = _quote(*filter(None, (pd_table.schema, pd_table.name)))
+        _refuse_decorated_types(pd_table)
         values = dict(zip(keys, zip(*data_iter, strict=True), strict=True))
         cursor = cast("Cursor", conn.connection.cursor())
         try:
@@ -105,7 +106,13 @@ class BulkLoad:
             self._check_unique(table, fields, values)
             if create:
                 _create(cursor, table, columns.values(), self.primary_key)
+            # PyMySQL believes that it is off already, because Dolt does not report it; but it is on.
+            cursor.execute("SET autocommit = 0")
             return _load(cursor, table, fields)
+        except BaseException:
+            # pandas commits what there is whether we raise or not, and earlier chunks are part of it.
+            cursor.connection.rollback()
+            raise
         finally:
             cursor.close()
 
@@ -176,6 +183,18 @@ def add_missing_key(cursor: Cursor, table: str, primary_key: Sequence[str]) -> b
     improve = BulkLoad(tuple(primary_key))._improve
     _create(cursor, quoted, [improve(column, ()) for column in columns.values()], primary_key)
     return True
+
+
+def _refuse_decorated_types(pd_table: Any) -> None:
+    """Refuse types that have SQLAlchemy store another value than the one that it is given."""
+    from sqlalchemy.types import TypeDecorator
+
+    for column in pd_table.table.columns:
+        if isinstance(column.type, TypeDecorator):
+            raise BulkLoadError(
+                f"Column {column.name!r} has the type {type(column.type).__name__}, which a bulk load does "
+                "not fill: choose another type in `save_args: dtype`, or leave `method` out of save_args."
+            )
 
 
 def _improved_type(column: Column, values: Sequence[Any], is_key: bool) -> str:
@@ -254,7 +273,8 @@ def _load(cursor: Cursor, table: str, fields: list[Field]) -> int:
     try:
         loaded = cursor.execute(
             f"LOAD DATA LOCAL INFILE {cursor.connection.escape(path)} INTO TABLE {table} "
-            f"CHARACTER SET utf8mb4 FIELDS TERMINATED BY '{FIELD_END}' ESCAPED BY '' LINES TERMINATED BY '{ROW_END}' "
+            f"CHARACTER SET utf8mb4 FIELDS TERMINATED BY '{FIELD_END}' ESCAPED BY '' "
+            f"LINES TERMINATED BY '{ROW_END}' "
             f"({', '.join(targets)}){' SET ' + ', '.join(assignments) if assignments else ''}"
         )
     except Exception as error:

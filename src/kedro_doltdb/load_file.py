@@ -166,9 +166,10 @@ def _encoders(column: Column) -> dict[type, Encoder]:
     if name == "time":
         return {dt.time: lambda value: value.replace(tzinfo=None).isoformat("microseconds")}
     if name == "varchar":
-        return _text(numbers[0], len)
+        return _text(numbers[0], len, "characters")
     if name.endswith("text"):
-        return _text(2 ** _LENGTH_BITS[name.removesuffix("text")] - 1, lambda value: len(value.encode()))
+        limit = 2 ** _LENGTH_BITS[name.removesuffix("text")] - 1
+        return _text(limit, lambda value: len(value.encode()), "bytes")
     if name == "varbinary":
         return _binary(numbers[0])
     if name.endswith("blob"):
@@ -251,7 +252,7 @@ def _midnight(value: dt.datetime) -> str:
     return value.date().isoformat()
 
 
-def _text(limit: int, length: Callable[[str], int]) -> dict[type, Encoder]:
+def _text(limit: int, length: Callable[[str], int], unit: str) -> dict[type, Encoder]:
     def text(value: str) -> str:
         try:
             too_long = len(value) * 4 > limit and length(value) > limit
@@ -260,7 +261,7 @@ def _text(limit: int, length: Callable[[str], int]) -> dict[type, Encoder]:
         except UnicodeEncodeError:
             raise ValueError("a lone surrogate is no text") from None
         if too_long:
-            raise ValueError(f"the type holds {limit} characters or bytes")
+            raise ValueError(f"the type holds {limit} {unit}")
         return value
 
     def decimal(value: Decimal) -> str:
