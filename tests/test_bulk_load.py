@@ -23,8 +23,8 @@ import pytest
 from dolt_server import dolt_server
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kedro.config import OmegaConfigLoader
 from kedro_datasets.pandas import SQLTableDataset
-from omegaconf import OmegaConf
 from sqlalchemy import Engine, types
 from sqlalchemy.dialects import mysql
 
@@ -96,12 +96,20 @@ def test_resolver_makes_a_value_that_travels() -> None:
     assert pickle.loads(pickle.dumps(method)) == copy.deepcopy(method) == method
 
 
-def test_resolver_in_a_catalog() -> None:
-    OmegaConf.register_new_resolver("test.bulk_load", bulk_load)
-    config = OmegaConf.create({"one": "${test.bulk_load:sample_id}", "two": "${test.bulk_load:a, b}"})
-    assert OmegaConf.to_container(config, resolve=True) == {
-        "one": bulk_load("sample_id"),
-        "two": bulk_load("a", "b"),
+def test_resolver_in_a_catalog(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "catalog.yml").write_text(
+        "a: {method: '${dolt.bulk_load:sample_id}'}\nb:\n  method: ${dolt.bulk_load:day,shop}\n"
+    )
+    loader = OmegaConfigLoader(
+        str(tmp_path),
+        base_env="base",
+        default_run_env="base",
+        custom_resolvers={"dolt.bulk_load": bulk_load},
+    )
+    assert loader["catalog"] == {
+        "a": {"method": bulk_load("sample_id")},
+        "b": {"method": bulk_load("day", "shop")},
     }
 
 
@@ -167,7 +175,8 @@ SAME: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
 }
 # Those that come back as they were saved, where the stock dataset loses or refuses something.
 BETTER: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
-    "microseconds": ("datetime64[us]", maybe(st.datetimes())),
+    # pandas 2 reads what its nanoseconds cannot hold as NaT.
+    "microseconds": ("datetime64[us]", maybe(st.datetimes(dt.datetime(1700, 1, 1), dt.datetime(2200, 1, 1)))),
     "bytes": (object, maybe(st.binary(max_size=300))),
     "long text": (object, st.sampled_from(["x" * 65_536, "\n" * 70_000, "é" * 40_000])),
 }

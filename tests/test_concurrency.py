@@ -54,13 +54,15 @@ CATALOG = """
 
 
 def python(project: Path, script: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", script],
-        cwd=project,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    """Run a script in the project; what it prints goes to a file, for a pipe that nobody reads blocks it."""
+    with open(project / "output.txt", "w") as output:
+        return subprocess.Popen(
+            [sys.executable, "-c", script], cwd=project, stdout=output, stderr=output, text=True
+        )
+
+
+def finish(process: subprocess.Popen[str], project: Path) -> None:
+    assert process.wait(timeout=600) == 0, (project / "output.txt").read_text()[-5000:]
 
 
 def test_a_reader_of_the_target_never_sees_half_a_run(project: Path) -> None:
@@ -73,8 +75,7 @@ def test_a_reader_of_the_target_never_sees_half_a_run(project: Path) -> None:
     try:
         with address.connect() as connection, connection.cursor() as cursor:
             first = python(project, script.replace(f"range({ROUNDS})", "range(1)"))
-            output = first.communicate()[0]
-            assert first.returncode == 0, output
+            finish(first, project)
             runs = python(project, script)
             while runs.poll() is None:
                 cursor.execute("START TRANSACTION")
@@ -84,8 +85,7 @@ def test_a_reader_of_the_target_never_sees_half_a_run(project: Path) -> None:
                     counts.append(int((cursor.fetchone() or [0])[0]))
                 connection.commit()
                 looks.add(tuple(counts))
-            output = runs.communicate()[0]
-            assert runs.returncode == 0, output
+            finish(runs, project)
     finally:
         server.release(lease)
     tests = [round(150 * (0.1 + number / 10)) for number in range(7)]
@@ -116,8 +116,7 @@ def test_independent_nodes_save_at_the_same_time(project: Path, runner: str) -> 
         file.write("\nseed: 0\n")
     arguments = f"pipeline_names=['wide'], runner={runner}"
     runs = python(project, RUNS.format(rounds=ROUNDS, params="{'seed': number}", arguments=arguments))
-    output = runs.communicate()[0]
-    assert runs.returncode == 0, output[-3000:]
+    finish(runs, project)
     assert len(messages(project)) == 2 + ROUNDS
     for n in range(8):
         changed = query(
