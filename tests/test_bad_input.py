@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -139,13 +140,14 @@ def test_a_read_only_data_directory(project: Path, can_mount: None) -> None:
 
 def test_a_full_disk(project: Path, can_mount: None) -> None:
     data = project / "data"
-    copy = project / "copy"
-    shutil.copytree(data, copy)
-    size = sum(file.stat().st_size for file in copy.rglob("*") if file.is_file())
-    mounted(data, "-t", "tmpfs", "-o", f"size={size + 4_000_000}", "tmpfs")
+    size = sum(file.stat().st_size for file in data.rglob("*") if file.is_file())
+    # Not in pytest's directories: another session removes old ones, and must not find a mount there.
+    disk = Path(tempfile.mkdtemp(prefix="kedro-dolt-disk-"))
+    mounted(disk, "-t", "tmpfs", "-o", f"size={size + 4_000_000}", "tmpfs")
     try:
-        shutil.copytree(copy, data, dirs_exist_ok=True)
-        filler = data / "filler"
+        shutil.move(data, disk / "data")
+        data.symlink_to(disk / "data")
+        filler = disk / "filler"
         with open(filler, "wb", buffering=0) as file, suppress(OSError):
             while True:
                 file.write(b"x" * 4096)
@@ -156,6 +158,7 @@ def test_a_full_disk(project: Path, can_mount: None) -> None:
         assert messages(project) == ["Import the iris data set", "Initialize data repository"]
         run_kedro(project, "run")
         assert len(messages(project)) == 3
+        assert not server_is_running(project)
     finally:
-        shutil.rmtree(copy)
-        subprocess.run(["umount", "--lazy", str(data)], check=True)
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+        disk.rmdir()

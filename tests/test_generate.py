@@ -360,7 +360,7 @@ class TestInit:
     def test_fresh_clone_gets_the_same_repository(self, generated: Path, project: Path) -> None:
         shutil.rmtree(project / "data" / ".dolt")
 
-        run_kedro(project, "dolt", "init")
+        run_kedro(project, "dolt", "init", PYTHONDONTWRITEBYTECODE="1")
 
         assert_same_project(project, generated, f"kedro-doltdb @ {ROOT.as_uri()}")
         assert "Import the iris data set" in dolt(project, "log")

@@ -68,17 +68,15 @@ def test_no_server_is_left_after_a_signal(
 
 def test_an_error_in_another_hook_leaves_no_server(project: Path) -> None:
     settings = next((project / "src").glob("*/settings.py"))
-    settings.write_text(
-        settings.read_text().replace("HOOKS = (DoltHooks(),)", "HOOKS = (Broken(), DoltHooks())")
-        + "\n\nclass Broken:\n    pass\n"
-    )
-    text = settings.read_text().replace("\n\nclass Broken:\n    pass\n", "")
-    broken = (
-        "from kedro.framework.hooks import hook_impl\n\n\n"
-        "class Broken:\n    @hook_impl\n    def before_pipeline_run(self):\n        raise RuntimeError('other hook')\n\n\n"
-    )
-    head, tail = text.split("HOOKS =")
-    settings.write_text(head + broken + "HOOKS =" + tail)
+    with open(settings, "a") as file:
+        file.write(
+            "\n\nfrom kedro.framework.hooks import hook_impl\n\n\n"
+            "class Broken:\n"
+            "    @hook_impl\n"
+            "    def before_pipeline_run(self):\n"
+            "        raise RuntimeError('other hook')\n\n\n"
+            "HOOKS = (*HOOKS, Broken())\n"
+        )
     done = run_kedro(project, "run", check=False)
     assert "other hook" in done.stderr + done.stdout
     assert not server_is_running(project)

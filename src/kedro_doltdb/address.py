@@ -41,7 +41,8 @@ class Address:
             password=self.password,
             database=f"{self.database}/{branch}" if branch else self.database,
             charset="utf8mb4",
-            autocommit=autocommit,
+            # Dolt does not report that autocommit is on, so PyMySQL would not turn it off by itself.
+            init_command=f"SET autocommit = {int(autocommit)}",
             local_infile=True,
             ssl_disabled=True,
             connect_timeout=10,
