@@ -41,8 +41,9 @@ class Address:
             password=self.password,
             database=f"{self.database}/{branch}" if branch else self.database,
             charset="utf8mb4",
+            autocommit=autocommit,
             # Dolt does not report that autocommit is on, so PyMySQL would not turn it off by itself.
-            init_command=f"SET autocommit = {int(autocommit)}",
+            init_command=None if autocommit else "SET autocommit = 0",
             local_infile=True,
             ssl_disabled=True,
             connect_timeout=10,
