@@ -1,0 +1,174 @@
+"""The server as an object, without Kedro: leases, stale files, a process that will not die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pymysql
+import pytest
+from conftest import run_kedro
+from helpers import server_is_running
+
+from kedro_doltdb import server as server_module
+from kedro_doltdb.dolt_cli import initialise
+from kedro_doltdb.errors import ServerError
+from kedro_doltdb.locks import FileLock, is_held
+from kedro_doltdb.server import Server
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    data = tmp_path / "data"
+    initialise(data, [])
+    return data
+
+
+def test_the_last_lease_stops_the_server(data_dir: Path) -> None:
+    first, second = Server(data_dir), Server(data_dir)
+    lease, address = first.acquire("one")
+    other, same = second.acquire("two")
+    assert same == address
+    first.release(lease)
+    assert server_is_running(data_dir.parent)
+    second.release(other)
+    assert not server_is_running(data_dir.parent)
+    assert not list((data_dir / ".dolt" / "kedro" / "leases").iterdir())
+
+
+def test_only_the_owner_of_the_secret_gets_in(data_dir: Path) -> None:
+    server = Server(data_dir)
+    lease, address = server.acquire("one")
+    try:
+        assert address.password not in repr(address)
+        for user, password in (("root", ""), ("__dolt_local_user__", ""), ("__dolt_local_user__", "guess")):
+            with pytest.raises(pymysql.err.OperationalError, match="Access denied"):
+                pymysql.connect(host="127.0.0.1", port=address.port, user=user, password=password)
+        for path in (data_dir / ".dolt" / "kedro").rglob("*"):
+            assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 or path.parent.stat().st_mode & 0o077 == 0
+        listening = subprocess.run(["ss", "-ltn"], capture_output=True, text=True, check=False).stdout
+        for line in listening.splitlines():
+            if f":{address.port} " in line:
+                assert f"127.0.0.1:{address.port}" in line
+    finally:
+        server.release(lease)
+
+
+@pytest.mark.parametrize("content", ["999999:4000:secret", "{pid}:4000:secret", "garbage", "", "1:2"])
+def test_a_stale_info_file_does_no_harm(data_dir: Path, content: str) -> None:
+    info = data_dir / ".dolt" / "sql-server.info"
+    info.write_text(content.format(pid=os.getpid()))
+    server = Server(data_dir)
+    lease, _ = server.acquire("one")
+    server.release(lease)
+    assert not server_is_running(data_dir.parent)
+
+
+def test_the_server_of_a_killed_process_is_adopted_and_stopped(data_dir: Path) -> None:
+    script = (
+        "import os, pathlib, signal\n"
+        "from kedro_doltdb.server import Server\n"
+        f"Server(pathlib.Path({str(data_dir)!r})).acquire('killed')\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert server_is_running(data_dir.parent)
+    server = Server(data_dir)
+    assert not server.is_leased("killed")
+    lease, _ = server.acquire("next")
+    server.release(lease)
+    assert not server_is_running(data_dir.parent)
+
+
+def test_a_forked_child_does_not_keep_the_lease(data_dir: Path) -> None:
+    server = Server(data_dir)
+    lease, _ = server.acquire("parent")
+    child = os.fork()
+    if child == 0:
+        time.sleep(30)
+        os._exit(0)
+    try:
+        lease.release()
+        deadline = time.monotonic() + 10  # for the child to have been scheduled at all
+        while server.is_leased("parent") and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not server.is_leased("parent")
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        server.release(server.acquire("parent")[0])
+    assert not server_is_running(data_dir.parent)
+
+
+def test_a_server_that_ignores_sigterm_is_killed_in_the_end(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(server_module, "STOP_TIMEOUT", 0.5)
+    server = Server(data_dir)
+    lease, _ = server.acquire("one")
+    real_kill = os.kill
+
+    def deaf(pid: int, number: int) -> None:
+        if number != signal.SIGTERM:
+            real_kill(pid, number)
+
+    monkeypatch.setattr(os, "kill", deaf)
+    server.release(lease)
+    assert "ignored SIGTERM" in caplog.text
+    assert not server_is_running(data_dir.parent)
+
+
+def test_a_server_that_does_not_start_tells_why(data_dir: Path) -> None:
+    (data_dir / ".dolt" / "noms" / "manifest").write_text("broken")
+    with pytest.raises(ServerError, match="exit code") as caught:
+        Server(data_dir).acquire("one")
+    assert str(data_dir / ".dolt" / "kedro" / "sql-server.log") in caught.value.message
+    assert not server_is_running(data_dir.parent)
+
+
+def test_a_lock_is_seen_by_others_and_ends_with_its_holder(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    assert not is_held(path)
+    lock = FileLock(path)
+    assert lock.acquire()
+    assert is_held(path)
+    assert not FileLock(path).acquire(timeout=0.05)
+    lock.release()
+    assert not is_held(path)
+
+
+@pytest.mark.skipif(not os.access("/usr/bin/strace", os.X_OK), reason="strace is not installed")
+def test_dolt_connects_to_nothing_but_this_machine(project: Path, tmp_path: Path) -> None:
+    log = tmp_path / "strace.log"
+    command = ["strace", "-f", "-qq", "-e", "trace=connect", "-o", str(log)]
+    subprocess.run(
+        [*command, sys.executable, "-m", "kedro", "run"], cwd=project, check=True, capture_output=True
+    )
+    connects = [line for line in log.read_text().splitlines() if "sa_family=AF_INET" in line]
+    assert connects
+    assert [line for line in connects if 'inet_addr("127.0.0.1")' not in line] == []
+
+
+def test_a_windows_user_is_told_of_wsl(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("kedro_doltdb.locks.fcntl", None)
+    with pytest.raises(ServerError, match="WSL"):
+        FileLock(tmp_path / "lock").acquire()
+
+
+def test_importing_the_entry_points_is_cheap() -> None:
+    script = (
+        "import sys, kedro_doltdb.cli, kedro_doltdb.bulk_load\n"
+        "print([m for m in ('pandas', 'sqlalchemy', 'pymysql', 'kedro') if m in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "[]"
+
+
+def test_the_help_names_every_command(project: Path) -> None:
+    assert "init" in run_kedro(project, "dolt", "--help").stdout
+    assert "kedro dolt init" in run_kedro(project, "dolt", "init", "--help").stdout
