@@ -51,11 +51,19 @@ def test_dolt_is_not_executable(project: Path, tmp_path: Path) -> None:
     refused(project, "DOLT_PATH names", "not an executable file", DOLT_PATH=str(tmp_path / "dolt"))
 
 
-def test_dolt_is_something_else(project: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("dolt version 1.20.0", "is Dolt 1.20.0, and 1.83.0 or newer is needed"),
+        ("this is not Dolt", "does not answer `dolt version` as Dolt does"),
+        ("dolt version 1.99.0", "stopped with exit code 3"),
+    ],
+)
+def test_dolt_is_too_old_or_something_else(project: Path, tmp_path: Path, answer: str, message: str) -> None:
     fake = tmp_path / "dolt"
-    fake.write_text("#!/bin/sh\necho this is not dolt; exit 3\n")
+    fake.write_text(f'#!/bin/sh\necho "{answer}"\n[ "$1" = version ] || exit 3\n')
     fake.chmod(0o755)
-    refused(project, "stopped with exit code 3", "this is not dolt", DOLT_PATH=str(fake))
+    refused(project, "Error: ", message, DOLT_PATH=str(fake))
 
 
 def test_a_taken_port(project: Path) -> None:

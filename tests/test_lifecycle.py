@@ -203,6 +203,38 @@ def test_the_catalog_works_outside_a_run_and_its_server_ends_with_the_process(pr
     assert "modified:         example_metrics" in dolt(project, "status")
 
 
+def test_a_notebook_outlives_the_server_of_a_person(project: Path) -> None:
+    script = (
+        "from pathlib import Path\n"
+        "from kedro.framework.session import KedroSession\n"
+        "from kedro.framework.startup import bootstrap_project\n"
+        "bootstrap_project(Path.cwd())\n"
+        "catalog = KedroSession.create().load_context().catalog\n"
+        "assert len(catalog.load('example_iris_data')) == 150\n"
+        "print('loaded', flush=True)\n"
+        "input()\n"
+        "assert len(catalog.load('example_iris_data')) == 150\n"
+    )
+    server = start_server_by_hand(project, free_port())
+    try:
+        notebook = subprocess.Popen(
+            [sys.executable, "-c", script],
+            cwd=project,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert notebook.stdout is not None
+        while "loaded" not in notebook.stdout.readline():
+            assert notebook.poll() is None
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+    notebook.communicate("\n", timeout=60)
+    assert notebook.returncode == 0
+    assert not server_is_running(project)
+
+
 @pytest.mark.parametrize(
     "command",
     [("catalog", "describe-datasets"), ("registry", "list"), ("package",), ("catalog", "resolve-patterns")],

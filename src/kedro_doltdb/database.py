@@ -90,7 +90,17 @@ class Database:
         Raises:
             ServerError: no server could be started.
         """
-        return self._get_address().connect(self._branch)
+        from pymysql.constants import CR
+        from pymysql.err import OperationalError
+
+        try:
+            return self._get_address().connect(self._branch)
+        except OperationalError as error:
+            # In a notebook the server may be a person's, who has stopped it meanwhile.
+            if error.args[0] != CR.CR_CONN_HOST_ERROR or self._lease is None:
+                raise
+            self.close()
+            return self._get_address().connect(self._branch)
 
     def _get_address(self) -> Address:
         with self._lock:

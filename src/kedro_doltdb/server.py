@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .address import HOST, Address
-from .dolt_cli import MINIMUM_VERSION, DoltCommandError, find_dolt, keep_quiet
+from .dolt_cli import MINIMUM_VERSION, DoltCommandError, check_version, find_dolt, keep_quiet
 from .errors import ServerError
 from .locks import FileLock, is_held
 
@@ -247,6 +247,10 @@ class Server:
                 f"Port {port}, which conf/*/dolt.yml sets, is taken by another program: "
                 "stop that program, or set `port: null` to take a free one."
             )
+        try:
+            check_version(find_dolt())
+        except DoltCommandError as error:
+            raise ServerError(str(error)) from error
         raise ServerError(f"The Dolt server stopped with exit code {code}. {log}")
 
     def _log_tail(self) -> str:
