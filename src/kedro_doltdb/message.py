@@ -12,6 +12,11 @@ from typing import Any
 FILTERS = ("tags", "node_names", "from_nodes", "to_nodes", "from_inputs", "to_outputs", "namespaces")
 
 
+def run_id(run_params: Mapping[str, Any]) -> str:
+    """Kedro's id of the run, a time in milliseconds; Kedro 1.0 calls it ``session_id``."""
+    return str(run_params.get("run_id") or run_params["session_id"])
+
+
 def pipelines(run_params: Mapping[str, Any]) -> list[str]:
     """The names of the pipelines that are run; Kedro 1.0 has one, later versions a list."""
     names = run_params.get("pipeline_names") or run_params.get("pipeline_name") or "__default__"
@@ -28,7 +33,7 @@ def commit_message(run_params: Mapping[str, Any], project_path: Path) -> str:
         "Code": _git_commit(project_path),
     }
     body = "\n".join(f"{name}: {value}" for name, value in facts.items() if value)
-    return f"Update data from Kedro run {run_params['run_id']} with params {params}\n\n{body}"
+    return f"Update data from Kedro run {run_id(run_params)} with params {params}\n\n{body}"
 
 
 def _listed(values: Any) -> str:

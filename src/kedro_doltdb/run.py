@@ -14,7 +14,7 @@ from .database import Database
 from .errors import ConfigError, DoltError
 from .footprint import Footprint
 from .interruption import closed, opened, terminate_by_exception
-from .message import commit_message, pipelines
+from .message import commit_message, pipelines, run_id
 from .records import Record, Records
 from .transaction import Transaction, recover, resumable
 
@@ -54,8 +54,8 @@ class DoltRun:
 
     @property
     def run_id(self) -> str:
-        """Kedro's id of the run, a time in milliseconds."""
-        return str(self._params["run_id"])
+        """Kedro's id of the run."""
+        return run_id(self._params)
 
     def start_server(self) -> None:
         """Start the server on ``data/``, or join the one that runs there. Nothing if no dataset is in Dolt.

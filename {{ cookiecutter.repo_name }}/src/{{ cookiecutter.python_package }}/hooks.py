@@ -13,6 +13,7 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from kedro_doltdb.database import Database
+from kedro_doltdb.message import run_id
 from kedro_doltdb.progress import dataset_saved, node_started
 from kedro_doltdb.run import DoltRun
 
@@ -35,7 +36,7 @@ class DoltHooks:
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
     ) -> None:
         """Start the server, and send all datasets of the run to a branch of its own."""
-        run = self._runs[run_params["run_id"]] = DoltRun(run_params, pipeline, catalog)
+        run = self._runs[run_id(run_params)] = DoltRun(run_params, pipeline, catalog)
         run.start_server()
         run.begin()
 
@@ -52,7 +53,7 @@ class DoltHooks:
     @hook_impl(trylast=True)
     def after_pipeline_run(self, run_params: dict[str, Any]) -> None:
         """Commit the run's data, publish it to the target branch, stop the server."""
-        run = self._runs.pop(run_params["run_id"])
+        run = self._runs.pop(run_id(run_params))
         try:
             logger.info(run.commit())
         finally:
@@ -61,7 +62,7 @@ class DoltHooks:
     @hook_impl
     def on_pipeline_error(self, error: Exception, run_params: dict[str, Any]) -> None:
         """Keep the run's data on its own branch, leave the target as it was, stop the server."""
-        run = self._runs.pop(run_params["run_id"])
+        run = self._runs.pop(run_id(run_params))
         try:
             logger.error(run.keep(error))
         finally:
