@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -214,10 +217,6 @@ def test_only_the_last_ten_failed_runs_are_kept(project: Path) -> None:
         "    except RuntimeError:\n"
         "        pass\n"
     )
-    import os
-    import subprocess
-    import sys
-
     subprocess.run(
         [sys.executable, "-c", script],
         cwd=project,
@@ -228,3 +227,19 @@ def test_only_the_last_ten_failed_runs_are_kept(project: Path) -> None:
     run(project)
     kept = [name for name in branches(project) if name.startswith("kedro/")]
     assert len(kept) == 10
+
+
+def test_a_run_id_that_is_taken_gets_a_suffix(project: Path) -> None:
+    script = (
+        "from pathlib import Path\n"
+        "from kedro.framework.session import KedroSession, session\n"
+        "from kedro.framework.startup import bootstrap_project\n"
+        "bootstrap_project(Path.cwd())\n"
+        "session.generate_timestamp = lambda: '2026-01-01T00.00.00.000Z'\n"
+        "with KedroSession.create() as run:\n"
+        "    run.run()\n"
+    )
+    dolt(project, "branch", "kedro/2026-01-01T00.00.00.000Z")
+    subprocess.run([sys.executable, "-c", script], cwd=project, check=True, capture_output=True)
+    assert messages(project)[0].startswith("Update data from Kedro run 2026-01-01T00.00.00.000Z with")
+    assert branches(project) == ["kedro/2026-01-01T00.00.00.000Z", "main"]

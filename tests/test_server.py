@@ -17,7 +17,7 @@ from helpers import server_is_running
 
 from kedro_doltdb import server as server_module
 from kedro_doltdb.dolt_cli import initialise
-from kedro_doltdb.errors import ServerError
+from kedro_doltdb.errors import LeaseTakenError, ServerError
 from kedro_doltdb.locks import FileLock, is_held
 from kedro_doltdb.server import Server
 
@@ -39,6 +39,18 @@ def test_the_last_lease_stops_the_server(data_dir: Path) -> None:
     second.release(other)
     assert not server_is_running(data_dir.parent)
     assert not list((data_dir / ".dolt" / "kedro" / "leases").iterdir())
+
+
+def test_a_lease_that_is_taken_leaves_its_holder_alone(data_dir: Path) -> None:
+    first, second = Server(data_dir), Server(data_dir)
+    lease, _ = first.acquire("one")
+    try:
+        with pytest.raises(LeaseTakenError):
+            second.acquire("one")
+        assert first.is_leased("one")
+        assert server_is_running(data_dir.parent)
+    finally:
+        first.release(lease)
 
 
 def test_only_the_owner_of_the_secret_gets_in(data_dir: Path) -> None:

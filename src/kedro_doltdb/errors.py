@@ -17,6 +17,10 @@ class ServerError(DoltError):
     """The Dolt server did not start, does not answer, or is not the one of this repository."""
 
 
+class LeaseTakenError(ServerError):
+    """Another process has the lease of that name."""
+
+
 class ConfigError(DoltError):
     """A setting or a run parameter has a value that cannot be used."""
 

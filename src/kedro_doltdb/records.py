@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -65,7 +66,12 @@ class Records:
 
     def all(self) -> list[Record]:
         """All records, the oldest run first."""
-        return [Record(**json.loads(path.read_text())) for path in sorted(self._directory.glob("*.json"))]
+        records = []
+        for path in sorted(self._directory.glob("*.json")):
+            # Other runs end while we look.
+            with suppress(FileNotFoundError):
+                records.append(Record(**json.loads(path.read_text())))
+        return records
 
     def delete(self, record: Record) -> None:
         """Forget a run."""

@@ -6,12 +6,12 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .address import Address
 from .database import Database
-from .errors import ConfigError, DoltError
+from .errors import ConfigError, DoltError, LeaseTakenError
 from .footprint import Footprint
 from .interruption import closed, opened, terminate_by_exception
 from .message import commit_message, pipelines, run_id
@@ -245,10 +245,13 @@ def _lease(database: Database, run_id: str) -> tuple[str, FileLock, Address]:
     plain = re.sub(r"[^A-Za-z0-9._-]", "-", run_id)
     for number in range(1, 100):
         name = plain if number == 1 else f"{plain}-{number}"
-        taken = (database.server.runs_dir / f"{name}.json").exists() or database.server.is_leased(name)
-        if not taken:
-            with suppress(FileExistsError):
-                return (name, *database.server.acquire(name))
+        try:
+            lease, address = database.server.acquire(name)
+        except LeaseTakenError:
+            continue
+        if f"kedro/{name}" not in database.repository(address).branches():
+            return name, lease, address
+        database.server.release(lease)
     raise DoltError(f"There are too many runs with the id {run_id}.")
 
 

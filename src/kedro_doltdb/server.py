@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from .address import HOST, Address
 from .dolt_cli import MINIMUM_VERSION, DoltCommandError, check_version, find_dolt, keep_quiet
-from .errors import ServerError
+from .errors import LeaseTakenError, ServerError
 from .locks import FileLock, is_held
 
 if TYPE_CHECKING:
@@ -69,15 +69,15 @@ class Server:
             The lease, to be given back with :meth:`release`, and the server's address.
 
         Raises:
+            LeaseTakenError: another process has it.
             ServerError: ``data/`` is no Dolt repository or cannot be written, another Dolt process has it
-            open,
-                the port is taken, or the server did not become ready; the lease is not held then.
+                open, the port is taken, or the server did not become ready; the lease is not held then.
         """
         self._prepare()
         with self._exclusive():
             lease = FileLock(self._lease_file(name))
             if not lease.acquire():
-                raise ServerError(f"The lease {name} is in use by another process.")
+                raise LeaseTakenError(f"The lease {name} is in use by another process.")
             try:
                 return lease, self._find_or_start()
             except BaseException:

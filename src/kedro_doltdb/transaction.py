@@ -214,9 +214,9 @@ def recover(repository: Repository, records: Records, is_alive: Callable[[str], 
         The runs found dead that had written something; their branches are kept now.
     """
     with repository.locked("recovery"):
-        dead = [
-            record for record in records.all() if record.status == "running" and not is_alive(record.name)
-        ]
+        gone = {record.name for record in records.all() if not is_alive(record.name)}
+        # Read again: a run may have ended, and said so, between the first reading and the look at its lease.
+        dead = [record for record in records.all() if record.name in gone and record.status == "running"]
         found = [record for record in dead if Transaction(repository, records, record).keep("was killed")]
         kept = [record for record in records.all() if record.status == "kept"]
         branches = repository.branches()
