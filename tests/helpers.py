@@ -67,6 +67,27 @@ def break_node(project: Path, node: str) -> None:
         )
 
 
+def add_pipeline(project: Path, name: str, code: str, catalog: str) -> None:
+    """Add the pipeline ``name``, with its entries of the catalog, to the project."""
+    package = next((project / "src").glob("*/pipelines")) / name
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "from .pipeline import create_pipeline\n\n__all__ = ['create_pipeline']\n"
+    )
+    (package / "pipeline.py").write_text(code)
+    with open(project / "conf" / "base" / "catalog.yml", "a") as file:
+        file.write(catalog)
+
+
+def start_slow_run(project: Path, params: str, started: Path) -> subprocess.Popen[str]:
+    """Start a run whose second node takes six seconds, and wait until it is at it."""
+    break_node(project, "make_predictions")
+    code = f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(6)"
+    process = start_kedro(project, "run", "--params", params, BREAK=code)
+    wait_for(started)
+    return process
+
+
 def start_kedro(project: Path, *args: str, **env: str) -> subprocess.Popen[str]:
     """Start ``kedro`` and return at once; standard output and error come in one pipe."""
     return subprocess.Popen(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from conftest import dolt, run_kedro
-from helpers import branches, diff_types, messages, query, start_kedro, wait_for
+from helpers import add_pipeline, branches, diff_types, messages, query, start_kedro, wait_for
 
 QUERY = """
 example_before:
@@ -61,21 +61,10 @@ def create_pipeline(**kwargs: object) -> Pipeline:
 '''
 
 
-def add_pipeline(project: Path) -> None:
-    package = next((project / "src").glob("*/pipelines")) / "more"
-    package.mkdir()
-    (package / "__init__.py").write_text(
-        "from .pipeline import create_pipeline\n\n__all__ = ['create_pipeline']\n"
-    )
-    (package / "pipeline.py").write_text(PIPELINE)
-    with open(project / "conf" / "base" / "catalog.yml", "a") as file:
-        file.write(QUERY)
-
-
 def test_a_query_of_the_past_and_an_entry_without_a_key(project: Path) -> None:
     run_kedro(project, "run", "--pipelines=iris", "--params", "example_test_data_ratio=0.1")
     run_kedro(project, "run", "--pipelines=iris", "--params", "example_test_data_ratio=0.2")
-    add_pipeline(project)
+    add_pipeline(project, "more", PIPELINE, QUERY)
     run_kedro(project, "run", "--pipelines=more", "--tags=counting")
     assert query(project, "SELECT * FROM example_counts") == [{"n": "15", "note": "before"}]
     run_kedro(project, "run", "--pipelines=more", "--tags=counting")
@@ -85,13 +74,13 @@ def test_a_query_of_the_past_and_an_entry_without_a_key(project: Path) -> None:
 
 
 def test_an_empty_frame_has_its_key_too(project: Path) -> None:
-    add_pipeline(project)
+    add_pipeline(project, "more", PIPELINE, QUERY)
     run_kedro(project, "run", "--pipelines=more", "--tags=nothing")
     assert "PRIMARY KEY (`name`)" in dolt(project, "sql", "-q", "SHOW CREATE TABLE example_nothing")
 
 
 def test_runs_on_different_tables_both_publish_as_one_straight_log(project: Path, tmp_path: Path) -> None:
-    add_pipeline(project)
+    add_pipeline(project, "more", PIPELINE, QUERY)
     started = tmp_path / "started"
     slow = start_kedro(project, "run", "--pipelines=more", "--tags=nothing", STARTED=str(started))
     wait_for(started)

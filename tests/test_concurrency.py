@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import dolt
-from helpers import branches, messages, query, server_is_running
+from helpers import add_pipeline, branches, messages, query, server_is_running
 
 from kedro_doltdb.server import Server
 
@@ -104,14 +104,7 @@ def test_a_reader_of_the_target_never_sees_half_a_run(project: Path) -> None:
     ],
 )
 def test_independent_nodes_save_at_the_same_time(project: Path, runner: str) -> None:
-    package = next((project / "src").glob("*/pipelines")) / "wide"
-    package.mkdir()
-    (package / "__init__.py").write_text(
-        "from .pipeline import create_pipeline\n\n__all__ = ['create_pipeline']\n"
-    )
-    (package / "pipeline.py").write_text(NODES)
-    with open(project / "conf" / "base" / "catalog.yml", "a") as file:
-        file.write(CATALOG)
+    add_pipeline(project, "wide", NODES, CATALOG)
     with open(project / "conf" / "base" / "parameters.yml", "a") as file:
         file.write("\nseed: 0\n")
     arguments = f"pipeline_names=['wide'], runner={runner}"

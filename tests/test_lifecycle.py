@@ -13,7 +13,17 @@ from pathlib import Path
 
 import pytest
 from conftest import dolt, run_kedro
-from helpers import branches, break_node, hashes, messages, query, server_is_running, start_kedro, wait_for
+from helpers import (
+    branches,
+    break_node,
+    hashes,
+    messages,
+    query,
+    server_is_running,
+    start_kedro,
+    start_slow_run,
+    wait_for,
+)
 
 from kedro_doltdb.dolt_cli import find_dolt
 
@@ -84,11 +94,7 @@ def test_an_error_in_another_hook_leaves_no_server(project: Path) -> None:
 
 
 def test_two_runs_at_once_share_one_server(project: Path, tmp_path: Path) -> None:
-    break_node(project, "make_predictions")
-    first = tmp_path / "first"
-    code = f"import pathlib, time; pathlib.Path({str(first)!r}).touch(); time.sleep(6)"
-    slow = start_kedro(project, "run", "--params", "dolt_branch=slow", BREAK=code)
-    wait_for(first)
+    slow = start_slow_run(project, "dolt_branch=slow", tmp_path / "started")
     info = project / "data" / ".dolt" / "sql-server.info"
     before = info.read_text()
     run_kedro(project, "run", "--params", "dolt_branch=quick,example_test_data_ratio=0.1")
@@ -101,11 +107,7 @@ def test_two_runs_at_once_share_one_server(project: Path, tmp_path: Path) -> Non
 
 
 def test_runs_that_would_mix_are_not_published(project: Path, tmp_path: Path) -> None:
-    break_node(project, "make_predictions")
-    first = tmp_path / "first"
-    code = f"import pathlib, time; pathlib.Path({str(first)!r}).touch(); time.sleep(6)"
-    slow = start_kedro(project, "run", "--params", "example_test_data_ratio=0.3", BREAK=code)
-    wait_for(first)
+    slow = start_slow_run(project, "example_test_data_ratio=0.3", tmp_path / "started")
     run_kedro(project, "run", "--params", "example_test_data_ratio=0.1")
     published = hashes(project)
     output = slow.communicate(timeout=60)[0]
