@@ -79,13 +79,21 @@ def add_pipeline(project: Path, name: str, code: str, catalog: str) -> None:
         file.write(catalog)
 
 
-def start_slow_run(project: Path, params: str, started: Path) -> subprocess.Popen[str]:
-    """Start a run whose second node takes six seconds, and wait until it is at it."""
-    break_node(project, "make_predictions")
-    code = f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(6)"
-    process = start_kedro(project, "run", "--params", params, BREAK=code)
-    wait_for(started)
+def start_slow_run(project: Path, *args: str) -> subprocess.Popen[str]:
+    """Start ``kedro`` and wait until it is at its broken node, which goes on at :func:`let_go`."""
+    code = (
+        "import pathlib, time; pathlib.Path('started').touch()\n"
+        "while not pathlib.Path('go').exists(): time.sleep(0.02)"
+    )
+    process = start_kedro(project, *args, BREAK=code)
+    wait_for(project / "started")
     return process
+
+
+def let_go(project: Path, process: subprocess.Popen[str]) -> str:
+    """Let a slow run go on, wait for its end and return what it printed."""
+    (project / "go").touch()
+    return process.communicate(timeout=120)[0]
 
 
 def start_kedro(project: Path, *args: str, **env: str) -> subprocess.Popen[str]:

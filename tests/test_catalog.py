@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from conftest import dolt, run_kedro
-from helpers import add_pipeline, branches, diff_types, messages, query, start_kedro, wait_for
+from helpers import add_pipeline, branches, diff_types, let_go, messages, query, start_slow_run
 
 QUERY = """
 example_before:
@@ -33,8 +33,6 @@ PIPELINE = '''
 """A pipeline beside the template's."""
 
 import os
-import pathlib
-import time
 
 import pandas as pd
 from kedro.pipeline import Pipeline, node
@@ -45,9 +43,7 @@ def count(before: pd.DataFrame) -> pd.DataFrame:
 
 
 def nothing() -> pd.DataFrame:
-    if started := os.environ.get("STARTED"):
-        pathlib.Path(started).touch()
-        time.sleep(5)
+    exec(os.environ.get("BREAK", ""))
     return pd.DataFrame({"name": pd.Series([], dtype=str), "value": pd.Series([], dtype=float)})
 
 
@@ -79,15 +75,13 @@ def test_an_empty_frame_has_its_key_too(project: Path) -> None:
     assert "PRIMARY KEY (`name`)" in dolt(project, "sql", "-q", "SHOW CREATE TABLE example_nothing")
 
 
-def test_runs_on_different_tables_both_publish_as_one_straight_log(project: Path, tmp_path: Path) -> None:
+def test_runs_on_different_tables_both_publish_as_one_straight_log(project: Path) -> None:
     add_pipeline(project, "more", PIPELINE, QUERY)
-    started = tmp_path / "started"
-    slow = start_kedro(project, "run", "--pipelines=more", "--tags=nothing", STARTED=str(started))
-    wait_for(started)
+    slow = start_slow_run(project, "run", "--pipelines=more", "--tags=nothing")
     run_kedro(project, "run", "--pipelines=iris")
     # Somebody edits a table by hand meanwhile; the edit stays uncommitted and stays there.
     dolt(project, "sql", "-q", "UPDATE example_iris_data SET species = 'rosa' WHERE sample_id = 1")
-    output = slow.communicate(timeout=60)[0]
+    output = let_go(project, slow)
     assert slow.returncode == 0, output
     log = query(project, "SELECT message, parents FROM dolt_log('main', '--parents')")
     assert [", " in row["parents"] for row in log] == [False] * 4

@@ -17,6 +17,7 @@ from helpers import (
     branches,
     break_node,
     hashes,
+    let_go,
     messages,
     query,
     server_is_running,
@@ -76,6 +77,25 @@ def test_no_server_is_left_after_a_signal(
     assert query(project, f"SELECT COUNT(*) AS n FROM dolt_diff_summary('main', '{kept[0]}')")
 
 
+@pytest.mark.parametrize(("number", "returncodes"), [(signal.SIGINT, {1, -2}), (signal.SIGTERM, {143})])
+def test_an_interruption_in_a_save_is_no_failure_of_the_save(
+    project: Path, number: signal.Signals, returncodes: set[int]
+) -> None:
+    with open(next((project / "src").glob("*/settings.py")), "a") as file:
+        file.write(
+            "\n\nimport os\nimport threading\nfrom kedro_doltdb import bulk_load as module\n\n\n"
+            "def load(cursor, *args):\n"
+            f"    threading.Timer(0.5, os.kill, (os.getpid(), {int(number)})).start()\n"
+            "    cursor.execute('SELECT SLEEP(20)')\n\n\n"
+            "module._load = load\n"
+        )
+    done = run_kedro(project, "run", check=False)
+    assert done.returncode in returncodes
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not server_is_running(project)
+    assert len(messages(project)) == 2
+
+
 def test_an_error_in_another_hook_leaves_no_server(project: Path) -> None:
     settings = next((project / "src").glob("*/settings.py"))
     with open(settings, "a") as file:
@@ -93,24 +113,26 @@ def test_an_error_in_another_hook_leaves_no_server(project: Path) -> None:
     assert branches(project) == ["main"]
 
 
-def test_two_runs_at_once_share_one_server(project: Path, tmp_path: Path) -> None:
-    slow = start_slow_run(project, "dolt_branch=slow", tmp_path / "started")
+def test_two_runs_at_once_share_one_server(project: Path) -> None:
+    break_node(project, "make_predictions")
+    slow = start_slow_run(project, "run", "--params", "dolt_branch=slow")
     info = project / "data" / ".dolt" / "sql-server.info"
     before = info.read_text()
     run_kedro(project, "run", "--params", "dolt_branch=quick,example_test_data_ratio=0.1")
     assert slow.poll() is None
     assert info.read_text() == before and server_is_running(project)
-    output = slow.communicate(timeout=60)[0]
+    output = let_go(project, slow)
     assert slow.returncode == 0, output
     assert not server_is_running(project)
     assert len(messages(project, "slow")) == len(messages(project, "quick")) == 3
 
 
-def test_runs_that_would_mix_are_not_published(project: Path, tmp_path: Path) -> None:
-    slow = start_slow_run(project, "example_test_data_ratio=0.3", tmp_path / "started")
+def test_runs_that_would_mix_are_not_published(project: Path) -> None:
+    break_node(project, "make_predictions")
+    slow = start_slow_run(project, "run", "--params", "example_test_data_ratio=0.3")
     run_kedro(project, "run", "--params", "example_test_data_ratio=0.1")
     published = hashes(project)
-    output = slow.communicate(timeout=60)[0]
+    output = let_go(project, slow)
     assert slow.returncode == 1
     assert "is not published" in output and "which it read or wrote, changed on main meanwhile" in output
     assert hashes(project) == published and len(messages(project)) == 3

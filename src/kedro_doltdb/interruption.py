@@ -11,10 +11,9 @@ import atexit
 import os
 import signal
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol
 
 from .errors import DoltError
 
@@ -54,23 +53,41 @@ def _close_all() -> None:
             run.close()
 
 
-def terminate_by_exception() -> Callable[[], None]:
-    """Make SIGTERM raise ``SystemExit(143)`` in the main thread; returns what undoes it."""
-    if threading.current_thread() is not threading.main_thread():
-        return lambda: None
-    owner = os.getpid()
-    before = signal.getsignal(signal.SIGTERM)
+class SignalWatch:
+    """Watches for Ctrl-C and SIGTERM until :meth:`stop`, where the thread can: in the main thread.
 
-    def handle(number: int, frame: FrameType | None) -> None:
-        if os.getpid() != owner:
+    SIGTERM raises ``SystemExit(143)``, so that the run is closed. Both are remembered, because pandas commits
+    even when it is interrupted, and what the driver then says of its broken connection hides why.
+
+    Attributes:
+        received: the exception of the last signal.
+    """
+
+    def __init__(self) -> None:
+        self.received: BaseException | None = None
+        self._owner = os.getpid()
+        self._before: dict[int, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.getsignal(number)
+                # A Ctrl-C that does nothing, as in a shell's background job, is to do nothing.
+                if number == signal.SIGTERM or callable(self._before[number]):
+                    signal.signal(number, self._handle)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() == self._owner:
+            self.received = SystemExit(128 + number) if number == signal.SIGTERM else KeyboardInterrupt()
+        elif number == signal.SIGTERM:
             # A forked worker has nothing to close, and its pool expects it to die.
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGTERM)
-        raise SystemExit(128 + number)
+        if number == signal.SIGTERM:
+            raise SystemExit(128 + number)
+        self._before[number](number, frame)
 
-    def restore() -> None:
-        if signal.getsignal(signal.SIGTERM) is handle:
-            signal.signal(signal.SIGTERM, before)
-
-    signal.signal(signal.SIGTERM, handle)
-    return restore
+    def stop(self) -> None:
+        """Put the handlers back that were found, unless somebody else has set others since."""
+        for number, before in self._before.items():
+            if signal.getsignal(number) == self._handle:
+                signal.signal(number, before)
+        self._before = {}

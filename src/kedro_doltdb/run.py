@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from .address import Address
 from .database import Database
 from .errors import ConfigError, DoltError, LeaseTakenError
 from .footprint import Footprint
-from .interruption import closed, opened, terminate_by_exception
+from .interruption import SignalWatch, closed, opened
 from .message import commit_message, pipelines, run_id
 from .records import Record, Records
 from .transaction import Transaction, recover, resumable
@@ -48,7 +48,8 @@ class DoltRun:
         self._lease: FileLock | None = None
         self._address: Address | None = None
         self._transaction: Transaction | None = None
-        self._restore_signal: Callable[[], None] = lambda: None
+        self._signals: SignalWatch | None = None
+        self._interruption: BaseException | None = None
         self._name = ""
         self._pid = os.getpid()
 
@@ -66,7 +67,7 @@ class DoltRun:
         if self._database is None:
             return
         opened(self)
-        self._restore_signal = terminate_by_exception()
+        self._signals = SignalWatch()
         try:
             self._name, self._lease, self._address = _lease(self._database, self.run_id)
         except BaseException:
@@ -178,11 +179,13 @@ class DoltRun:
         if self._database is None or transaction is None:
             return "The run failed before it wrote anything to Dolt."
         self._database.leave()
-        reason = why if isinstance(why, str) else f"failed: {type(why).__name__}"
+        if isinstance(why, BaseException):
+            self._interruption = self._signals.received if self._signals else None
+            why = "was interrupted" if self._interruption else f"failed: {type(why).__name__}"
         record = transaction.record
         try:
             with _dolt_errors():
-                kept = transaction.keep(reason)
+                kept = transaction.keep(why)
         except DoltError as error:
             # What ended the run is the error that counts, and the next run does what could not be done now.
             return f"The run was not published, and the next run will see to what it left: {error.message}"
@@ -194,15 +197,22 @@ class DoltRun:
         )
 
     def stop_server(self) -> None:
-        """Leave the server; the last one to leave stops it. Can be called more than once."""
+        """Leave the server; the last one to leave stops it. Can be called more than once.
+
+        Raises:
+            KeyboardInterrupt, SystemExit: the error that ended the run had come in the place of this one.
+        """
         if os.getpid() != self._pid:
             return
         lease, self._lease = self._lease, None
         if self._database is not None and lease is not None:
             self._database.leave()
             self._database.server.release(lease)
-        self._restore_signal()
+        if self._signals is not None:
+            self._signals.stop()
         closed(self)
+        if self._interruption is not None:
+            raise self._interruption
 
     def close(self) -> None:
         """End a run that neither finished nor failed: Ctrl-C, SIGTERM, ``sys.exit``, another hook's error."""
