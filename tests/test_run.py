@@ -241,5 +241,9 @@ def test_a_run_id_that_is_taken_gets_a_suffix(project: Path) -> None:
     )
     dolt(project, "branch", "kedro/2026-01-01T00.00.00.000Z")
     subprocess.run([sys.executable, "-c", script], cwd=project, check=True, capture_output=True)
-    assert messages(project)[0].startswith("Update data from Kedro run 2026-01-01T00.00.00.000Z with")
+    assert messages(project)[0].startswith("Update data from Kedro run 2026-01-01T00.00.00.000Z-2 with")
+    other = script.replace("create()", "create(runtime_params={'example_test_data_ratio': 0.5})")
+    subprocess.run([sys.executable, "-c", other], cwd=project, check=True, capture_output=True)
+    assert messages(project)[0].startswith("Update data from Kedro run 2026-01-01T00.00.00.000Z-3 with")
+    assert query(project, "SELECT COUNT(*) AS n FROM kedro_runs") == [{"n": "2"}]
     assert branches(project) == ["kedro/2026-01-01T00.00.00.000Z", "main"]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .address import Address
 from .dolt_cli import identity
 from .errors import ConfigError
+from .parameters import secrets_in
 from .repository import Repository
 from .server import Server
 from .settings import Settings
@@ -35,11 +36,13 @@ class Database:
     Args:
         project_path: the Kedro project; its ``data/`` is the Dolt repository.
         settings: what ``dolt.yml`` says.
+        secrets: what the project's other credentials hold; it never enters the journal or a commit message.
     """
 
-    def __init__(self, project_path: Path, settings: Settings) -> None:
+    def __init__(self, project_path: Path, settings: Settings, secrets: frozenset[str] = frozenset()) -> None:
         self.project_path = project_path
         self.settings = settings
+        self.secrets = secrets
         self.data_dir = project_path / "data"
         self.server = Server(self.data_dir, settings.port)
         # SQLTableDataset caches engines by this string, and an engine stays on the branch it first saw:
@@ -69,11 +72,12 @@ class Database:
                 "Kedro does not read conf/*/dolt.yml: in settings.py add "
                 '`"config_patterns": {"dolt": ["dolt*"]}` to CONFIG_LOADER_ARGS.'
             ) from error
-        database = cls(Path(context.project_path), Settings.from_config(config))
         try:
             credentials = context.config_loader["credentials"]
         except MissingConfigException:
             credentials = {}
+        secrets = frozenset(secrets_in(credentials))
+        database = cls(Path(context.project_path), Settings.from_config(config), secrets)
         context.config_loader["credentials"] = {**credentials, "dolt": database.credentials()}
         return database
 
@@ -156,7 +160,8 @@ class Database:
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
         del state["_lock"]
-        return {**state, "_lease": None}
+        # Workers have no use for the secrets.
+        return {**state, "_lease": None, "secrets": frozenset()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _lock=threading.Lock(), _pid=os.getpid())

@@ -3,48 +3,37 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import re
 from collections.abc import Mapping
-from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-FILTERS = ("tags", "node_names", "from_nodes", "to_nodes", "from_inputs", "to_outputs", "namespaces")
-
-
-def run_id(run_params: Mapping[str, Any]) -> str:
-    """Kedro's id of the run, a time in milliseconds; Kedro 1.0 calls it ``session_id``."""
-    return str(run_params.get("run_id") or run_params["session_id"])
+if TYPE_CHECKING:
+    from .journal import Run
 
 
-def pipelines(run_params: Mapping[str, Any]) -> list[str]:
-    """The names of the pipelines that are run; Kedro 1.0 has one, later versions a list."""
-    names = run_params.get("pipeline_names") or run_params.get("pipeline_name") or "__default__"
-    return [names] if isinstance(names, str) else list(names)
+def commit_message(run: Run, runtime_params: Mapping[str, Any]) -> str:
+    """The run's id and parameters in the first line, then its pipeline, filters, environment and code.
 
-
-def commit_message(run_params: Mapping[str, Any], project_path: Path) -> str:
-    """The run's id and parameters in the first line, then its pipeline, filters, environment and code."""
-    params = json.dumps(run_params.get("runtime_params") or {}, default=str, ensure_ascii=False)
+    Args:
+        run: as in the journal.
+        runtime_params: what ``--params`` gave, as JSON values with secrets masked.
+    """
     facts = {
-        "Pipeline": ", ".join(pipelines(run_params)),
-        **{name.replace("_", " ").capitalize(): _listed(run_params.get(name)) for name in FILTERS},
-        "Environment": run_params.get("env"),
-        "Code": _git_commit(project_path),
+        "Pipeline": run.pipeline,
+        **{name.replace("_", " ").capitalize(): _listed(value) for name, value in run.filters.items()},
+        "Environment": run.environment,
+        "Code": run.git_commit,
     }
     body = "\n".join(f"{name}: {value}" for name, value in facts.items() if value)
-    return f"Update data from Kedro run {run_id(run_params)} with params {params}\n\n{body}"
+    params = json.dumps(runtime_params, ensure_ascii=False)
+    return f"Update data from Kedro run {run.run_id} with params {params}\n\n{body}"
+
+
+def run_id_in(message: str) -> str | None:
+    """The id of the run whose commit has this message; None when it is not that of a run."""
+    match = re.match(r"(?:Update data from|Kept from) Kedro run ([A-Za-z0-9._-]+)", message)
+    return match[1] if match else None
 
 
 def _listed(values: Any) -> str:
-    return ", ".join(map(str, [values] if isinstance(values, str) else values or ()))
-
-
-def _git_commit(project_path: Path) -> str | None:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    with suppress(OSError, subprocess.SubprocessError):
-        done = subprocess.run(
-            command, cwd=project_path, capture_output=True, text=True, check=True, timeout=10
-        )
-        return done.stdout.strip()
-    return None
+    return ", ".join(map(str, values)) if isinstance(values, list) else str(values)

@@ -7,6 +7,9 @@ import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
+
+from .journal import Edge, Run
 
 
 @dataclass
@@ -26,6 +29,8 @@ class Record:
         status: ``running`` or ``kept``.
         commit: the commit that was about to be published.
         superseded: another run of the target has ended since, so this one is not resumed.
+        run: its row in the journal, as far as it is known.
+        edges: its rows in the journal's lineage, likewise.
     """
 
     name: str
@@ -40,6 +45,8 @@ class Record:
     status: str = "running"
     commit: str | None = None
     superseded: bool = False
+    run: Run | None = None
+    edges: list[Edge] = field(default_factory=list)
 
     @property
     def branch(self) -> str:
@@ -61,7 +68,8 @@ class Records:
         """Write or replace a record, whole or not at all."""
         path = self._directory / f"{record.name}.json"
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(asdict(record)))
+        values = {**asdict(record), "run": record.run and record.run.to_json()}
+        temporary.write_text(json.dumps(values))
         temporary.replace(path)
 
     def all(self) -> list[Record]:
@@ -70,7 +78,7 @@ class Records:
         for path in sorted(self._directory.glob("*.json")):
             # Other runs end while we look.
             with suppress(FileNotFoundError):
-                records.append(Record(**json.loads(path.read_text())))
+                records.append(_record(json.loads(path.read_text())))
         return records
 
     def delete(self, record: Record) -> None:
@@ -90,3 +98,8 @@ class Records:
         except FileNotFoundError:
             return set()
         return {json.loads(line) for line in lines}
+
+
+def _record(values: dict[str, Any]) -> Record:
+    run, edges = values.get("run"), values.get("edges", [])
+    return Record(**{**values, "run": run and Run.from_json(run), "edges": [Edge(**edge) for edge in edges]})

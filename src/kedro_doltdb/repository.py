@@ -7,13 +7,14 @@ ever checked out. See https://docs.dolthub.com/sql-reference/version-control.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pymysql
 
+from . import journal
 from .errors import ConfigError, DoltError
 
 if TYPE_CHECKING:
@@ -60,6 +61,11 @@ class Repository:
         """A cursor on ``branch`` (default: the one checked out in ``data/``), each statement on its own."""
         with self._address.connect(branch, autocommit=True) as connection, connection.cursor() as cursor:
             yield cursor
+
+    def version(self) -> str:
+        """The version of the server."""
+        with self.on() as cursor:
+            return str(_value(cursor, "SELECT dolt_version()"))
 
     def checked_out(self) -> str:
         """The branch checked out in ``data/``."""
@@ -115,13 +121,32 @@ class Repository:
             cursor.execute("SELECT DISTINCT table_name FROM dolt_status")
             return sorted(row[0] for row in cursor.fetchall())
 
-    def commit_all(self, branch: str, message: str) -> str | None:
-        """Commit everything on ``branch``; returns the commit, or None when there is nothing to commit."""
+    def commit_all(
+        self, branch: str, message: str, write_journal: Callable[[Cursor], None] | None = None
+    ) -> str | None:
+        """Commit everything on ``branch``, and with it what ``write_journal`` writes.
+
+        Returns:
+            The commit; None when there was nothing to commit, and then nothing is written to the journal.
+        """
         with self.on(branch) as cursor:
             cursor.execute("CALL DOLT_ADD('-A')")
             if not _value(cursor, "SELECT COUNT(*) FROM dolt_status"):
                 return None
-            return str(_value(cursor, "CALL DOLT_COMMIT('-m', %s, '--author', %s)", message, self._author))
+            if write_journal:
+                write_journal(cursor)
+            return str(_value(cursor, "CALL DOLT_COMMIT('-Am', %s, '--author', %s)", message, self._author))
+
+    def table_hashes(self, branch: str, tables: Iterable[str]) -> dict[str, str]:
+        """The content hash of each of ``tables`` that is there, by its name as given."""
+        with self.on(branch) as cursor:
+            cursor.execute("SHOW TABLES")
+            there = {row[0].lower() for row in cursor.fetchall()}
+            found = [table for table in tables if table.lower() in there]
+            if not found:
+                return {}
+            cursor.execute(f"SELECT {', '.join(['dolt_hashof_table(%s)'] * len(found))}", found)
+            return dict(zip(found, cursor.fetchone() or (), strict=True))
 
     def cherry_pick(self, commit: str, branch: str) -> str:
         """Repeat the change of ``commit`` on ``branch``, author and message kept; returns the new commit."""
@@ -145,12 +170,13 @@ class Repository:
             return bool(_value(cursor, "SELECT COUNT(*) FROM dolt_log WHERE commit_hash = %s", commit))
 
     def changed_tables(self, old: str, new: str) -> set[str]:
-        """The tables whose data or schema differ between two commits or branches."""
+        """The tables, those of the journal left out, whose data or schema differ between two commits or
+        branches."""
         if old == new:
             return set()
         with self.on() as cursor:
             cursor.execute("SELECT from_table_name, to_table_name FROM dolt_diff_summary(%s, %s)", (old, new))
-            return {name for row in cursor.fetchall() for name in row if name}
+            return {name for row in cursor.fetchall() for name in row if name} - journal.TABLES
 
     def changes(self, old: str, new: str) -> list[TableChange]:
         """The tables that differ between two commits, with their numbers of changed rows, by name."""

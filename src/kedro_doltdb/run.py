@@ -9,20 +9,26 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from . import journal
 from .address import Address
 from .database import Database
+from .edges import edges_of, hash_files
 from .errors import ConfigError, DoltError, LeaseTakenError
 from .footprint import Footprint
 from .interruption import SignalWatch, closed, opened
-from .message import commit_message, pipelines, run_id
+from .message import commit_message
+from .parameters import mask, plain
 from .records import Record, Records
+from .run_params import describe, pipelines, run_id
 from .transaction import Transaction, recover, resumable
 
 if TYPE_CHECKING:
     from kedro.io import DataCatalog
     from kedro.pipeline import Pipeline
 
+    from .journal import Run
     from .locks import FileLock
+    from .repository import Repository
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +47,10 @@ class DoltRun:
 
     def __init__(self, run_params: Mapping[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         self._params = run_params
+        self._pipeline, self._catalog = pipeline, catalog
         self._footprint = Footprint.of(pipeline, catalog)
+        if taken := sorted(self._footprint.writes & journal.TABLES):
+            raise ConfigError(f"No dataset can be saved to {taken[0]}: the journal of runs has that name.")
         self._database = self._footprint.database
         self._branch = _branch_parameter(run_params, "dolt_branch")
         self._from = _branch_parameter(run_params, "dolt_from")
@@ -69,7 +78,7 @@ class DoltRun:
         opened(self)
         self._signals = SignalWatch()
         try:
-            self._name, self._lease, self._address = _lease(self._database, self.run_id)
+            self._name, self._lease, self._address = _lease(self._database, self.run_id, self._branch)
         except BaseException:
             self.stop_server()
             raise
@@ -87,7 +96,7 @@ class DoltRun:
             with _dolt_errors():
                 self._begin(self._database, self._address)
         except BaseException:
-            self.keep("did not begin")
+            self._keep("did not begin")
             self.stop_server()
             raise
 
@@ -108,6 +117,8 @@ class DoltRun:
         record = Record(
             self._name, self.run_id, target, base, pipelines(self._params),
             sorted(self._footprint.reads), sorted(self._footprint.writes), self._footprint.reads_all, created,
+            run=self._describe(database, repository, target, base),
+            edges=edges_of(self._pipeline, self._catalog, database.project_path),
         )  # fmt: skip
         self._transaction = Transaction(repository, records, record)
         self._transaction.begin()
@@ -115,7 +126,14 @@ class DoltRun:
         if partial and not self._from and (failed := resumable(records, target, record.pipeline)):
             tables = self._transaction.take_over(failed)
             logger.warning("Resuming run %s: took over %s.", failed.run_id, ", ".join(tables) or "no table")
+        self._transaction.note_inputs()
         database.enter(address, record.branch)
+
+    def _describe(self, database: Database, repository: Repository, target: str, base: str) -> Run:
+        run = describe(self._params, self._catalog, database.project_path, database.secrets)
+        run.run_id, run.branch, run.base = self._name, target, base
+        run.versions["dolt"] = repository.version()
+        return run
 
     def _settle_uncommitted(self, database: Database, address: Address, target: str) -> None:
         repository = database.repository(address)
@@ -147,11 +165,11 @@ class DoltRun:
         try:
             with _dolt_errors():
                 self._add_missing_keys(self._database, self._address, record.branch)
-                published = self._transaction.publish(
-                    commit_message(self._params, self._database.project_path)
-                )
+                hash_files(record.edges, self._database.project_path)
+                published = self._transaction.publish(self._message(self._database, record))
         except BaseException as error:
-            self.keep(f"could not be published: {type(error).__name__}")
+            status = "failed" if isinstance(error, Exception) else "interrupted"
+            self._keep(f"could not be published: {type(error).__name__}", status, error)
             raise
         self._transaction = None
         if published is None:
@@ -166,35 +184,50 @@ class DoltRun:
             f"See it with: cd data && dolt diff {old} {new}"
         )
 
-    def keep(self, why: str | BaseException) -> str:
+    def _message(self, database: Database, record: Record) -> str:
+        assert record.run is not None
+        return commit_message(record.run, plain(self._params.get("runtime_params") or {}, database.secrets))
+
+    def keep(self, error: BaseException | None) -> str:
         """End a run that did not finish: keep what it wrote on its own branch, leave the target as it was.
 
         Args:
-            why: how it ended, or the error that ended it.
+            error: what ended it; None if it was interrupted.
 
         Returns:
             One line for the person.
         """
+        if error is not None and self._signals:
+            self._interruption = self._signals.received
+        if error is None or self._interruption:
+            return self._keep("was interrupted", "interrupted")
+        return self._keep(f"failed: {type(error).__name__}", "failed", error)
+
+    def _keep(self, how: str, status: str | None = None, error: BaseException | None = None) -> str:
         transaction, self._transaction = self._transaction, None
         if self._database is None or transaction is None:
             return "The run failed before it wrote anything to Dolt."
         self._database.leave()
-        if isinstance(why, BaseException):
-            self._interruption = self._signals.received if self._signals else None
-            why = "was interrupted" if self._interruption else f"failed: {type(why).__name__}"
         record = transaction.record
         try:
             with _dolt_errors():
-                kept = transaction.keep(why)
-        except DoltError as error:
+                hash_files(record.edges, self._database.project_path)
+                kept = transaction.keep(
+                    how, status, self._first_line(error) if error else None, journal.now()
+                )
+        except DoltError as problem:
             # What ended the run is the error that counts, and the next run does what could not be done now.
-            return f"The run was not published, and the next run will see to what it left: {error.message}"
+            return f"The run was not published, and the next run will see to what it left: {problem.message}"
         if not kept:
             return f"The run left nothing to keep; {record.target} is as it was."
         return (
             f"The run was not published: {record.target} is as it was, what the run wrote is kept on "
             f"{record.branch}. `kedro run --from-nodes ...` right after it goes on from there."
         )
+
+    def _first_line(self, error: BaseException) -> str:
+        text = f"{type(error).__name__}: {error}".partition("\n")[0]
+        return mask(text, self._database.secrets if self._database else ())
 
     def stop_server(self) -> None:
         """Leave the server; the last one to leave stops it. Can be called more than once.
@@ -220,7 +253,7 @@ class DoltRun:
             return
         try:
             if self._transaction is not None:
-                logger.warning(self.keep("was interrupted"))
+                logger.warning(self.keep(None))
         finally:
             self.stop_server()
 
@@ -250,7 +283,7 @@ def _branch_parameter(run_params: Mapping[str, Any], name: str) -> str | None:
     return value
 
 
-def _lease(database: Database, run_id: str) -> tuple[str, FileLock, Address]:
+def _lease(database: Database, run_id: str, target: str | None) -> tuple[str, FileLock, Address]:
     """Take a lease named after the run. Run ids are times: two clones or processes can have the same."""
     plain = re.sub(r"[^A-Za-z0-9._-]", "-", run_id)
     for number in range(1, 100):
@@ -259,8 +292,11 @@ def _lease(database: Database, run_id: str) -> tuple[str, FileLock, Address]:
             lease, address = database.server.acquire(name)
         except LeaseTakenError:
             continue
-        if f"kedro/{name}" not in database.repository(address).branches():
-            return name, lease, address
+        repository = database.repository(address)
+        branches = repository.branches()
+        with repository.on(target if target in branches else None) as cursor:
+            if f"kedro/{name}" not in branches and not journal.runs(cursor, run_id=name):
+                return name, lease, address
         database.server.release(lease)
     raise DoltError(f"There are too many runs with the id {run_id}.")
 

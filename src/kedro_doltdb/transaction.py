@@ -9,12 +9,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 import pymysql
 
+from . import journal
+from .edges import base_name, completed, with_hashes
 from .errors import DoltError, PublishError
 from .records import Record, Records
 from .repository import Repository, TableChange
+
+if TYPE_CHECKING:
+    from pymysql.cursors import Cursor
+
+    from .journal import Edge
 
 KEPT_BRANCHES = 10
 MERGE_ATTEMPTS = 20
@@ -39,6 +49,18 @@ class Transaction:
         # The record comes first: a branch without one would be nobody's.
         self._records.save(self.record)
         self._repository.create_branch(self.record.branch, self.record.base)
+
+    def note_inputs(self) -> None:
+        """Note the content of the tables that the run reads, before it may write to them."""
+        record = self.record
+        produced = {base_name(edge.dataset) for edge in record.edges if edge.direction == "save"}
+        inputs = [edge for edge in record.edges if base_name(edge.dataset) not in produced]
+        with_hashes(inputs, self._hashes(inputs))
+        self._records.save(record)
+
+    def _hashes(self, edges: list[Edge]) -> dict[str, str]:
+        tables = {edge.table_name for edge in edges if edge.table_name}
+        return self._repository.table_hashes(self.record.branch, sorted(tables))
 
     def take_over(self, failed: Record) -> list[str]:
         """Put the tables that a failed run completed, and that this run reads but does not write, on the
@@ -68,6 +90,8 @@ class Transaction:
             {*self.record.reads, *failed.reads, *failed.writes} - set(self.record.writes)
         )
         self.record.reads_all |= failed.reads_all
+        if self.record.run:
+            self.record.run.resumed_from = failed.name
         self._records.save(self.record)
         return tables
 
@@ -81,7 +105,13 @@ class Transaction:
             PublishError: it cannot be published as what the run computed; everything stays on the branch.
         """
         repository, record = self._repository, self.record
-        commit = repository.commit_all(record.branch, message)
+
+        def write_journal(cursor: Cursor) -> None:
+            if record.run:
+                run = replace(record.run, status="succeeded", finished=journal.now())
+                journal.write(cursor, run, with_hashes(record.edges, self._hashes(record.edges)))
+
+        commit = repository.commit_all(record.branch, message, write_journal)
         if commit is None:
             self._end()
             return None
@@ -103,7 +133,7 @@ class Transaction:
             except pymysql.err.Error as error:
                 # Dolt says now and then that edits would be stomped where there are none.
                 edited = set(repository.uncommitted(record.target))
-                if edited := edited & repository.changed_tables(tip, record.commit):
+                if edited := edited & (repository.changed_tables(tip, record.commit) | journal.TABLES):
                     raise self._not_published(
                         f"{', '.join(sorted(edited))} got uncommitted edits on {record.target} "
                         "during the run; commit them with `dolt commit -a`"
@@ -144,11 +174,16 @@ class Transaction:
             f"or look with `dolt diff {record.target} {record.branch}` in data/."
         )
 
-    def keep(self, why: str) -> bool:
+    def keep(
+        self, why: str, status: str | None = None, error: str | None = None, finished: datetime | None = None
+    ) -> bool:
         """End a run that did not finish: what it wrote stays on its branch, the target is as it was.
 
         Args:
             why: how it ended, to be read after "which": ``failed: KeyError``.
+            status: what the journal on that branch is to say; None keeps the run out of it.
+            error: the type and the first line of the error.
+            finished: when it ended, UTC, if that is known.
 
         Returns:
             Whether there was anything to keep.
@@ -161,7 +196,12 @@ class Transaction:
             # It was stopped between the publication and the end.
             self._end()
             return False
-        repository.commit_all(record.branch, f"Kept from Kedro run {record.run_id}, which {why}")
+        if status and record.run:
+            edges = completed(record.edges, self._records.complete(record))
+            run = replace(record.run, status=status, error=error, finished=finished)
+            with repository.on(record.branch) as cursor:
+                journal.write(cursor, run, with_hashes(edges, self._hashes(edges)))
+        repository.commit_all(record.branch, f"Kept from Kedro run {record.name}, which {why}")
         if record.created_target:
             self._delete_unused_target()
         if repository.head(record.branch) == record.base:
@@ -217,7 +257,11 @@ def recover(repository: Repository, records: Records, is_alive: Callable[[str], 
         gone = {record.name for record in records.all() if not is_alive(record.name)}
         # Read again: a run may have ended, and said so, between the first reading and the look at its lease.
         dead = [record for record in records.all() if record.name in gone and record.status == "running"]
-        found = [record for record in dead if Transaction(repository, records, record).keep("was killed")]
+        found = [
+            record
+            for record in dead
+            if Transaction(repository, records, record).keep("was killed", "interrupted", "killed")
+        ]
         kept = [record for record in records.all() if record.status == "kept"]
         branches = repository.branches()
         for number, record in enumerate(kept, start=1):

@@ -13,9 +13,9 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from kedro_doltdb.database import Database
-from kedro_doltdb.message import run_id
 from kedro_doltdb.progress import dataset_saved, node_started
 from kedro_doltdb.run import DoltRun
+from kedro_doltdb.run_params import run_id
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,239 @@
+"""The journal: the tables ``kedro_runs`` and ``kedro_lineage``, committed with the data they tell of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pymysql
+
+from .errors import DoltError
+
+if TYPE_CHECKING:
+    from pymysql.cursors import Cursor
+
+RUNS = "kedro_runs"
+LINEAGE = "kedro_lineage"
+TABLES = frozenset({RUNS, LINEAGE})
+
+# Columns may be added to the end; a journal that lacks some gets them at the next run.
+_COLUMNS = {
+    RUNS: {
+        "run_id": "VARCHAR(80) NOT NULL",
+        "started": "DATETIME(6) COMMENT 'UTC'",
+        "finished": "DATETIME(6) COMMENT 'UTC'",
+        "status": "VARCHAR(16) COMMENT 'succeeded, failed or interrupted'",
+        "error": "TEXT",
+        "pipeline": "TEXT",
+        "filters": "JSON",
+        "params": "JSON",
+        "environment": "VARCHAR(255)",
+        "branch": "VARCHAR(255) COMMENT 'the target branch'",
+        "base": "VARCHAR(32) COMMENT 'the commit that the run began at'",
+        "resumed_from": "VARCHAR(80) COMMENT 'the failed run whose tables it took over'",
+        "git_commit": "VARCHAR(64) COMMENT 'of the code'",
+        "versions": "JSON",
+    },
+    LINEAGE: {
+        "run_id": "VARCHAR(80) NOT NULL",
+        "node": "VARCHAR(255) NOT NULL",
+        "dataset": "VARCHAR(255) NOT NULL",
+        "direction": "VARCHAR(4) NOT NULL COMMENT 'load or save'",
+        "table_name": "VARCHAR(64)",
+        "file": "TEXT",
+        "content_hash": "VARCHAR(80) COMMENT 'dolt_hashof_table, or sha256: of the file'",
+    },
+}
+_KEYS = {RUNS: ("run_id",), LINEAGE: ("run_id", "node", "dataset", "direction")}
+_JSON = ("filters", "params", "versions")
+_NO_SUCH_TABLE = 1146
+
+
+@dataclass
+class Run:
+    """A row of ``kedro_runs``.
+
+    Attributes:
+        run_id: Kedro's id of the run, with a suffix where two runs began in the same millisecond.
+        started: when it began, UTC.
+        finished: when it ended, UTC; None while it is under way.
+        status: ``succeeded``, ``failed`` or ``interrupted``.
+        error: the type and the first line of the error that ended it.
+        pipeline: the names of its pipelines, joined by a comma and a space.
+        filters: the arguments of ``kedro run`` that chose its nodes.
+        params: all its parameters, secrets masked.
+        environment: Kedro's configuration environment.
+        branch: the branch that it was to be published to.
+        base: the commit that it began at.
+        resumed_from: the failed run whose tables it took over.
+        git_commit: the commit of the code, with ``-dirty`` if there were uncommitted changes.
+        versions: of the packages and of Dolt.
+    """
+
+    run_id: str
+    started: datetime | None = None
+    finished: datetime | None = None
+    status: str | None = None
+    error: str | None = None
+    pipeline: str | None = None
+    filters: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict)
+    environment: str | None = None
+    branch: str | None = None
+    base: str | None = None
+    resumed_from: str | None = None
+    git_commit: str | None = None
+    versions: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The run as JSON holds it; times in ISO 8601 with the offset."""
+        row = asdict(self)
+        for name in ("started", "finished"):
+            row[name] = row[name] and row[name].replace(tzinfo=timezone.utc).isoformat()
+        return row
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Run:
+        """What :meth:`to_json` gave."""
+        times = {
+            name: datetime.fromisoformat(row[name]).replace(tzinfo=None)
+            for name in ("started", "finished")
+            if row.get(name)
+        }
+        return cls(**{**row, **times})
+
+
+@dataclass
+class Edge:
+    """One node loads or saves one dataset.
+
+    Attributes:
+        node: the node's name, shortened to 255 characters.
+        dataset: the dataset's name in the catalog, likewise.
+        direction: ``load`` or ``save``.
+        table_name: its table in Dolt, if it is one.
+        file: its file or directory, relative to the project where it lies in it, if it is a local one.
+        content_hash: what was loaded or saved: ``dolt_hashof_table``, or ``sha256:`` and that of the file.
+    """
+
+    node: str
+    dataset: str
+    direction: str
+    table_name: str | None = None
+    file: str | None = None
+    content_hash: str | None = None
+
+
+def now() -> datetime:
+    """The time as the journal keeps it: UTC, without a time zone."""
+    return datetime.now(timezone.utc).replace(tzinfo=None)
+
+
+def write(cursor: Cursor, run: Run, edges: Iterable[Edge]) -> None:
+    """Write a run's rows on the cursor's branch; the tables are made, or widened, where necessary.
+
+    Raises:
+        DoltError: there is a table of that name that is no journal.
+    """
+    for table in (RUNS, LINEAGE):
+        _prepare(cursor, table)
+    row = asdict(run)
+    for name in _JSON:
+        row[name] = json.dumps(row[name], ensure_ascii=False)
+    _insert(cursor, RUNS, [row])
+    _insert(cursor, LINEAGE, [{"run_id": run.run_id, **asdict(edge)} for edge in edges])
+
+
+def _prepare(cursor: Cursor, table: str) -> None:
+    columns = _COLUMNS[table]
+    declared = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+    cursor.execute(
+        f"CREATE TABLE IF NOT EXISTS {table} ({declared}, PRIMARY KEY ({', '.join(_KEYS[table])}))"
+    )
+    found = _columns(cursor, table)
+    if [name for name, key in found.items() if key] != list(_KEYS[table]):
+        raise DoltError(
+            f"The table {table} is not kedro-dolt's journal: its key is not {', '.join(_KEYS[table])}. "
+            "The name is taken by the journal: rename your table."
+        )
+    for name, kind in columns.items():
+        if name not in found:
+            cursor.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
+
+
+def _columns(cursor: Cursor, table: str) -> dict[str, bool]:
+    cursor.execute(f"SHOW COLUMNS FROM {table}")
+    return {row[0]: row[3] == "PRI" for row in cursor.fetchall()}
+
+
+def _insert(cursor: Cursor, table: str, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        names = list(_COLUMNS[table])
+        # A branch on which the run's own row stands already is one that was written by a killed process.
+        statement = f"REPLACE INTO {table} ({', '.join(names)}) VALUES ({', '.join(['%s'] * len(names))})"
+        cursor.executemany(statement, [[row[name] for name in names] for row in rows])
+
+
+def runs(cursor: Cursor, ref: str | None = None, run_id: str | None = None) -> list[Run]:
+    """The runs in the journal, the oldest first.
+
+    Args:
+        cursor: a cursor on any branch.
+        ref: the commit or branch to read; None is the cursor's own.
+        run_id: only this one.
+
+    Returns:
+        Nothing where there is no journal. What an older journal lacks is None.
+    """
+    where = ("run_id = %s", [run_id]) if run_id else ("TRUE", [])
+    known = {f.name for f in fields(Run)}
+    found = []
+    for row in _select(cursor, RUNS, ref, *where, order="started, run_id"):
+        values = {name: value for name, value in row.items() if name in known}
+        for name in _JSON:
+            values[name] = json.loads(values.get(name) or "{}")
+        found.append(Run(**values))
+    return found
+
+
+def edges(cursor: Cursor, run_id: str, ref: str | None = None) -> list[Edge]:
+    """What the nodes of a run loaded and saved, read as :func:`runs` does."""
+    known = {f.name for f in fields(Edge)}
+    rows = _select(cursor, LINEAGE, ref, "run_id = %s", [run_id], order="node, direction, dataset")
+    return [Edge(**{name: value for name, value in row.items() if name in known}) for row in rows]
+
+
+def savers(cursor: Cursor, dataset: str, ref: str | None = None) -> list[tuple[str, Edge]]:
+    """The ids of the runs that saved a dataset, given its name or its table's, the latest first, with what
+    they saved."""
+    known = {f.name for f in fields(Edge)}
+    rows = _select(
+        cursor, LINEAGE, ref, "direction = 'save' AND (dataset = %s OR table_name = %s)", [dataset, dataset],
+        order="run_id",
+    )  # fmt: skip
+    found = [(row["run_id"], Edge(**{k: v for k, v in row.items() if k in known})) for row in rows]
+    times = {run.run_id: run.finished or datetime.min for run in runs(cursor, ref)}
+    return sorted(found, key=lambda item: times.get(item[0], datetime.min), reverse=True)
+
+
+def _select(
+    cursor: Cursor, table: str, ref: str | None, where: str, values: list[str], order: str
+) -> list[dict[str, Any]]:
+    at = " AS OF %s" if ref else ""
+    statement = f"SELECT * FROM {table}{at} WHERE {where}"
+    try:
+        cursor.execute(statement, [*([ref] if ref else []), *values])
+    except pymysql.err.ProgrammingError as error:
+        if error.args[0] == _NO_SUCH_TABLE:
+            return []
+        raise
+    names = [column[0] for column in cursor.description or ()]
+    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return sorted(rows, key=lambda row: [row.get(name) or _least(name) for name in order.split(", ")])
+
+
+def _least(name: str) -> Any:
+    return datetime.min if name == "started" else ""
