@@ -139,7 +139,7 @@ def test_a_run_can_begin_at_another_commit(project: Path) -> None:
     run(project, "example_test_data_ratio=0.1", "dolt_branch=retry", "dolt_from=HEAD~2")
     assert messages(project, "retry") == messages(project)[2:]
     output = run(project, "dolt_from=nowhere", check=False)
-    assert "Error: dolt_from=nowhere names no commit, branch or tag" in output
+    assert "Error: nowhere names no run, commit, branch or tag" in output
 
 
 def test_uncommitted_edits_are_committed_apart(project: Path) -> None:

@@ -7,14 +7,15 @@ import os
 import sys
 import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .address import Address
 from .dolt_cli import identity
-from .errors import ConfigError
 from .parameters import secrets_in
-from .repository import Repository
+from .repository import Repository, dolt_errors
 from .server import Server
 from .settings import Settings
 
@@ -63,21 +64,13 @@ class Database:
         """
         from kedro.config import MissingConfigException
 
-        try:
-            config = context.config_loader["dolt"]
-        except MissingConfigException:
-            config = {}
-        except KeyError as error:
-            raise ConfigError(
-                "Kedro does not read conf/*/dolt.yml: in settings.py add "
-                '`"config_patterns": {"dolt": ["dolt*"]}` to CONFIG_LOADER_ARGS.'
-            ) from error
+        settings = Settings.read(context.config_loader)
         try:
             credentials = context.config_loader["credentials"]
         except MissingConfigException:
             credentials = {}
         secrets = frozenset(secrets_in(credentials))
-        database = cls(Path(context.project_path), Settings.from_config(config), secrets)
+        database = cls(Path(context.project_path), settings, secrets)
         context.config_loader["credentials"] = {**credentials, "dolt": database.credentials()}
         return database
 
@@ -109,11 +102,24 @@ class Database:
     def _get_address(self) -> Address:
         with self._lock:
             if self._address is None:
-                self._lease, self._address = self.server.acquire(
-                    f"process-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-                )
+                self._lease, self._address = self.server.acquire(_lease_name())
                 atexit.register(self.close)
             return self._address
+
+    @contextmanager
+    def serving(self) -> Iterator[Repository]:
+        """The repository, with a server for as long as the context lasts.
+
+        Raises:
+            ServerError: no server could be started.
+            DoltError: Dolt refused something in the context.
+        """
+        lease, address = self.server.acquire(_lease_name())
+        try:
+            with dolt_errors():
+                yield self.repository(address)
+        finally:
+            self.server.release(lease)
 
     def close(self) -> None:
         """Give back the lease that a use outside a run took; the server stops if it was the last."""
@@ -168,3 +174,7 @@ class Database:
 
     def __repr__(self) -> str:
         return f"Database({str(self.data_dir)!r})"
+
+
+def _lease_name() -> str:
+    return f"process-{os.getpid()}-{uuid.uuid4().hex[:8]}"

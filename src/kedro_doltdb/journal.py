@@ -50,6 +50,7 @@ _COLUMNS = {
 _KEYS = {RUNS: ("run_id",), LINEAGE: ("run_id", "node", "dataset", "direction")}
 _JSON = ("filters", "params", "versions")
 _NO_SUCH_TABLE = 1146
+_UNSPECIFIED = 1105
 
 
 @dataclass
@@ -155,13 +156,17 @@ def _prepare(cursor: Cursor, table: str) -> None:
     )
     found = _columns(cursor, table)
     if [name for name, key in found.items() if key] != list(_KEYS[table]):
-        raise DoltError(
-            f"The table {table} is not kedro-dolt's journal: its key is not {', '.join(_KEYS[table])}. "
-            "The name is taken by the journal: rename your table."
-        )
+        raise _not_a_journal(table)
     for name, kind in columns.items():
         if name not in found:
             cursor.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
+
+
+def _not_a_journal(table: str) -> DoltError:
+    return DoltError(
+        f"The table {table} is not kedro-dolt's journal: its primary key is not {', '.join(_KEYS[table])}. "
+        "The journal needs the name: rename your table."
+    )
 
 
 def _columns(cursor: Cursor, table: str) -> dict[str, bool]:
@@ -226,11 +231,15 @@ def _select(
     statement = f"SELECT * FROM {table}{at} WHERE {where}"
     try:
         cursor.execute(statement, [*([ref] if ref else []), *values])
-    except pymysql.err.ProgrammingError as error:
+    except pymysql.err.Error as error:
         if error.args[0] == _NO_SUCH_TABLE:
             return []
+        if error.args[0] == _UNSPECIFIED and "could not be found in any table" in str(error.args[-1]):
+            raise _not_a_journal(table) from error
         raise
     names = [column[0] for column in cursor.description or ()]
+    if not {*_KEYS[table]} <= {*names}:
+        raise _not_a_journal(table)
     rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     return sorted(rows, key=lambda row: [row.get(name) or _least(name) for name in order.split(", ")])
 

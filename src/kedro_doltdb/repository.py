@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import pymysql
@@ -35,6 +35,10 @@ class TableChange:
     modified: int
     dropped: bool = False
 
+    def to_json(self) -> dict[str, Any]:
+        """The change as JSON holds it."""
+        return asdict(self)
+
     def __str__(self) -> str:
         if self.dropped:
             return f"{self.table} (dropped)"
@@ -55,6 +59,16 @@ class Repository:
     def __init__(self, address: Address, author: str) -> None:
         self._address = address
         self._author = author
+
+    @property
+    def database(self) -> str:
+        """The name of the database that the server serves."""
+        return self._address.database
+
+    @property
+    def port(self) -> int:
+        """The TCP port of the server."""
+        return self._address.port
 
     @contextmanager
     def on(self, branch: str | None = None) -> Iterator[Cursor]:
@@ -82,21 +96,6 @@ class Repository:
         """The commit that ``branch`` points at."""
         with self.on() as cursor:
             return str(_value(cursor, "SELECT hash FROM dolt_branches WHERE name = %s", branch))
-
-    def resolve(self, ref: str, branch: str) -> str:
-        """The commit that ``ref`` (commit, branch, tag, ``HEAD~2``) names, as seen from ``branch``.
-
-        Raises:
-            ConfigError: it names none.
-        """
-        with self.on(branch) as cursor:
-            try:
-                return str(_value(cursor, "SELECT hashof(%s)", ref))
-            except pymysql.err.Error as error:
-                raise ConfigError(
-                    f"dolt_from={ref} names no commit, branch or tag of data/: "
-                    "see `dolt log` and `dolt branch` there."
-                ) from error
 
     def create_branch(self, branch: str, commit: str) -> None:
         """Make ``branch`` point at ``commit``.
@@ -172,31 +171,18 @@ class Repository:
     def changed_tables(self, old: str, new: str) -> set[str]:
         """The tables, those of the journal left out, whose data or schema differ between two commits or
         branches."""
-        if old == new:
-            return set()
         with self.on() as cursor:
-            cursor.execute("SELECT from_table_name, to_table_name FROM dolt_diff_summary(%s, %s)", (old, new))
-            return {name for row in cursor.fetchall() for name in row if name} - journal.TABLES
+            return _changed_tables(cursor, old, new)
 
     def changes(self, old: str, new: str) -> list[TableChange]:
-        """The tables that differ between two commits, with their numbers of changed rows, by name."""
-        tables = self.changed_tables(old, new)
-        with self.on(None) as cursor:
-            cursor.execute(
-                "SELECT table_name, rows_added, rows_deleted, rows_modified FROM dolt_diff_stat(%s, %s)",
-                (old, new),
-            )
-            counted = {row[0]: TableChange(*row) for row in cursor.fetchall()}
-            cursor.execute(
-                "SELECT from_table_name FROM dolt_diff_summary(%s, %s) WHERE to_table_name = ''", (old, new)
-            )
-            dropped = {row[0] for row in cursor.fetchall()}
-        return [
-            TableChange(name, 0, 0, 0, dropped=True)
-            if name in dropped
-            else counted.get(name, TableChange(name, 0, 0, 0))
-            for name in sorted(tables)
-        ]
+        """The tables, those of the journal left out, that differ between two commits, by name, with their
+        numbers of changed rows."""
+        return self.changes_of([(old, new)])[0]
+
+    def changes_of(self, pairs: Iterable[tuple[str, str]]) -> list[list[TableChange]]:
+        """What :meth:`changes` gives for each of several pairs of commits."""
+        with self.on() as cursor:
+            return [_changes(cursor, old, new) for old, new in pairs]
 
     @contextmanager
     def locked(self, what: str) -> Iterator[None]:
@@ -216,6 +202,40 @@ class Repository:
                 cursor.execute("SELECT RELEASE_LOCK(%s)", (name,))
 
 
+def _changed_tables(cursor: Cursor, old: str, new: str) -> set[str]:
+    if old == new:
+        return set()
+    found: set[str] = set()
+    # The summary leaves out tables whose primary key has changed.
+    for function in ("dolt_diff_summary", "dolt_schema_diff"):
+        cursor.execute(f"SELECT from_table_name, to_table_name FROM {function}(%s, %s)", (old, new))
+        found |= {name for row in cursor.fetchall() for name in row if name}
+    return found - journal.TABLES
+
+
+def _changes(cursor: Cursor, old: str, new: str) -> list[TableChange]:
+    if not (tables := _changed_tables(cursor, old, new)):
+        return []
+    cursor.execute(
+        "SELECT table_name, rows_added, rows_deleted, rows_modified FROM dolt_diff_stat(%s, %s)", (old, new)
+    )
+    # Of a table without a key nothing is ever modified, which Dolt says as NULL.
+    counted = {
+        name: TableChange(name, added or 0, removed or 0, modified or 0)
+        for name, added, removed, modified in cursor.fetchall()
+    }
+    cursor.execute(
+        "SELECT from_table_name FROM dolt_diff_summary(%s, %s) WHERE to_table_name = ''", (old, new)
+    )
+    dropped = {row[0] for row in cursor.fetchall()}
+    return [
+        TableChange(name, 0, 0, 0, dropped=True)
+        if name in dropped
+        else counted.get(name, TableChange(name, 0, 0, 0))
+        for name in sorted(tables)
+    ]
+
+
 def _value(cursor: Cursor, statement: str, *args: object) -> Any:
     cursor.execute(statement, args or None)
     row = cursor.fetchone()
@@ -223,3 +243,16 @@ def _value(cursor: Cursor, statement: str, *args: object) -> Any:
         pass
     assert row is not None, statement
     return row[0]
+
+
+@contextmanager
+def dolt_errors() -> Iterator[None]:
+    """Turn what Dolt answers, and a server that went away, into one error of ours.
+
+    Raises:
+        DoltError: in the place of PyMySQL's.
+    """
+    try:
+        yield
+    except pymysql.err.Error as error:
+        raise DoltError(f"Dolt refused: {error.args[-1] if error.args else error}") from error

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import journal
@@ -15,10 +14,12 @@ from .database import Database
 from .edges import edges_of, hash_files
 from .errors import ConfigError, DoltError, LeaseTakenError
 from .footprint import Footprint
+from .history import find
 from .interruption import SignalWatch, closed, opened
 from .message import commit_message
 from .parameters import mask, plain
 from .records import Record, Records
+from .repository import dolt_errors
 from .run_params import describe, pipelines, run_id
 from .transaction import Transaction, recover, resumable
 
@@ -93,7 +94,7 @@ class DoltRun:
         if self._database is None or self._address is None:
             return
         try:
-            with _dolt_errors():
+            with dolt_errors():
                 self._begin(self._database, self._address)
         except BaseException:
             self._keep("did not begin")
@@ -109,11 +110,11 @@ class DoltRun:
         target = self._branch or checked_out
         created = target not in repository.branches()
         if created:
-            base = repository.resolve(self._from, checked_out) if self._from else repository.head(checked_out)
+            base = self._start(repository, checked_out)
             repository.create_branch(target, base)
         else:
             self._settle_uncommitted(database, address, target)
-            base = repository.resolve(self._from, target) if self._from else repository.head(target)
+            base = self._start(repository, target)
         record = Record(
             self._name, self.run_id, target, base, pipelines(self._params),
             sorted(self._footprint.reads), sorted(self._footprint.writes), self._footprint.reads_all, created,
@@ -128,6 +129,10 @@ class DoltRun:
             logger.warning("Resuming run %s: took over %s.", failed.run_id, ", ".join(tables) or "no table")
         self._transaction.note_inputs()
         database.enter(address, record.branch)
+
+    def _start(self, repository: Repository, branch: str) -> str:
+        """The commit that the run begins at."""
+        return find(repository, self._from, branch).commit if self._from else repository.head(branch)
 
     def _describe(self, database: Database, repository: Repository, target: str, base: str) -> Run:
         run = describe(self._params, self._catalog, database.project_path, database.secrets)
@@ -163,7 +168,7 @@ class DoltRun:
         self._database.leave()
         record = self._transaction.record
         try:
-            with _dolt_errors():
+            with dolt_errors():
                 self._add_missing_keys(self._database, self._address, record.branch)
                 hash_files(record.edges, self._database.project_path)
                 published = self._transaction.publish(self._message(self._database, record))
@@ -210,7 +215,7 @@ class DoltRun:
         self._database.leave()
         record = transaction.record
         try:
-            with _dolt_errors():
+            with dolt_errors():
                 hash_files(record.edges, self._database.project_path)
                 kept = transaction.keep(
                     how, status, self._first_line(error) if error else None, journal.now()
@@ -292,21 +297,18 @@ def _lease(database: Database, run_id: str, target: str | None) -> tuple[str, Fi
             lease, address = database.server.acquire(name)
         except LeaseTakenError:
             continue
-        repository = database.repository(address)
-        branches = repository.branches()
-        with repository.on(target if target in branches else None) as cursor:
-            if f"kedro/{name}" not in branches and not journal.runs(cursor, run_id=name):
-                return name, lease, address
+        try:
+            with dolt_errors():
+                if not _is_taken(database.repository(address), name, target):
+                    return name, lease, address
+        except BaseException:
+            database.server.release(lease)
+            raise
         database.server.release(lease)
     raise DoltError(f"There are too many runs with the id {run_id}.")
 
 
-@contextmanager
-def _dolt_errors() -> Iterator[None]:
-    """Turn what Dolt answers, and a server that went away, into one error of ours."""
-    import pymysql
-
-    try:
-        yield
-    except pymysql.err.Error as error:
-        raise DoltError(f"Dolt refused: {error.args[-1] if error.args else error}") from error
+def _is_taken(repository: Repository, name: str, target: str | None) -> bool:
+    branches = repository.branches()
+    with repository.on(target if target in branches else None) as cursor:
+        return f"kedro/{name}" in branches or bool(journal.runs(cursor, run_id=name))

@@ -58,6 +58,11 @@ class Server:
         return self._state / "runs"
 
     @property
+    def users_file(self) -> Path:
+        """The SQL user that ``kedro dolt server`` has made."""
+        return self._state / "sql-user"
+
+    @property
     def log_file(self) -> Path:
         """What the server that we started last has printed."""
         return self._state / "sql-server.log"
@@ -93,6 +98,11 @@ class Server:
             self._drop(lease)
             if self._is_ours() and not self._live_leases():
                 self._stop()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a process has the repository open."""
+        return is_held(self.data_dir / ".dolt" / "noms" / "LOCK")
 
     def is_leased(self, name: str) -> bool:
         """Whether the process that took the lease ``name`` still lives."""
@@ -143,15 +153,12 @@ class Server:
     def _is_ours(self) -> bool:
         return is_held(self._state / "server.lock")
 
-    def _repository_is_open(self) -> bool:
-        return is_held(self.data_dir / ".dolt" / "noms" / "LOCK")
-
     def _find_or_start(self) -> Address:
         deadline = time.monotonic() + BUSY_TIMEOUT
         while True:
             if address := self._running():
                 return address
-            if not self._repository_is_open() and (address := self._start()):
+            if not self.is_running and (address := self._start()):
                 return address
             if time.monotonic() >= deadline:
                 raise ServerError(
@@ -166,7 +173,7 @@ class Server:
 
         # An info file outlives a killed server and is copied with its directory: only a server that
         # has this very repository locked is one of ours.
-        if not self._repository_is_open():
+        if not self.is_running:
             return None
         try:
             pid, port, secret = (self.data_dir / ".dolt" / "sql-server.info").read_text().strip().split(":")

@@ -23,11 +23,13 @@ class Settings:
         port: TCP port of the managed server; None takes a free one each time.
         on_uncommitted: what becomes of edits that stand uncommitted on a run's target branch:
             ``commit`` commits them apart, ``refuse`` refuses the run.
+        metrics: the tables that hold metrics, for ``kedro dolt runs`` and ``compare``.
         initial_tables: what ``kedro dolt init`` loads into a new repository.
     """
 
     port: int | None = None
     on_uncommitted: str = "commit"
+    metrics: tuple[str, ...] = ()
     initial_tables: tuple[InitialTable, ...] = field(default=())
 
     @classmethod
@@ -44,10 +46,34 @@ class Settings:
         on_uncommitted = config.get("on_uncommitted", "commit")
         if on_uncommitted not in ("commit", "refuse"):
             _refuse("on_uncommitted", "`commit` or `refuse`", on_uncommitted)
+        metrics = config.get("metrics") or []
+        metrics = [metrics] if isinstance(metrics, str) else metrics
+        if not isinstance(metrics, list | tuple) or not all(isinstance(name, str) for name in metrics):
+            _refuse("metrics", "a table or a list of tables", config.get("metrics"))
         tables = config.get("initial_tables") or {}
         if not isinstance(tables, Mapping):
             _refuse("initial_tables", "a mapping from table names to their files", tables)
-        return cls(port, on_uncommitted, tuple(_initial_table(str(name), t) for name, t in tables.items()))
+        initial_tables = tuple(_initial_table(str(name), table) for name, table in tables.items())
+        return cls(port, on_uncommitted, tuple(metrics), initial_tables)
+
+    @classmethod
+    def read(cls, config_loader: Mapping[str, Any]) -> Settings:
+        """Take them from the project's configuration; without a ``dolt.yml`` everything has its default.
+
+        Raises:
+            ConfigError: ``dolt.yml`` is wrong, or ``settings.py`` does not tell Kedro to read it.
+        """
+        from kedro.config import MissingConfigException
+
+        try:
+            return cls.from_config(config_loader["dolt"])
+        except MissingConfigException:
+            return cls()
+        except KeyError as error:
+            raise ConfigError(
+                "Kedro does not read conf/*/dolt.yml: in settings.py add "
+                '`"config_patterns": {"dolt": ["dolt*"]}` to CONFIG_LOADER_ARGS.'
+            ) from error
 
 
 def _initial_table(name: str, config: object) -> InitialTable:

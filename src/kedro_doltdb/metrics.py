@@ -1,0 +1,48 @@
+"""The metrics of a run: the numbers in the tables that ``metrics:`` in dolt.yml names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from .tables import columns_at, read_at
+
+if TYPE_CHECKING:
+    from pymysql.cursors import Cursor
+
+
+def metrics_at(cursor: Cursor, tables: Iterable[str], ref: str) -> dict[str, float]:
+    """The metrics as they were at a commit, by name.
+
+    A metric's name is the values of the row's key joined by dots (of its text columns where the table has no
+    key), and the name of the column where there are several columns of numbers. The number that keys the only
+    row of a table says nothing and is left out.
+
+    Args:
+        cursor: a cursor on any branch.
+        tables: their names; one that is not there at ``ref`` has no metrics.
+        ref: a commit or branch.
+    """
+    metrics = {}
+    for table in tables:
+        columns = columns_at(cursor, table, ref)
+        if not columns:
+            continue
+        keys = [name for name, is_key in columns.items() if is_key]
+        rows = read_at(cursor, table, ref)
+        numbers = [
+            name for name in columns if name not in keys and any(_is_number(row[name]) for row in rows)
+        ]
+        names = keys or [name for name in columns if name not in numbers]
+        for row in rows:
+            parts = [str(row[name]) for name in names if len(rows) > 1 or isinstance(row[name], str)]
+            for column in numbers:
+                if _is_number(row[column]):
+                    name = ".".join([*parts, column] if len(numbers) > 1 or not parts else parts)
+                    metrics[name] = float(row[column])
+    return metrics
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)

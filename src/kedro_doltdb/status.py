@@ -1,0 +1,65 @@
+"""What has changed in ``data/`` since the last run: uncommitted edits, and other inputs than it read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import journal
+from .edges import file_hash
+from .history import entries_on
+from .rerun import inputs_of
+
+if TYPE_CHECKING:
+    from .history import Entry
+    from .repository import Repository, TableChange
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of the branch checked out in ``data/``.
+
+    Attributes:
+        branch: its name.
+        last: the last run that was published to it.
+        uncommitted: the tables with uncommitted edits.
+        changed_inputs: the datasets that hold something else than that run read.
+    """
+
+    branch: str
+    last: Entry | None
+    uncommitted: list[TableChange]
+    changed_inputs: list[str]
+
+
+def status(repository: Repository, project_path: Path) -> Status:
+    """Look at the branch checked out in ``data/``, uncommitted edits included.
+
+    Args:
+        repository: the repository.
+        project_path: what files in the journal are relative to.
+    """
+    branch = repository.checked_out()
+    entries = entries_on(repository, branch)
+    last = entries[-1] if entries else None
+    return Status(
+        branch,
+        last,
+        repository.changes("HEAD", "WORKING") if repository.uncommitted(branch) else [],
+        _changed_inputs(repository, branch, last, project_path) if last else [],
+    )
+
+
+def _changed_inputs(repository: Repository, branch: str, last: Entry, project_path: Path) -> list[str]:
+    with repository.on(branch) as cursor:
+        inputs = inputs_of(journal.edges(cursor, last.run.run_id))
+    tables = repository.table_hashes(branch, {edge.table_name for edge in inputs if edge.table_name})
+    changed = set()
+    for edge in inputs:
+        if edge.content_hash is None:
+            continue
+        now = tables.get(edge.table_name) if edge.table_name else file_hash(project_path / str(edge.file))
+        if now != edge.content_hash:
+            changed.add(edge.dataset)
+    return sorted(changed)
