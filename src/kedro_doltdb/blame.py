@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
     from .repository import Repository
 
-# MySQL has no LIMIT ALL; its manual names this number.
-_ALL = 2**64 - 1
-
 
 @dataclass(frozen=True)
 class BlamedRow:
@@ -88,8 +85,9 @@ def _blamed(
     condition = " AND ".join(f"{identifier(name)} = %s" for name in where) or "TRUE"
     order = ", ".join(map(identifier, keys))
     cursor.execute(
-        f"SELECT * FROM {identifier(f'dolt_blame_{table}')} WHERE {condition} ORDER BY {order} LIMIT %s",
-        [*where.values(), _ALL if limit is None else limit],
+        f"SELECT * FROM {identifier(f'dolt_blame_{table}')} WHERE {condition} ORDER BY {order}"
+        + ("" if limit is None else " LIMIT %s"),
+        [*where.values(), *([] if limit is None else [limit])],
     )
     return as_dicts(cursor)
 

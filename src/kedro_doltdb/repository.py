@@ -255,4 +255,5 @@ def dolt_errors() -> Iterator[None]:
     try:
         yield
     except pymysql.err.Error as error:
-        raise DoltError(f"Dolt refused: {error.args[-1] if error.args else error}") from error
+        # Dolt may add a stack of calls.
+        raise DoltError(f"Dolt refused: {str(error.args[-1]).partition(chr(10))[0]}") from error

@@ -1,0 +1,236 @@
+"""What the ``kedro dolt`` commands say when something is the matter."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pymysql
+import pytest
+from conftest import dolt, run_kedro
+from helpers import query, server_is_running, start_kedro
+
+COMMANDS = ("init", "runs", "compare", "rerun", "lineage", "blame", "status", "server")
+
+
+def say(project: Path, *args: str, code: int = 0) -> str:
+    """What the command prints, without Kedro's own line of log."""
+    done = run_kedro(project, "dolt", *args, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout.partition("INFO ")[2].partition("\n")[2] + done.stderr
+
+
+def sql(project: Path, statement: str) -> None:
+    dolt(project, "sql", "-q", statement)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(generated: Path, command: str) -> None:
+    output = say(generated, command, "--help")
+    assert f"Example: kedro dolt {command}" in output
+
+
+def test_a_repository_without_runs(project: Path) -> None:
+    assert "There are no runs on main: `kedro run` makes one." in say(project, "runs")
+    assert say(project, "runs", "--json").splitlines()[-1] == "[]"
+    assert "There are no runs on main to compare" in say(project, "compare", code=1)
+    assert "x names no run, commit, branch or tag of data/" in say(project, "rerun", "x", code=1)
+    assert "HEAD is not a run" in say(project, "rerun", "HEAD", code=1)
+    assert "No run has saved a dataset x, and there is no table of that name" in say(
+        project, "lineage", "x", code=1
+    )
+    tree = say(project, "lineage", "example_iris_data")
+    assert "no run; commit" in tree and "Import the iris data set" in tree
+    assert "There is no table x on main" in say(project, "blame", "x", code=1)
+    assert "There is no branch x" in say(project, "runs", "--branch=x", code=1)
+    assert "Last run  none" in say(project, "status")
+    assert not server_is_running(project)
+
+
+def test_names_of_runs_and_tables(project: Path) -> None:
+    run_kedro(project, "run")
+    assert "There are not two runs on main to compare" in say(project, "compare", code=1)
+    run_kedro(project, "run", "--params=example_test_data_ratio=0.3")
+    first, second = (row["run_id"] for row in query(project, "SELECT run_id FROM kedro_runs ORDER BY 1"))
+    assert f"2 is the beginning of several runs' ids: {first}, {second}." in say(
+        project, "compare", "2", code=1
+    )
+    assert "is the beginning of several" not in say(project, "compare", first[:-2])
+    commit = query(project, "SELECT hashof('HEAD~1') AS h")[0]["h"]
+    dolt(project, "tag", "v1", "HEAD~1")
+    for name in (commit, commit[:8], "v1", "HEAD~1", "main~1"):
+        found = json.loads(say(project, "compare", name, second, "--json").splitlines()[-1])
+        assert found["old"]["commit"] == commit and found["old"]["run"]["run_id"] == first, name
+    assert "There is no table nope in" in say(project, "compare", "--table=nope", code=1)
+    assert "No run has the metric nope: there is accuracy, test_rows." in say(
+        project, "runs", "--sort=nope", code=1
+    )
+    run_kedro(project, "run", f"--params=dolt_branch=again,dolt_from={first},example_random_state=9")
+    assert (
+        query(project, "SELECT base FROM kedro_runs AS OF 'again' ORDER BY started DESC")[0]["base"] == commit
+    )
+    assert "exclude each other" in say(project, "compare", "--json", "--md", code=2)
+    assert "sample_id is no column" not in say(project, "blame", "example_test_x", "--where=sample_id=1")
+    assert "species is no column of the primary key of example_test_y: sample_id is." in say(
+        project, "blame", "example_test_y", "--where=species=x", code=1
+    )
+    assert "example_test_y has no such row." in say(
+        project, "blame", "example_test_y", "--where=sample_id=999"
+    )
+
+
+def test_tables_without_a_key_or_that_are_gone(project: Path) -> None:
+    run_kedro(project, "run")
+    sql(
+        project,
+        "CREATE TABLE `key less` (a INT, `commit` TEXT); INSERT INTO `key less` VALUES (1, 'x'), (1, 'x')",
+    )
+    sql(project, "CREATE TABLE keyed (a INT PRIMARY KEY, b INT); INSERT INTO keyed VALUES (1, 1)")
+    sql(project, "CALL DOLT_COMMIT('-Am', 'Two tables')")
+    sql(project, "UPDATE `key less` SET `commit` = 'a\\n\\u001b[31m|b' LIMIT 1; DROP TABLE example_metrics")
+    sql(project, "ALTER TABLE keyed DROP PRIMARY KEY; ALTER TABLE keyed ADD PRIMARY KEY (a, b)")
+    sql(project, "CALL DOLT_COMMIT('-Am', 'Change them')")
+    output = say(project, "compare", "HEAD~1", "HEAD")
+    assert "It has no primary key: a changed row is one removed and one added." in output
+    assert "Its primary key is another one: the rows cannot be compared." in output
+    assert re.search(r"example_metrics +dropped", output), output
+    assert "\x1b" not in output and "a\\n" in output
+    assert "key less has no primary key, so that its rows have no history" in say(
+        project, "blame", "key less", code=1
+    )
+    page = say(project, "compare", "HEAD~1", "HEAD", "--md")
+    assert "a\\\\n" in page and "\\|b" in page
+    assert "accuracy" not in say(project, "runs").splitlines()[0]
+    found = json.loads(say(project, "compare", "HEAD~1", "HEAD", "--json").splitlines()[-1])
+    tables = {table["table"]: table for table in found["tables"]}
+    assert tables["key less"]["has_key"] is False and tables["keyed"]["comparable"] is False
+    assert tables["example_metrics"]["dropped"] is True
+    assert found["metrics"]["test_rows"] == {"old": 30.0, "new": None}
+
+
+def test_a_dirty_working_set_is_said_and_not_looked_at(project: Path) -> None:
+    run_kedro(project, "run")
+    run_kedro(project, "run", "--params=example_test_data_ratio=0.3")
+    assert "What the last run read is as it was." in say(project, "status")
+    sql(project, "UPDATE example_iris_data SET species = 'virginica' WHERE sample_id = 1")
+    sql(project, "INSERT INTO kedro_runs (run_id, started) VALUES ('zzz', now())")
+    output = say(project, "compare")
+    assert "Note: example_iris_data, kedro_runs has uncommitted edits on main" in output
+    assert "example_iris_data" not in say(project, "compare", "--json").splitlines()[-2]
+    assert "zzz" not in say(project, "runs")
+    output = say(project, "status")
+    assert "example_iris_data ~1" in output and "Changed since the last run read them" in output
+    first = query(project, "SELECT run_id FROM kedro_runs ORDER BY started")[0]["run_id"]
+    assert "No difference in the data." in say(project, "rerun", first)
+    assert query(project, "SELECT table_name FROM dolt_status ORDER BY 1") == [
+        {"table_name": "example_iris_data"},
+        {"table_name": "kedro_runs"},
+    ]
+
+
+def test_rerun_says_what_is_not_as_it_was(project: Path) -> None:
+    git = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
+    for args in (["init", "-q"], ["add", "."], ["commit", "-qm", "Begin"]):
+        subprocess.run([*git, *args], cwd=project, check=True)
+    run_kedro(project, "run")
+    (run_id,) = (row["run_id"] for row in query(project, "SELECT run_id FROM kedro_runs"))
+    nodes = next((project / "src").glob("*/pipelines/iris/nodes.py"))
+    nodes.write_text(nodes.read_text().replace("float(len(both))", "float(len(both) + 1)"))
+    parameters = project / "conf" / "base" / "parameters.yml"
+    parameters.write_text(parameters.read_text().replace("0.2", "0.4") + "\nlater: 1\n")
+    output = say(project, "rerun", run_id)
+    assert "Warning: The code is not the same: that run's is" in output and "-dirty." in output
+    assert "Warning: The parameter later is new since, and stays 1." in output
+    # The old ratio is used, and what the changed code changed is what differs.
+    assert (
+        "metric=test_rows  value: 30.0 → 31.0" in output
+        and "example_predictions" not in output.partition("Tables")[2]
+    )
+    nodes.write_text("raise ImportError\n")
+    done = run_kedro(project, "dolt", "rerun", run_id, check=False)
+    assert done.returncode == 1
+    assert f"rerun/{run_id}-2" not in dolt(project, "branch") and not server_is_running(project)
+
+
+def test_an_older_journal_is_read(project: Path) -> None:
+    sql(project, "CREATE TABLE kedro_runs (run_id VARCHAR(80) PRIMARY KEY, status VARCHAR(16))")
+    sql(project, "INSERT INTO kedro_runs VALUES ('old', 'succeeded')")
+    sql(project, "CALL DOLT_COMMIT('-Am', 'Update data from Kedro run old with params {}')")
+    assert "succeeded" in say(project, "runs")
+    assert "The journal does not say where run old began" in say(project, "rerun", "old", code=1)
+    sql(project, "DROP TABLE kedro_runs; CREATE TABLE kedro_runs (a INT PRIMARY KEY)")
+    sql(project, "INSERT INTO kedro_runs VALUES (1)")
+    sql(project, "CALL DOLT_COMMIT('-Am', 'Mine')")
+    assert "The table kedro_runs is not kedro-dolt's journal" in say(project, "runs", code=1)
+
+
+def test_piped_output_has_no_colours_and_no_cut_columns(project: Path) -> None:
+    for ratio in (0.1, 0.2):
+        run_kedro(project, "run", f"--params=example_test_data_ratio={ratio}")
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR")}
+    command = [sys.executable, "-m", "kedro", "dolt"]
+    for args in (
+        ["runs"],
+        ["compare"],
+        ["lineage", "example_metrics"],
+        ["blame", "example_test_x"],
+        ["status"],
+    ):
+        done = subprocess.run(
+            [*command, *args], cwd=project, env=environment, capture_output=True, check=True
+        )
+        assert b"\x1b" not in done.stdout and "…".encode() not in done.stdout, args
+        if args == ["runs"]:
+            assert all(b"example_train_y" in line for line in done.stdout.splitlines()[-2:])
+
+
+def test_the_server_lets_the_named_user_in_until_it_is_stopped(project: Path) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL, signal.SIGINT):
+        process = start_kedro(project, "dolt", "server", "--user=ada")
+        assert process.stdout
+        printed = ""
+        while "Ctrl-C stops it" not in printed:
+            line = process.stdout.readline()
+            assert line, printed
+            printed += line
+        port = int(re.search(r"127\.0\.0\.1:(\d+), for this machine only", printed)[1])  # type: ignore[index]
+        password = re.search(r"Password +(\S+)", printed)[1]  # type: ignore[index]
+
+        def log_in(user: str, secret: str, port: int = port) -> int:
+            with pymysql.connect(
+                host="127.0.0.1", port=port, user=user, password=secret, database="data"
+            ) as connection:
+                cursor = connection.cursor()
+                cursor.execute("SELECT COUNT(*) FROM `data/main`.example_iris_data")
+                return int(cursor.fetchone()[0])  # type: ignore[index]
+
+        assert log_in("ada", password) == 150
+        for user, secret in (("ada", ""), ("ada", "no"), ("root", ""), ("", "")):
+            with pytest.raises(pymysql.err.OperationalError, match="Access denied|No authentication"):
+                log_in(user, secret)
+        assert (
+            password not in subprocess.run(["ps", "axww"], capture_output=True, text=True, check=True).stdout
+        )
+        run_kedro(project, "run", f"--params=example_random_state={number + 10}")
+        assert process.poll() is None and log_in("ada", password) == 150
+        process.send_signal(number)
+        process.communicate(timeout=60)
+        assert process.returncode == (0 if number != signal.SIGKILL else -signal.SIGKILL)
+        assert server_is_running(project) == (number == signal.SIGKILL)
+    assert not [row for row in query(project, "SELECT User FROM mysql.user") if row["User"] == "ada"]
+    for file in (project / "data" / ".doltcfg").iterdir():
+        assert not file.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH)
+
+
+def test_the_server_refuses_a_name_that_it_cannot_use(project: Path) -> None:
+    assert "is no name for a user" in say(project, "server", "--user=a'b", code=1)
+    sql(project, "CREATE USER bob@localhost IDENTIFIED BY 'his own'")
+    assert "There is a SQL user bob already" in say(project, "server", "--user=bob", code=1)
+    assert not server_is_running(project)
