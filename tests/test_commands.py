@@ -213,7 +213,7 @@ def test_the_server_lets_the_named_user_in_until_it_is_stopped(project: Path) ->
 
         assert log_in("ada", password) == 150
         for user, secret in (("ada", ""), ("ada", "no"), ("root", ""), ("", "")):
-            with pytest.raises(pymysql.err.OperationalError, match="Access denied|No authentication"):
+            with pytest.raises(pymysql.err.OperationalError, match=r"Access denied|No authentication"):
                 log_in(user, secret)
         assert (
             password not in subprocess.run(["ps", "axww"], capture_output=True, text=True, check=True).stdout

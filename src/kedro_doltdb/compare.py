@@ -136,9 +136,7 @@ def compare(
             changes = [change for change in changes if change.table in set(only)]
         before, after = _run_at(cursor, old), _run_at(cursor, new)
         params = differences(before.params if before else {}, after.params if after else {})
-        metric_tables = list(metric_tables)
-        old_metrics = metrics_at(cursor, metric_tables, old.commit)
-        new_metrics = metrics_at(cursor, metric_tables, new.commit)
+        old_metrics, new_metrics = metrics_at(cursor, metric_tables, [old.commit, new.commit])
         metrics = {
             name: (old_metrics.get(name), new_metrics.get(name))
             for name in sorted({*old_metrics, *new_metrics})

@@ -64,11 +64,11 @@ def listed_runs(
         raise ConfigError(f"There is no branch {branch}: `dolt branch` in data/ lists them.")
     branches = public_branches(repository) if all_branches else [branch or repository.checked_out()]
     entries = list_runs(repository, branches, None if all_branches else set(branches))[::-1]
-    tables = list(metric_tables)
     if sort is None:
         entries = entries[:limit]
     with repository.on() as cursor:
-        metrics = {entry.commit: metrics_at(cursor, tables, entry.commit) for entry in entries}
+        commits = [entry.commit for entry in entries]
+        metrics = dict(zip(commits, metrics_at(cursor, metric_tables, commits), strict=True))
     if sort is not None:
         if entries and not any(sort in found for found in metrics.values()):
             known = sorted({name for found in metrics.values() for name in found})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .tables import columns_at, read_at
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from pymysql.cursors import Cursor
 
 
-def metrics_at(cursor: Cursor, tables: Iterable[str], ref: str) -> dict[str, float]:
-    """The metrics as they were at a commit, by name.
+def metrics_at(cursor: Cursor, tables: Iterable[str], refs: Iterable[str]) -> list[dict[str, float]]:
+    """The metrics as they were at each of several commits, by name.
 
     A metric's name is the values of the row's key joined by dots (of its text columns where the table has no
     key), and the name of the column where there are several columns of numbers. The number that keys the only
@@ -21,26 +21,37 @@ def metrics_at(cursor: Cursor, tables: Iterable[str], ref: str) -> dict[str, flo
 
     Args:
         cursor: a cursor on any branch.
-        tables: their names; one that is not there at ``ref`` has no metrics.
-        ref: a commit or branch.
+        tables: their names; one that is not there at a commit has no metrics.
+        refs: commits or branches.
     """
+    tables = list(tables)
+    # Of a thousand commits nearly all have the same columns, and to ask for the key takes as long as to read.
+    keys: dict[tuple[str, ...], list[str]] = {}
+    found = []
+    for ref in refs:
+        metrics: dict[str, float] = {}
+        for table in tables:
+            rows = read_at(cursor, table, ref)
+            if rows:
+                asked = (table, *rows[0])
+                if asked not in keys:
+                    columns = columns_at(cursor, table, ref)
+                    keys[asked] = [name for name, is_key in columns.items() if is_key]
+                metrics |= _metrics(rows, keys[asked])
+        found.append(metrics)
+    return found
+
+
+def _metrics(rows: list[dict[str, Any]], keys: list[str]) -> dict[str, float]:
+    numbers = [name for name in rows[0] if name not in keys and any(_is_number(row[name]) for row in rows)]
+    names = keys or [name for name in rows[0] if name not in numbers]
     metrics = {}
-    for table in tables:
-        columns = columns_at(cursor, table, ref)
-        if not columns:
-            continue
-        keys = [name for name, is_key in columns.items() if is_key]
-        rows = read_at(cursor, table, ref)
-        numbers = [
-            name for name in columns if name not in keys and any(_is_number(row[name]) for row in rows)
-        ]
-        names = keys or [name for name in columns if name not in numbers]
-        for row in rows:
-            parts = [str(row[name]) for name in names if len(rows) > 1 or isinstance(row[name], str)]
-            for column in numbers:
-                if _is_number(row[column]):
-                    name = ".".join([*parts, column] if len(numbers) > 1 or not parts else parts)
-                    metrics[name] = float(row[column])
+    for row in rows:
+        parts = [str(row[name]) for name in names if len(rows) > 1 or isinstance(row[name], str)]
+        for column in numbers:
+            if _is_number(row[column]):
+                name = ".".join([*parts, column] if len(numbers) > 1 or not parts else parts)
+                metrics[name] = float(row[column])
     return metrics
 
 

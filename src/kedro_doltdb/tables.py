@@ -32,15 +32,20 @@ def columns_at(cursor: Cursor, table: str, ref: str) -> dict[str, bool]:
     try:
         cursor.execute(f"SHOW COLUMNS FROM {identifier(table)} AS OF %s", (ref,))
     except pymysql.err.Error as error:
-        if error.args[0] in _NOT_FOUND and "not found" in str(error.args[-1]):
+        if _is_missing(error):
             return {}
         raise
     return {row[0]: row[3] == "PRI" for row in cursor.fetchall()}
 
 
 def read_at(cursor: Cursor, table: str, ref: str) -> list[dict[str, Any]]:
-    """The rows of a table at a commit or branch, by the names of their columns."""
-    cursor.execute(f"SELECT * FROM {identifier(table)} AS OF %s", (ref,))
+    """The rows of a table at a commit or branch, by the names of their columns; none if it is not there."""
+    try:
+        cursor.execute(f"SELECT * FROM {identifier(table)} AS OF %s", (ref,))
+    except pymysql.err.Error as error:
+        if _is_missing(error):
+            return []
+        raise
     return as_dicts(cursor)
 
 
@@ -48,3 +53,7 @@ def as_dicts(cursor: Cursor) -> list[dict[str, Any]]:
     """What the last statement has found, by the names of the columns."""
     names = [column[0] for column in cursor.description or ()]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _is_missing(error: pymysql.err.Error) -> bool:
+    return error.args[0] in _NOT_FOUND and "table not found" in str(error.args[-1])
