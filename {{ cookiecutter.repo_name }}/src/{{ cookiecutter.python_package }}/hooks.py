@@ -5,6 +5,7 @@ package ``kedro_doltdb``; https://docs.kedro.org/en/stable/extend/hooks/introduc
 """
 
 import logging
+import threading
 from typing import Any
 
 from kedro.framework.context import KedroContext
@@ -15,7 +16,6 @@ from kedro.pipeline.node import Node
 from kedro_doltdb.database import Database
 from kedro_doltdb.progress import dataset_saved, node_started
 from kedro_doltdb.run import DoltRun
-from kedro_doltdb.run_params import run_id
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,8 @@ class DoltHooks:
     """Starts the Dolt server for a run, commits what the run wrote, stops the server."""
 
     def __init__(self) -> None:
-        self._runs: dict[str, DoltRun] = {}
+        # A thread has one run at a time; ids are no help, for runs that begin at once have the same one.
+        self._thread = threading.local()
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -36,7 +37,7 @@ class DoltHooks:
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
     ) -> None:
         """Start the server, and send all datasets of the run to a branch of its own."""
-        run = self._runs[run_id(run_params)] = DoltRun(run_params, pipeline, catalog)
+        run = self._thread.run = DoltRun(run_params, pipeline, catalog)
         run.start_server()
         run.begin()
 
@@ -51,18 +52,18 @@ class DoltHooks:
         dataset_saved(dataset_name, node)
 
     @hook_impl(trylast=True)
-    def after_pipeline_run(self, run_params: dict[str, Any]) -> None:
+    def after_pipeline_run(self) -> None:
         """Commit the run's data, publish it to the target branch, stop the server."""
-        run = self._runs.pop(run_id(run_params))
+        run: DoltRun = self._thread.run
         try:
             logger.info(run.commit())
         finally:
             run.stop_server()
 
     @hook_impl
-    def on_pipeline_error(self, error: Exception, run_params: dict[str, Any]) -> None:
+    def on_pipeline_error(self, error: Exception) -> None:
         """Keep the run's data on its own branch, leave the target as it was, stop the server."""
-        run = self._runs.pop(run_id(run_params))
+        run: DoltRun = self._thread.run
         try:
             logger.error(run.keep(error))
         finally:
