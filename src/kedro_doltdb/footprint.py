@@ -36,7 +36,8 @@ class Footprint:
     def of(cls, pipeline: Pipeline, catalog: DataCatalog) -> Footprint:
         """Look at every dataset of ``pipeline`` in ``catalog``."""
         footprint = cls()
-        produced = pipeline.all_outputs()
+        # `a@query` is not the name that is produced with `a@table`, but no free input either.
+        produced, free = pipeline.all_outputs(), pipeline.inputs()
         for name in sorted(pipeline.datasets()):
             dataset = catalog.get(name)
             if dataset is None or (database := find_database(dataset)) is None:
@@ -50,7 +51,7 @@ class Footprint:
                 method = dataset._save_args.get("method")  # type: ignore[attr-defined]
                 if isinstance(method, BulkLoad):
                     footprint.primary_keys[table] = method.primary_key
-            else:
+            elif name in free:
                 footprint.reads.add(table)
         return footprint
 
