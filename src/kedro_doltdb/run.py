@@ -13,7 +13,7 @@ from .address import Address
 from .database import Database
 from .edges import edges_of, hash_files
 from .errors import ConfigError, DoltError, LeaseTakenError
-from .footprint import Footprint
+from .footprint import Footprint, find_database
 from .history import find
 from .interruption import SignalWatch, closed, opened
 from .message import commit_message
@@ -128,7 +128,18 @@ class DoltRun:
             tables = self._transaction.take_over(failed)
             logger.warning("Resuming run %s: took over %s.", failed.run_id, ", ".join(tables) or "no table")
         self._transaction.note_inputs()
+        self._warn_of_load_versions()
         database.enter(address, record.branch)
+
+    def _warn_of_load_versions(self) -> None:
+        datasets = {name: self._catalog.get(name) for name in self._params.get("load_versions") or ()}
+        if tables := [name for name, dataset in datasets.items() if dataset and find_database(dataset)]:
+            logger.warning(
+                "--load-versions has no effect on %s: tables have commits in place of versions. Begin the run "
+                "at one with `--params dolt_branch=...,dolt_from=<commit, branch or tag>`, or read "
+                "`... AS OF '<commit>'` with a pandas.SQLQueryDataset.",
+                ", ".join(tables),
+            )
 
     def _start(self, repository: Repository, branch: str) -> str:
         """The commit that the run begins at."""
