@@ -126,7 +126,10 @@ class Server:
 
     def _prepare(self) -> None:
         if not (self.data_dir / ".dolt" / "noms").is_dir():
-            raise ServerError(f"{self.data_dir} is not a Dolt repository: create it with `kedro dolt init`.")
+            raise ServerError(
+                f"{self.data_dir} is not a Dolt repository: create it with `kedro dolt init`. A packaged "
+                "project runs in a directory whose data/ is one: `dolt clone <remote> data`."
+            )
         try:
             for directory in (self._state, self.runs_dir, self._state / "leases"):
                 directory.mkdir(mode=0o700, exist_ok=True)
