@@ -135,8 +135,8 @@ class DoltRun:
         datasets = {name: self._catalog.get(name) for name in self._params.get("load_versions") or ()}
         if tables := [name for name, dataset in datasets.items() if dataset and find_database(dataset)]:
             logger.warning(
-                "--load-versions has no effect on %s: tables have commits in place of versions. Begin the run "
-                "at one with `--params dolt_branch=...,dolt_from=<commit, branch or tag>`, or read "
+                "--load-versions has no effect on %s: tables have commits in place of versions. Begin the "
+                "run at one with `--params dolt_branch=...,dolt_from=<commit, branch or tag>`, or read "
                 "`... AS OF '<commit>'` with a pandas.SQLQueryDataset.",
                 ", ".join(tables),
             )
