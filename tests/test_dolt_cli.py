@@ -175,6 +175,20 @@ class TestInitialise:
         assert "nothing to commit" in run_dolt(["status"], data_dir)
         assert "main" in run_dolt(["branch"], data_dir)
 
+    def test_git_sees_nothing_of_dolt(self, data_dir: Path) -> None:
+        subprocess.run(["git", "init", "--quiet"], cwd=data_dir.parent, check=True)
+
+        initialise(data_dir, [NUMBERS])
+
+        git = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=all"],
+            cwd=data_dir,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert git.stdout == "?? data/numbers.csv\n"
+
     def test_numbers_keep_their_digits(self, data_dir: Path) -> None:
         initialise(data_dir, [NUMBERS])
 

@@ -126,7 +126,8 @@ class BulkLoad:
             if name not in values:
                 raise BulkLoadError(
                     f"Table {table} cannot have the primary key {_join(self.primary_key)}: "
-                    f"the data has no column {name!r}, it has {_join(values)}."
+                    f"the data has no column {name!r}, it has {_join(values)}. "
+                    "An index is not saved: make it a column with .reset_index()."
                 )
             rows = [row for row, value in enumerate(values[name]) if value is None]
             if rows:

@@ -41,7 +41,7 @@ def _database(metadata: ProjectMetadata, env: str | None) -> Database:
     from .database import Database
     from .settings import Settings
 
-    return Database(metadata.project_path, Settings.read(_config_loader(metadata, env)))
+    return Database(metadata.project_path, Settings.load(_config_loader(metadata, env)))
 
 
 @contextmanager
@@ -65,7 +65,7 @@ def init(metadata: ProjectMetadata, env: str | None) -> None:
     from .errors import DoltError
     from .settings import Settings
 
-    settings = Settings.read(_config_loader(metadata, env))
+    settings = Settings.load(_config_loader(metadata, env))
     data_dir = metadata.project_path / "data"
     try:
         check_version(find_dolt())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import sys
 import threading
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .address import Address
 from .dolt_cli import identity
+from .errors import ConfigError
 from .parameters import secrets_in
 from .repository import Repository, dolt_errors
 from .server import Server
@@ -60,17 +62,26 @@ class Database:
         """Give the context's catalog the credentials ``dolt``. Nothing is started.
 
         Raises:
-            ConfigError: ``dolt.yml`` is wrong, or ``settings.py`` does not tell Kedro to read it.
+            ConfigError: ``dolt.yml`` is wrong, ``settings.py`` does not tell Kedro to read it, or the
+                project has credentials of that name.
         """
         from kedro.config import MissingConfigException
 
-        settings = Settings.read(context.config_loader)
+        # Kedro shows what the project's own package logs, not what a library does.
+        logger = logging.getLogger(__package__)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.INFO)
         try:
             credentials = context.config_loader["credentials"]
         except MissingConfigException:
             credentials = {}
+        if "dolt" in credentials:
+            raise ConfigError(
+                "conf/*/credentials.yml has an entry `dolt`, whose place the credentials of data/ take: "
+                "give yours another name."
+            )
         secrets = frozenset(secrets_in(credentials))
-        database = cls(Path(context.project_path), settings, secrets)
+        database = cls(Path(context.project_path), Settings.load(context.config_loader), secrets)
         context.config_loader["credentials"] = {**credentials, "dolt": database.credentials()}
         return database
 

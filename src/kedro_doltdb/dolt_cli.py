@@ -191,6 +191,7 @@ def initialise(data_dir: Path, tables: Iterable[InitialTable]) -> None:
     try:
         run_dolt(["init", "--name", name, "--email", email, "--initial-branch", "main"], data_dir)
         keep_quiet(data_dir)
+        hide_from_git(repository)
         for table in tables:
             _import_table(data_dir, table)
     except BaseException:
@@ -207,6 +208,14 @@ def keep_quiet(data_dir: Path) -> None:
     config = _dolt_config(file)
     if not _QUIET.items() <= config.items():
         file.write_text(json.dumps({**config, **_QUIET}), encoding="utf-8")
+
+
+def hide_from_git(directory: Path) -> None:
+    """Keep a directory of Dolt's out of a ``git add``: it is large, and the server's secret lies there."""
+    directory.mkdir(exist_ok=True)
+    ignore = directory / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", encoding="utf-8")
 
 
 def _import_table(data_dir: Path, table: InitialTable) -> None:

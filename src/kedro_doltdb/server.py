@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .address import HOST, Address
-from .dolt_cli import MINIMUM_VERSION, DoltCommandError, check_version, find_dolt, keep_quiet
+from .dolt_cli import MINIMUM_VERSION, DoltCommandError, check_version, find_dolt, hide_from_git, keep_quiet
 from .errors import LeaseTakenError, ServerError
 from .locks import FileLock, is_held
 
@@ -198,6 +198,8 @@ class Server:
         except DoltCommandError as error:
             raise ServerError(str(error)) from error
         keep_quiet(self.data_dir)
+        for name in (".dolt", ".doltcfg"):
+            hide_from_git(self.data_dir / name)
         port = self.port or _free_port()
         config = self._state / "sql-server.yaml"
         # JSON is YAML. Dolt reads the file once, when it starts.

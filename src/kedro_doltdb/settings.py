@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .dolt_cli import InitialTable
 from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from kedro.config import AbstractConfigLoader
 
 
 def _refuse(key: str, expected: str, value: object) -> NoReturn:
@@ -33,6 +36,26 @@ class Settings:
     initial_tables: tuple[InitialTable, ...] = field(default=())
 
     @classmethod
+    def load(cls, config_loader: AbstractConfigLoader) -> Settings:
+        """Read ``conf/*/dolt.yml``; the defaults hold where there is none.
+
+        Raises:
+            ConfigError: ``dolt.yml`` is wrong, or ``settings.py`` does not tell Kedro to read it.
+        """
+        from kedro.config import MissingConfigException
+
+        try:
+            config = config_loader["dolt"]
+        except MissingConfigException:
+            config = {}
+        except KeyError as error:
+            raise ConfigError(
+                "Kedro does not read conf/*/dolt.yml: in settings.py add "
+                '`"config_patterns": {"dolt": ["dolt*", "dolt*/**"]}` to CONFIG_LOADER_ARGS.'
+            ) from error
+        return cls.from_config(config)
+
+    @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Settings:
         """Check the parsed ``dolt.yml``.
 
@@ -55,25 +78,6 @@ class Settings:
             _refuse("initial_tables", "a mapping from table names to their files", tables)
         initial_tables = tuple(_initial_table(str(name), table) for name, table in tables.items())
         return cls(port, on_uncommitted, tuple(metrics), initial_tables)
-
-    @classmethod
-    def read(cls, config_loader: Mapping[str, Any]) -> Settings:
-        """Take them from the project's configuration; without a ``dolt.yml`` everything has its default.
-
-        Raises:
-            ConfigError: ``dolt.yml`` is wrong, or ``settings.py`` does not tell Kedro to read it.
-        """
-        from kedro.config import MissingConfigException
-
-        try:
-            return cls.from_config(config_loader["dolt"])
-        except MissingConfigException:
-            return cls()
-        except KeyError as error:
-            raise ConfigError(
-                "Kedro does not read conf/*/dolt.yml: in settings.py add "
-                '`"config_patterns": {"dolt": ["dolt*"]}` to CONFIG_LOADER_ARGS.'
-            ) from error
 
 
 def _initial_table(name: str, config: object) -> InitialTable:

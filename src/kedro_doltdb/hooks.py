@@ -1,0 +1,1 @@
+../../{{ cookiecutter.repo_name }}/src/{{ cookiecutter.python_package }}/hooks.py
