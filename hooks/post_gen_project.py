@@ -64,7 +64,8 @@ def main() -> int:
     """Finish the project; return the exit code."""
     try:
         template = find_template()
-        sys.path.append(str(template / "src" / "kedro_doltdb"))
+        # The library is in the repository, or around the template where pip has installed it.
+        sys.path += [str(template / "src" / "kedro_doltdb"), str(template.parent)]
         from dolt_cli import InitialTable, initialise
 
         remove_caches(Path.cwd())

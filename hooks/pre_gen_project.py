@@ -37,7 +37,9 @@ def main() -> int:
     """Check the name and Dolt; return the exit code."""
     try:
         check_package_name(PYTHON_PACKAGE)
-        sys.path.append(str(find_template() / "src" / "kedro_doltdb"))
+        template = find_template()
+        # The library is in the repository, or around the template where pip has installed it.
+        sys.path += [str(template / "src" / "kedro_doltdb"), str(template.parent)]
         import dolt_cli
 
         dolt_cli.check_version(dolt_cli.find_dolt())

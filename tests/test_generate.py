@@ -224,6 +224,20 @@ class TestWays:
         assert done.returncode == 0, done.stderr
         assert_same_project(tmp_path / "iris-dolt", generated, f"kedro-doltdb=={__version__}")
 
+    def test_installed_wheel_has_every_module_and_runs_the_project(
+        self, project: Path, wheel_python: Path
+    ) -> None:
+        installed = next(wheel_python.parents[1].glob("lib/python*/site-packages/kedro_doltdb"))
+        package = ROOT / "src" / "kedro_doltdb"
+        assert {path.name for path in installed.glob("*.py")} == {path.name for path in package.glob("*.py")}
+        assert not (installed / "hooks.py").is_symlink()
+
+        subprocess.run(
+            [str(wheel_python), "-m", "kedro", "run"], cwd=project, check=True, capture_output=True
+        )
+
+        assert "Update data from Kedro run" in dolt(project, "log")
+
     def test_plain_cookiecutter_from_the_installed_wheel(
         self, generated: Path, wheel_python: Path, tmp_path: Path
     ) -> None:
