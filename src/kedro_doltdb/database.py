@@ -77,8 +77,8 @@ class Database:
             credentials = {}
         if "dolt" in credentials:
             raise ConfigError(
-                "conf/*/credentials.yml has an entry `dolt`, whose place the credentials of data/ take: "
-                "give yours another name."
+                "conf/*/credentials.yml has an entry `dolt`, the name that the credentials of data/ have: "
+                "give yours another one."
             )
         secrets = frozenset(secrets_in(credentials))
         database = cls(Path(context.project_path), Settings.load(context.config_loader), secrets)
