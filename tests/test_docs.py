@@ -86,6 +86,12 @@ def test_entries_are_there_once_and_say_enough() -> None:
     assert [entry for entry in entries() if len(re.findall(r"\w\w+", entry)) < 2] == []
 
 
+def test_contributors_find_every_module() -> None:
+    listed = re.findall(r"^\| `(\w+\.py)` \|", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.MULTILINE)
+    modules = {path.name for path in (ROOT / "src" / "kedro_doltdb").glob("[!_]*.py")}
+    assert set(listed) == modules, "CONTRIBUTING.md, where things are: a row a module of the library"
+
+
 def anchors(document: Path) -> set[str]:
     """The anchors of a document's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
