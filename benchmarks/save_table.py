@@ -1,0 +1,94 @@
+"""Save a data frame to a Dolt table: by the resolver, by plain `to_sql`, and by Dolt's own import of a CSV file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sa
+
+from kedro_doltdb.bulk_load import bulk_load
+from kedro_doltdb.database import Database
+from kedro_doltdb.dolt_cli import initialise, run_dolt
+from kedro_doltdb.settings import Settings
+
+from .measure import Benchmark, timed
+
+ROWS = 100_000
+TYPES = "id bigint, name longtext, city longtext, price double, stock bigint, sold tinyint(1), day datetime(6)"
+
+
+@contextmanager
+def save_table(directory: Path) -> Iterator[Benchmark]:
+    """Make two repositories in ``directory``: one with a server for SQL, one for the command line alone."""
+    served, alone = directory / "served", directory / "alone"
+    for project in (served, alone):
+        project.mkdir()
+        initialise(project / "data", [])
+    frame = _frame()
+    frame.to_csv(alone / "frame.csv", index=False)
+    database = Database(served, Settings())
+    engine = sa.create_engine(database.con, creator=database, poolclass=sa.NullPool)
+    by_resolver = f"`to_sql` with `method=bulk_load('{frame.columns[0]}')`"
+    try:
+        yield Benchmark(
+            f"Save {len(frame):,} rows × {len(frame.columns)} columns",
+            by_resolver,
+            {
+                by_resolver: _to_sql(frame, engine, "keyed", method=bulk_load(frame.columns[0])),
+                "plain `to_sql`": _to_sql(frame, engine, "plain"),
+                "`dolt table import` of a CSV file that is there": _dolt_import(alone),
+            },
+            {"plain `to_sql`": 0.5, "`dolt table import` of a CSV file that is there": 1.4},
+        )
+    finally:
+        database.close()
+
+
+def _frame() -> pd.DataFrame:
+    random = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "id": np.arange(ROWS),
+            "name": [f"item number {number}" for number in random.integers(0, ROWS, ROWS)],
+            "city": random.choice(["Oslo", "Köln", "Sankt Gallen", "Rio de Janeiro"], ROWS),
+            "price": random.normal(100, 20, ROWS),
+            "stock": random.integers(0, 10_000, ROWS),
+            "sold": random.random(ROWS) < 0.5,
+            "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(random.integers(0, 10**7, ROWS), unit="s"),
+        }
+    )
+
+
+def _to_sql(frame: pd.DataFrame, engine: sa.Engine, table: str, **args: object) -> Callable[[], float]:
+    def save() -> float:
+        with engine.begin() as connection:
+            connection.execute(sa.text(f"DROP TABLE IF EXISTS {table}"))
+        seconds = timed(lambda: frame.to_sql(table, engine, if_exists="replace", index=False, **args))
+        with engine.connect() as connection:
+            saved = connection.execute(sa.text(f"SELECT COUNT(*) FROM {table}")).scalar()
+        if saved != len(frame):
+            raise SystemExit(f"{table} has {saved} rows")
+        return seconds
+
+    return save
+
+
+def _dolt_import(project: Path) -> Callable[[], float]:
+    data = project / "data"
+
+    def save() -> float:
+        # The types of our own table, so that Dolt need not read the file twice to guess them.
+        run_dolt(["sql", "-q", "DROP TABLE IF EXISTS imported"], data)
+        run_dolt(["sql", "-q", f"CREATE TABLE imported ({TYPES}, PRIMARY KEY (id))"], data)
+        file = str(project / "frame.csv")
+        seconds = timed(lambda: run_dolt(["table", "import", "--replace-table", "imported", file], data))
+        saved = run_dolt(["sql", "-r", "csv", "-q", "SELECT COUNT(*) FROM imported"], data).split()[-1]
+        if int(saved) != ROWS:
+            raise SystemExit(f"dolt table import left {saved} rows")
+        return seconds
+
+    return save
