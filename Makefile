@@ -14,11 +14,11 @@ unexport PYTHONDONTWRITEBYTECODE
 
 TEMPLATE := {{ cookiecutter.repo_name }}/src/{{ cookiecutter.python_package }}
 
-.PHONY: help demo test check clean dolt
+.PHONY: help demo test test-slow bench check clean dolt
 .NOTPARALLEL:
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1	/p' Makefile
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1	/p' Makefile
 
 demo: .venv/.installed dolt ## generate a project in demo/, run it twice, show what changed in its data
 	@scripts/demo
@@ -26,10 +26,18 @@ demo: .venv/.installed dolt ## generate a project in demo/, run it twice, show w
 test: .venv/.installed dolt ## run the tests; ARGS="-k name -x" reaches pytest
 	@.venv/bin/python -m pytest $(ARGS)
 
+test-slow: .venv/.installed dolt ## the tests that install the wheel and the sdist in new environments
+	@.venv/bin/python -m pytest -m slow $(ARGS)
+
+bench: .venv/.installed dolt ## measure a whole run and a save; ARGS=whole_run or ARGS=save_table measures one
+	@.venv/bin/python -m benchmarks $(ARGS)
+
 check: .venv/.installed dolt ## lint, types, and the template's exact list of files
 	.venv/bin/python -m ruff check
 	.venv/bin/python -m ruff format --check
 	.venv/bin/python -m mypy
+	.venv/bin/python -m mypy benchmarks
+	.venv/bin/zizmor --offline --quiet --persona=pedantic .github/workflows
 	@# mypy wants a package's directory to have a Python name, which the template's gets only in a project.
 	@mkdir -p build/template
 	@ln -sfn "../../$(TEMPLATE)" build/template/iris_dolt

@@ -17,8 +17,8 @@ class Benchmark:
     Attributes:
         title: what all of them do.
         ours: the name of our way.
-        ways: by name, what is measured. A way prepares what it needs outside of the ``timed`` part and returns
-            the seconds of that part.
+        ways: by name, what is measured. A way prepares what it needs outside of the ``timed`` part and
+            returns the seconds of that part.
         aims: by name of another way, the greatest ratio of our time to its time that we want.
     """
 
@@ -56,7 +56,7 @@ def measure(benchmark: Benchmark, repeats: int) -> str:
     lines = [
         f"**{benchmark.title}** ({repeats} rounds)",
         "",
-        "| way | seconds | ours takes | aim |",
+        "| way | seconds | ours / this | aim |",
         "| --- | --- | --- | --- |",
     ]
     for name in benchmark.ways:
@@ -65,8 +65,8 @@ def measure(benchmark: Benchmark, repeats: int) -> str:
             lines.append(f"| {name} (ours) | {taken} | | |")
             continue
         ratio = _spread([seconds[benchmark.ours] / seconds[name] for seconds in rounds], 2)
-        aim = f"≤ {benchmark.aims[name]:.2f} ×" if name in benchmark.aims else ""
-        lines.append(f"| {name} | {taken} | {ratio} × | {aim} |")
+        aim = f"≤ {benchmark.aims[name]:.2f}" if name in benchmark.aims else ""
+        lines.append(f"| {name} | {taken} | {ratio} | {aim} |")
     return "\n".join(lines)
 
 

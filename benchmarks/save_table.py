@@ -1,4 +1,4 @@
-"""Save a data frame to a Dolt table: by the resolver, by plain `to_sql`, and by Dolt's own import of a CSV file."""
+"""Save a data frame to a Dolt table: by the resolver, by `to_sql`, and by Dolt's import of a CSV file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from kedro_doltdb.bulk_load import bulk_load
+from kedro_doltdb.bulk_load import BulkLoad, bulk_load
 from kedro_doltdb.database import Database
 from kedro_doltdb.dolt_cli import initialise, run_dolt
 from kedro_doltdb.settings import Settings
@@ -18,7 +18,9 @@ from kedro_doltdb.settings import Settings
 from .measure import Benchmark, timed
 
 ROWS = 100_000
-TYPES = "id bigint, name longtext, city longtext, price double, stock bigint, sold tinyint(1), day datetime(6)"
+TYPES = (
+    "id bigint, name longtext, city longtext, price double, stock bigint, sold tinyint(1), day datetime(6)"
+)
 
 
 @contextmanager
@@ -35,10 +37,10 @@ def save_table(directory: Path) -> Iterator[Benchmark]:
     by_resolver = f"`to_sql` with `method=bulk_load('{frame.columns[0]}')`"
     try:
         yield Benchmark(
-            f"Save {len(frame):,} rows × {len(frame.columns)} columns",
+            f"Save {len(frame):,} rows of {len(frame.columns)} columns",
             by_resolver,
             {
-                by_resolver: _to_sql(frame, engine, "keyed", method=bulk_load(frame.columns[0])),
+                by_resolver: _to_sql(frame, engine, "keyed", bulk_load(frame.columns[0])),
                 "plain `to_sql`": _to_sql(frame, engine, "plain"),
                 "`dolt table import` of a CSV file that is there": _dolt_import(alone),
             },
@@ -63,11 +65,13 @@ def _frame() -> pd.DataFrame:
     )
 
 
-def _to_sql(frame: pd.DataFrame, engine: sa.Engine, table: str, **args: object) -> Callable[[], float]:
+def _to_sql(
+    frame: pd.DataFrame, engine: sa.Engine, table: str, method: BulkLoad | None = None
+) -> Callable[[], float]:
     def save() -> float:
         with engine.begin() as connection:
             connection.execute(sa.text(f"DROP TABLE IF EXISTS {table}"))
-        seconds = timed(lambda: frame.to_sql(table, engine, if_exists="replace", index=False, **args))
+        seconds = timed(lambda: frame.to_sql(table, engine, if_exists="replace", index=False, method=method))
         with engine.connect() as connection:
             saved = connection.execute(sa.text(f"SELECT COUNT(*) FROM {table}")).scalar()
         if saved != len(frame):

@@ -1,4 +1,4 @@
-"""A whole `kedro run` of the generated project, with its tables in Dolt and with the same tables in CSV files."""
+"""A whole `kedro run` of the generated project, with its tables in Dolt and with them in CSV files."""
 
 from __future__ import annotations
 
