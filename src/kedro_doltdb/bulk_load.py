@@ -138,10 +138,12 @@ class BulkLoad:
 
     def _check_unique(self, table: str, fields: list[Field], values: dict[str, Any]) -> None:
         texts = {field.column.name: field.texts for field in fields}
-        encoded = list(zip(*(texts[name] for name in self.primary_key), strict=True))
+        encoded: list[Any] = texts[self.primary_key[0]]
+        if len(self.primary_key) > 1:
+            encoded = list(zip(*(texts[name] for name in self.primary_key), strict=True))
         if len(set(encoded)) == len(encoded):
             return
-        first: dict[tuple[str, ...], int] = {}
+        first: dict[Any, int] = {}
         rows = [row for row, key in enumerate(encoded) if first.setdefault(key, row) != row]
         keys = list(zip(*(values[name] for name in self.primary_key), strict=True))
         shown = [key[0] if len(key) == 1 else key for key in keys]

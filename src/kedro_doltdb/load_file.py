@@ -60,7 +60,11 @@ def encode(column: Column, values: Sequence[Any]) -> Field:
     values = _plain(values)
     by_class = {cls: _for_class(cls, encoders) for cls in set(map(type, values))}
     try:
-        texts = [by_class[type(value)](value) for value in values]
+        if len(by_class) == 1:
+            (encoder,) = by_class.values()
+            texts = list(map(encoder, values))
+        else:
+            texts = [by_class[type(value)](value) for value in values]
     except ValueError:
         raise _refusal(column, values, by_class) from None
     if bytes in encoders:
@@ -237,11 +241,15 @@ def _decimal(precision: int, scale: int) -> dict[type, Encoder]:
 
 
 def _datetime(digits: int) -> dict[type, Encoder]:
+    dropped = 10 ** (6 - digits)
+
     def datetime(value: dt.datetime) -> str:
-        if value.microsecond % 10 ** (6 - digits):
+        if value.microsecond % dropped:
             raise ValueError(f"the type keeps {digits} digits of a second")
         # PyMySQL drops the zone as well: the database holds what the clock on the wall showed.
-        return value.replace(tzinfo=None).isoformat(" ", "microseconds")
+        if value.tzinfo is not None:
+            value = value.replace(tzinfo=None)
+        return value.isoformat(" ", "microseconds")
 
     return {dt.datetime: datetime}
 
