@@ -1,4 +1,4 @@
-"""A whole `kedro run` of the generated project, with its tables in Dolt and with them in CSV files."""
+"""A whole `kedro run` of the generated project, with its tables in Dolt, in CSV files and in SQLite."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import itertools
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+
+import pandas as pd
 
 from .measure import Benchmark, timed
 
@@ -19,29 +22,43 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @contextmanager
 def whole_run(directory: Path) -> Iterator[Benchmark]:
-    """Generate both projects in ``directory``."""
+    """Generate the projects in ``directory``."""
     _kedro(directory, "new", f"--starter={ROOT}", "--name=On Dolt")
-    on_dolt, on_csv = directory / "on-dolt", directory / "on-csv"
-    shutil.copytree(on_dolt, on_csv, ignore=shutil.ignore_patterns(".dolt"))
-    _use_csv(on_csv)
+    on_dolt = directory / "on-dolt"
+    on_csv = _copy(on_dolt, "on-csv", "{{type: pandas.CSVDataset, filepath: data/{}.csv}}")
+    table = (
+        "{{type: pandas.SQLTableDataset, table_name: {}, credentials: db, save_args: {{if_exists: replace}}}}"
+    )
+    on_sqlite = _copy(on_dolt, "on-sqlite", table)
+    _fill_sqlite(on_sqlite)
+    ours = "Dolt: server started, one commit, server stopped"
     yield Benchmark(
         "A whole `kedro run` of the iris project",
-        "Dolt: server started, one commit, server stopped",
-        {"Dolt: server started, one commit, server stopped": _run(on_dolt), "CSV files": _run(on_csv)},
+        ours,
+        {ours: _run(on_dolt), "CSV files": _run(on_csv), "the same tables in SQLite": _run(on_sqlite)},
         {"CSV files": 1.15},
     )
 
 
-def _use_csv(project: Path) -> None:
-    """Make it a project that knows nothing of Dolt."""
-    catalog = project / "conf" / "base" / "catalog.yml"
-    names = re.findall(r"(?m)^(example_\w+):", catalog.read_text())
-    entries = [f"{name}: {{type: pandas.CSVDataset, filepath: data/{name}.csv}}\n" for name in names]
-    catalog.write_text("".join(entries))
-    (project / "data" / "01_raw" / "iris.csv").rename(project / "data" / "example_iris_data.csv")
-    (project / "conf" / "base" / "dolt.yml").unlink()
-    (project / "src" / "on_dolt" / "hooks.py").unlink()
-    (project / "src" / "on_dolt" / "settings.py").write_text("")
+def _copy(project: Path, name: str, entry: str) -> Path:
+    """Make a project that knows nothing of Dolt; ``entry`` is how its catalog says where a dataset is."""
+    copy = project.parent / name
+    shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".dolt", "hooks.py", "dolt.yml"))
+    catalog = copy / "conf" / "base" / "catalog.yml"
+    datasets = re.findall(r"(?m)^(example_\w+):", catalog.read_text())
+    catalog.write_text("".join(f"{dataset}: {entry.format(dataset)}\n" for dataset in datasets))
+    (copy / "data" / "01_raw" / "iris.csv").rename(copy / "data" / "example_iris_data.csv")
+    (copy / "src" / "on_dolt" / "settings.py").write_text("")
+    return copy
+
+
+def _fill_sqlite(project: Path) -> None:
+    file = project / "data" / "tables.db"
+    credentials = project / "conf" / "local" / "credentials.yml"
+    credentials.write_text(f"db: {{con: 'sqlite:///{file}'}}\n")
+    with closing(sqlite3.connect(file)) as connection:
+        iris = pd.read_csv(project / "data" / "example_iris_data.csv")
+        iris.to_sql("example_iris_data", connection, index=False)
 
 
 def _run(project: Path) -> Callable[[], float]:

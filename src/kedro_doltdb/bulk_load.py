@@ -217,7 +217,12 @@ def _improved_type(column: Column, values: Sequence[Any], is_key: bool) -> str:
 def _definition(cursor: Cursor, table: str) -> tuple[dict[str, Column], tuple[str, ...]]:
     """The columns of a table and its primary key, empty when it has none."""
     cursor.execute(f"SHOW COLUMNS FROM {table}")
-    columns = {row[0]: Column(row[0], row[1]) for row in cursor.fetchall()}
+    rows = cursor.fetchall()
+    columns = {row[0]: Column(row[0], row[1]) for row in rows}
+    primary_key = tuple(row[0] for row in rows if row[3] == "PRI")
+    if len(primary_key) < 2:
+        return columns, primary_key
+    # The columns' order within the key may be another one.
     cursor.execute(f"SHOW KEYS FROM {table}")
     assert cursor.description is not None
     names = [item[0] for item in cursor.description]

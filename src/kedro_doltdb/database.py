@@ -56,6 +56,7 @@ class Database:
         self._branch: str | None = None
         self._lease: FileLock | None = None
         self._pid = os.getpid()
+        self._author: str | None = None
 
     @classmethod
     def attach(cls, context: KedroContext) -> Database:
@@ -168,7 +169,10 @@ class Database:
 
     def repository(self, address: Address) -> Repository:
         """The repository behind the server at ``address``, with the person as the author of commits."""
-        return Repository(address, "{} <{}>".format(*identity(self.data_dir)))
+        if self._author is None:
+            # It may have to be asked of Git, which takes some milliseconds.
+            self._author = "{} <{}>".format(*identity(self.data_dir))
+        return Repository(address, self._author)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Database:
         # Kedro copies credentials for each dataset; all of them have to follow the run to its branch.
