@@ -198,5 +198,5 @@ def test_raw_files_become_tables(existing: Path) -> None:
 def test_credentials_of_that_name_are_not_hidden(existing: Path) -> None:
     edit(existing)
     (existing / "conf" / "local" / "credentials.yml").write_text("dolt:\n  con: sqlite:///other.db\n")
-    done = run_kedro(existing, "dolt", "init", check=False, COLUMNS="1000")
+    done = run_kedro(existing, "run", check=False, COLUMNS="1000")
     assert done.returncode == 1 and "has an entry `dolt`" in done.stderr and "Traceback" not in done.stderr

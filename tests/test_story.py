@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import dolt, run_kedro
+from conftest import ROOT, dolt, run_kedro
 from helpers import branches, break_node, let_go, query, start_slow_run
 
 CODE = "raise RuntimeError('the node failed')"
@@ -200,3 +201,23 @@ def test_rerun_gives_the_same_data_again(story: Path) -> None:
             then = query(story, f"USE `data/{log(story)[run_id]}`; SELECT dolt_hashof_table('{table}') AS h")
             assert now == then
     assert query(story, "SELECT hashof('main') AS h") == before
+
+
+def test_the_sql_in_the_documents_gives_what_the_commands_say(story: Path) -> None:
+    page = (ROOT / "docs" / "journal.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    last = say(story, "runs", "--limit=1")[0]
+    statements = [part.strip() for part in re.sub("^--.*$", "", block, flags=re.MULTILINE).split(";")]
+    found = [
+        query(story, statement.replace("<run id>", last["run_id"]).replace("<node>", "report_accuracy"))
+        for statement in statements
+        if statement
+    ]
+    assert all(found), [statement for statement, rows in zip(statements, found, strict=False) if not rows]
+    runs, metrics, params, tables, cells, made, loaded, blamed = found
+    assert {row["run_id"] for row in runs} == set(log(story)) and len(blamed) == 75
+    assert float(metrics[-1]["value"]) == last["metrics"]["accuracy"] and len(params) == 2
+    changed = {row["table_name"] for row in tables if not row["table_name"].startswith("kedro_")}
+    assert {change["table"] for change in last["changes"]} == changed and cells
+    assert made == [{"run_id": last["run_id"], "node": "report_accuracy"}]
+    assert {row["dataset"] for row in loaded} == {"example_predictions", "example_test_y"}

@@ -50,7 +50,7 @@ def starting_branch(repository: Repository, run: Run, edges: list[Edge], commit:
     lost = sorted(table for table, content in missing.items() if at_commit.get(table) != content)
     if lost:
         raise ConfigError(
-            f"What run {run.run_id} read in {', '.join(lost)} is not in this repository any more."
+            f"Run {run.run_id} cannot be run again: what it read in {', '.join(lost)} is not there any more."
         )
     repository.create_branch(name, run.base)
     try:
