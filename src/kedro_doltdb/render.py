@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # Nobody reads more of a cell; JSON output has all of it.
 _LONGEST = 200
+_WIDEST = 100_000
 _SIGNS = {"added": "+", "removed": "-", "modified": "~"}
 
 
@@ -33,12 +34,15 @@ class Section:
         headers: the columns' titles; empty for none.
         rows: a text for each column.
         note: a line below.
+        headline: of rows that are too wide for the terminal, how many cells go to a first line; each of
+            the others gets a line of its own then. None: cells are folded.
     """
 
     title: str
     headers: Sequence[str]
     rows: Sequence[Sequence[str]]
     note: str = ""
+    headline: int | None = None
 
 
 def console() -> Console:
@@ -48,7 +52,7 @@ def console() -> Console:
     from rich.console import Console
 
     return Console(
-        soft_wrap=False, highlight=False, emoji=False, width=None if sys.stdout.isatty() else 100_000
+        soft_wrap=False, highlight=False, emoji=False, width=None if sys.stdout.isatty() else _WIDEST
     )
 
 
@@ -68,10 +72,24 @@ def print_sections(sections: Iterable[Section]) -> None:
             table.add_column(Text(header, style="dim"), overflow="fold")
         for row in section.rows:
             table.add_row(*map(Text, row))
-        if section.rows:
+        too_wide = out.measure(table, options=out.options.update(max_width=_WIDEST)).maximum > out.width
+        if section.headline and too_wide:
+            _print_records(out, section, section.headline)
+        elif section.rows:
             out.print(table)
         if section.note:
             out.print(Text(section.note))
+
+
+def _print_records(out: Console, section: Section, headline: int) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    for row in section.rows:
+        out.print(Text.assemble((row[0], "bold"), *(f"  {cell}" for cell in row[1:headline] if cell != "-")))
+        for header, cell in zip(section.headers[headline:], row[headline:], strict=True):
+            if cell != "-":
+                out.print(Padding(Text.assemble((f"{header}  ", "dim"), cell), (0, 0, 0, 4)))
 
 
 def to_markdown(sections: Iterable[Section]) -> str:
@@ -140,7 +158,7 @@ def number(value: float | None) -> str:
 
 def runs_section(runs: Sequence[ListedRun]) -> Section:
     """The list of ``kedro dolt runs``."""
-    headers = ["Commit", "Run", "Started", "Took", "Branch", "Status", "Parameters", "Metrics", "Changes"]
+    headers = ["Run", "Commit", "Started", "Took", "Branch", "Status", "Parameters", "Metrics", "Changes"]
     rows = []
     for run, params in zip(runs, differing_parameters(runs), strict=True):
         entry = run.entry
@@ -152,8 +170,8 @@ def runs_section(runs: Sequence[ListedRun]) -> Section:
             status += f": {shown(entry.run.error)}"
         rows.append(
             [
-                entry.commit[:10],
                 entry.run.run_id,
+                entry.commit[:10],
                 local_time(entry.run.started),
                 took or "-",
                 shown(entry.run.branch or "-") + ("" if entry.published else f" (kept on {entry.found_on})"),
@@ -163,7 +181,7 @@ def runs_section(runs: Sequence[ListedRun]) -> Section:
                 ", ".join(map(str, run.changes)) or "-",
             ]
         )
-    return Section("", headers, rows)
+    return Section("", headers, rows, headline=6)
 
 
 def local_time(time: datetime | None) -> str:
@@ -294,21 +312,19 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
 
 def blame_section(rows: Iterable[BlamedRow]) -> Section:
     """What ``kedro dolt blame`` prints."""
-    return Section(
-        "",
-        ["Row", "Commit", "Date", "Author", "Run", "Message"],
+    cells = [
         [
-            [
-                ", ".join(f"{shown(name)}={shown(value)}" for name, value in row.key.items()),
-                row.commit[:10],
-                local_time(row.date),
-                shown(row.author),
-                row.run_id or "-",
-                shown(row.message),
-            ]
-            for row in rows
-        ],
-    )
+            ", ".join(f"{shown(name)}={shown(value)}" for name, value in row.key.items()),
+            row.commit[:10],
+            local_time(row.date),
+            shown(row.author),
+            row.run_id or "-",
+            # A run's message says no more than that it is the run's.
+            "-" if row.run_id else shown(row.message),
+        ]
+        for row in rows
+    ]
+    return Section("", ["Row", "Commit", "Date", "Author", "Run", "Message"], cells, headline=5)
 
 
 def print_lineage(origin: Origin) -> None:
