@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -51,6 +53,28 @@ def test_a_lease_that_is_taken_leaves_its_holder_alone(data_dir: Path) -> None:
         assert server_is_running(data_dir.parent)
     finally:
         first.release(lease)
+
+
+def test_a_program_that_listens_and_says_nothing_is_no_server(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As it is while Dolt starts on a port that another program has: Dolt writes its info file first.
+    monkeypatch.setattr(server_module, "LOGIN_TIMEOUT", 0.2)
+    monkeypatch.setattr(server_module, "BUSY_TIMEOUT", 0.0)
+    lock = FileLock(data_dir / ".dolt" / "noms" / "LOCK")
+    assert lock.acquire()
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        info = data_dir / ".dolt" / "sql-server.info"
+        info.write_text(f"{os.getpid()}:{mute.getsockname()[1]}:secret")
+        end_of_patience = threading.Timer(60, mute.shutdown, [socket.SHUT_RDWR])
+        end_of_patience.start()
+        with pytest.raises(ServerError, match="Another Dolt process has"):
+            Server(data_dir).acquire("one")
+        assert end_of_patience.is_alive()
+        end_of_patience.cancel()
+    lock.release()
 
 
 def test_only_the_owner_of_the_secret_gets_in(data_dir: Path) -> None:

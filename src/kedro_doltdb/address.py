@@ -26,8 +26,15 @@ class Address:
     pid: int
     database: str
 
-    def connect(self, branch: str | None = None, *, autocommit: bool = False) -> pymysql.Connection[Cursor]:
+    def connect(
+        self, branch: str | None = None, *, autocommit: bool = False, read_timeout: float | None = None
+    ) -> pymysql.Connection[Cursor]:
         """Open a connection on ``branch``, or on the branch checked out in ``data/``.
+
+        Args:
+            branch: the branch.
+            autocommit: whether each statement is a transaction of its own.
+            read_timeout: seconds that an answer may take, the greeting included; None waits for ever.
 
         Raises:
             pymysql.err.OperationalError: no server answers, or the secret or the branch is unknown to it.
@@ -47,4 +54,5 @@ class Address:
             local_infile=True,
             ssl_disabled=True,
             connect_timeout=10,
+            read_timeout=read_timeout,
         )

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 30.0
 BUSY_TIMEOUT = 10.0
+LOGIN_TIMEOUT = 5.0
 LOG_TAIL_LINES = 10
 
 
@@ -181,7 +182,8 @@ class Server:
         try:
             pid, port, secret = (self.data_dir / ".dolt" / "sql-server.info").read_text().strip().split(":")
             address = Address(int(port), secret, int(pid), self.data_dir.name)
-            with address.connect() as connection, connection.cursor() as cursor:
+            # Whatever else listens on that port may accept a connection and never say a word.
+            with address.connect(read_timeout=LOGIN_TIMEOUT) as connection, connection.cursor() as cursor:
                 cursor.execute("SELECT dolt_version()")
                 _check_version(str(cursor.fetchone()[0]))  # type: ignore[index]
                 if not self._is_ours():
