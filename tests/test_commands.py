@@ -225,7 +225,7 @@ def test_the_server_lets_the_named_user_in_until_it_is_stopped(project: Path) ->
         assert process.returncode == (0 if number != signal.SIGKILL else -signal.SIGKILL)
         assert server_is_running(project) == (number == signal.SIGKILL)
     assert not [row for row in query(project, "SELECT User FROM mysql.user") if row["User"] == "ada"]
-    for file in (project / "data" / ".doltcfg").iterdir():
+    for file in (project / "data" / ".doltcfg").glob("*.db"):
         assert not file.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH)
 
 
