@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 TEMPLATE := {{ cookiecutter.repo_name }}/src/{{ cookiecutter.python_package }}
 
-.PHONY: help demo test test-slow bench check clean dolt
+.PHONY: help demo test test-slow oldest matrix plugins bench check clean dolt
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -48,8 +48,17 @@ check: .venv/.installed dolt ## lint, types, and the template's exact list of fi
 	MYPYPATH=src/kedro_doltdb .venv/bin/python -m mypy --scripts-are-modules build/hooks/*.py
 	.venv/bin/python -m pytest -q tests/test_generate.py -k exact_list_of_files
 
+oldest: .venv/.installed dolt ## whole runs with the oldest Kedro that we work with
+	@.venv/bin/python -m nox --session oldest
+
+matrix: .venv/.installed dolt ## whole runs with each Kedro, Python and pandas of noxfile.py
+	@.venv/bin/python -m nox --session versions $(ARGS)
+
+plugins: .venv/.installed dolt ## Kedro-Viz, kedro-mlflow, kedro server and Ibis in a project of ours
+	@.venv/bin/python -m nox --session plugins
+
 clean: ## remove what these targets made here; Dolt stays where it was installed
-	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .nox demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 dolt:

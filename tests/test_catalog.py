@@ -58,12 +58,12 @@ def create_pipeline(**kwargs: object) -> Pipeline:
 
 
 def test_a_query_of_the_past_and_an_entry_without_a_key(project: Path) -> None:
-    run_kedro(project, "run", "--pipelines=iris", "--params", "example_test_data_ratio=0.1")
-    run_kedro(project, "run", "--pipelines=iris", "--params", "example_test_data_ratio=0.2")
+    run_kedro(project, "run", "--pipeline=iris", "--params", "example_test_data_ratio=0.1")
+    run_kedro(project, "run", "--pipeline=iris", "--params", "example_test_data_ratio=0.2")
     add_pipeline(project, "more", PIPELINE, QUERY)
-    run_kedro(project, "run", "--pipelines=more", "--tags=counting")
+    run_kedro(project, "run", "--pipeline=more", "--tags=counting")
     assert query(project, "SELECT * FROM example_counts") == [{"n": "15", "note": "before"}]
-    run_kedro(project, "run", "--pipelines=more", "--tags=counting")
+    run_kedro(project, "run", "--pipeline=more", "--tags=counting")
     # HEAD is now the count's own commit, and HEAD~1 the run with the ratio 0.2.
     assert query(project, "SELECT n FROM example_counts") == [{"n": "30"}]
     assert diff_types(project, "example_counts") == {"added": 1, "removed": 1}
@@ -71,14 +71,14 @@ def test_a_query_of_the_past_and_an_entry_without_a_key(project: Path) -> None:
 
 def test_an_empty_frame_has_its_key_too(project: Path) -> None:
     add_pipeline(project, "more", PIPELINE, QUERY)
-    run_kedro(project, "run", "--pipelines=more", "--tags=nothing")
+    run_kedro(project, "run", "--pipeline=more", "--tags=nothing")
     assert "PRIMARY KEY (`name`)" in dolt(project, "sql", "-q", "SHOW CREATE TABLE example_nothing")
 
 
 def test_runs_on_different_tables_both_publish_as_one_straight_log(project: Path) -> None:
     add_pipeline(project, "more", PIPELINE, QUERY)
-    slow = start_slow_run(project, "run", "--pipelines=more", "--tags=nothing")
-    run_kedro(project, "run", "--pipelines=iris")
+    slow = start_slow_run(project, "run", "--pipeline=more", "--tags=nothing")
+    run_kedro(project, "run", "--pipeline=iris")
     # Somebody edits a table by hand meanwhile; the edit stays uncommitted and stays there.
     dolt(project, "sql", "-q", "UPDATE example_iris_data SET species = 'rosa' WHERE sample_id = 1")
     output = let_go(project, slow)

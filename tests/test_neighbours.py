@@ -117,7 +117,7 @@ def test_every_runner_with_transcoding_namespaces_and_factories(
 ) -> None:
     where = shops / "trace.txt"
     env = {"TRACE": str(where), **({"KEDRO_MP_CONTEXT": context} if context else {})}
-    run_kedro(shops, "run", "--pipelines=shops", *arguments, "--params=seed=3", **env)
+    run_kedro(shops, "run", "--pipeline=shops", *arguments, "--params=seed=3", **env)
     assert set(where.read_text().splitlines()) == {trace}
     assert query(shops, "SELECT * FROM totals") == [
         {"shop": "north", "total": "66"},

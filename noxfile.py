@@ -1,0 +1,81 @@
+"""The versions that kedro-dolt works with, a session a combination, and Kedro's plugins.
+
+    nox                       # all combinations whose Python is on this machine
+    nox -s oldest             # the oldest Kedro, with the Python that runs nox
+    nox -s plugins            # Kedro-Viz, kedro-mlflow, kedro server and Ibis
+
+A Python that is missing is named and left out. They are looked for on PATH and among pyenv's.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.4"
+nox.options.sessions = ["versions"]
+nox.options.error_on_missing_interpreters = False
+
+_PYENV = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+# Before the rest of PATH, where pyenv's shims answer for Pythons that are not activated.
+os.environ["PATH"] = os.pathsep.join([*map(str, _PYENV.glob("versions/*/bin")), os.environ["PATH"]])
+
+# Every Kedro since 1.0, every Python with the newest one, and pandas 2 and 3 (which needs Python 3.11).
+COMBINATIONS = [
+    ("3.10", "1.0", "2"),
+    ("3.11", "1.1", "2"),
+    ("3.12", "1.2", "2"),
+    ("3.13", "1.3", "3"),
+    ("3.11", "1.4", "3"),
+    ("3.12", "1.5", "3"),
+    ("3.13", "1.6", "2"),
+    ("3.10", "1.7", "2"),
+    ("3.11", "1.7", "3"),
+    ("3.12", "1.7", "3"),
+    ("3.13", "1.7", "3"),
+]
+
+# What depends on those versions: whole runs under every runner, catalogs, packages, the types of columns.
+TESTS = [
+    "tests/test_neighbours.py",
+    "tests/test_run.py::test_two_runs_are_two_commits_that_differ_by_rows",
+    "tests/test_run.py::test_the_message_tells_what_was_run_and_the_author_is_the_person",
+    "tests/test_run.py::test_a_failed_run_leaves_the_target_and_can_be_resumed",
+    "tests/test_catalog.py",
+    "tests/test_bulk_load.py",
+    "tests/test_generate.py::test_projects_own_tests_pass",
+    # Slow, and the same with every version.
+    "--deselect=tests/test_bulk_load.py::test_twenty_megabytes_in_one_value",
+    "--deselect=tests/test_bulk_load.py::test_parallel_saves_on_one_branch",
+]
+TEST_TOOLS = ["build", "hypothesis", "omegaconf<2.4", "pytest>=8"]
+
+
+@nox.session
+@nox.parametrize(
+    "python,kedro,pandas",
+    [nox.param(*cell, id="Kedro {1}, Python {0}, pandas {2}".format(*cell)) for cell in COMBINATIONS],
+)
+def versions(session: nox.Session, kedro: str, pandas: str) -> None:
+    """Whole runs with one combination of versions."""
+    _test(session, f"kedro=={kedro}.*", f"pandas=={pandas}.*")
+
+
+@nox.session
+def oldest(session: nox.Session) -> None:
+    """Whole runs with the oldest versions that we say we work with."""
+    _test(session, "kedro==1.0.0", "kedro-datasets==9.0.0", "pandas==2.*", "sqlalchemy==2.0.*")
+
+
+@nox.session
+def plugins(session: nox.Session) -> None:
+    """Kedro-Viz, kedro-mlflow, kedro server and Ibis in a project of ours."""
+    session.install("--editable", ".", *TEST_TOOLS, "--requirement", "tests/plugins/requirements.txt")
+    session.run("python", "-m", "pytest", "tests/plugins/check_plugins.py", *session.posargs)
+
+
+def _test(session: nox.Session, *requirements: str) -> None:
+    session.install("--editable", ".", *TEST_TOOLS, *requirements)
+    session.run("python", "-m", "pytest", "--quiet", *(session.posargs or TESTS))

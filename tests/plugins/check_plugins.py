@@ -1,0 +1,167 @@
+"""Kedro's plugins in a project of ours, run by ``nox -s plugins``: plain tests do without their packages."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+from conftest import dolt, run_kedro
+from helpers import branches, messages, query, server_is_running
+from kedro.io import DatasetError
+from kedro_datasets.ibis import TableDataset
+
+from kedro_doltdb.server import Server
+
+MLFLOW = "server:\n  mlflow_tracking_uri: sqlite:///mlflow.db\n"
+
+
+@pytest.fixture
+def without_mlflow(project: Path) -> Path:
+    """kedro-mlflow has one MLflow run a process at a time: it cannot be used under a server."""
+    with open(project / "src" / "iris_dolt" / "settings.py", "a") as file:
+        file.write('\nDISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)\n')
+    return project
+
+
+def free_port() -> int:
+    """A port that nobody listens on; Kedro-Viz takes none above 49151, where the system's own choices lie."""
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", random.randrange(20000, 32000)))
+            return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serving(project: Path, *args: str, ready: str) -> Iterator[str]:
+    """``kedro`` as a web server on a free port, ended as Ctrl-C in a terminal does; gives its URL."""
+    port = free_port()
+    with open(project / "server.log", "w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kedro", *args, f"--port={port}"],
+            cwd=project, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+    try:
+        url = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None:
+            with suppress(OSError):
+                urllib.request.urlopen(url + ready, timeout=10).read()
+                break
+            time.sleep(0.1)
+        yield url
+    except BaseException:
+        print((project / "server.log").read_text()[-5000:])
+        raise
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(timeout=60)
+
+
+def get(url: str, body: dict[str, Any] | None = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_kedro_server_runs_many_runs_at_once(without_mlflow: Path) -> None:
+    project = without_mlflow
+
+    def run(**params: object) -> Any:
+        return get(f"{url}/run", {"params": params})
+
+    with serving(project, "server", "start", ready="/health") as url:
+        assert run(example_test_data_ratio=0.1)["status"] == "success"
+        assert run(example_test_data_ratio=7)["error"]["type"] == "ValueError"
+        assert "is no name for a Dolt branch" in run(dolt_branch="a..b")["error"]["message"]
+        with ThreadPoolExecutor(4) as pool:
+            done = list(
+                pool.map(lambda n: run(dolt_branch=f"b{n}", example_test_data_ratio=(n + 1) / 10), range(4))
+            )
+        assert [one["status"] for one in done] == ["success"] * 4
+    for n, rows in enumerate(("15", "30", "45", "60")):
+        assert query(project, f"SELECT COUNT(*) AS n FROM example_test_x AS OF 'b{n}'") == [{"n": rows}]
+    public = [name for name in branches(project) if not name.startswith("kedro/")]
+    assert public == ["b0", "b1", "b2", "b3", "main"]
+    assert not server_is_running(project)
+
+
+def test_kedro_viz_shows_tables_beside_a_run(without_mlflow: Path) -> None:
+    project = without_mlflow
+    run_kedro(project, "run", "--params=example_test_data_ratio=0.1")
+    args = ["viz", "run", "--include-hooks", "--no-browser"]
+    with serving(project, *args, ready="/api/main") as url:
+        nodes = {node["name"]: node["id"] for node in get(f"{url}/api/main")["nodes"]}
+        preview = get(f"{url}/api/nodes/{nodes['example_predictions']}")["preview"]
+        assert preview["columns"] == ["sample_id", "species"] and len(preview["data"]) == 5
+        run_kedro(project, "run", "--params=example_test_data_ratio=0.2")
+        # The run has left the server that Kedro-Viz needs running.
+        assert server_is_running(project)
+    wait_until(lambda: not server_is_running(project))
+    assert len(messages(project)) == 4
+
+
+def test_kedro_viz_without_hooks_names_what_is_missing(without_mlflow: Path) -> None:
+    done = run_kedro(without_mlflow, "viz", "build", check=False)
+    assert "Unable to find credentials 'dolt'" in done.stdout + done.stderr
+
+
+def test_kedro_mlflow_tracks_the_run_that_dolt_commits(project: Path) -> None:
+    (project / "conf" / "base" / "mlflow.yml").write_text(MLFLOW)
+    for runner in ("SequentialRunner", "ParallelRunner"):
+        ratio = {"SequentialRunner": 0.1, "ParallelRunner": 0.3}[runner]
+        run_kedro(project, "run", f"--runner={runner}", f"--params=example_test_data_ratio={ratio}")
+    mlflow.set_tracking_uri(f"sqlite:///{project / 'mlflow.db'}")
+    tracked = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    assert [run.info.status for run in tracked] == ["FINISHED"] * 2
+    # The tag run_id leads from an MLflow run to its commit.
+    for run, message in zip(tracked, messages(project), strict=False):
+        assert message.startswith(f"Update data from Kedro run {run.data.tags['run_id']} with")
+        assert run.data.params["example_test_data_ratio"] in message
+    assert "nothing to commit" in dolt(project, "status")
+
+
+def test_ibis_reads_a_table_and_cannot_replace_one(project: Path) -> None:
+    server = Server(project / "data")
+    lease, address = server.acquire("ibis")
+    try:
+        connection = {
+            "backend": "mysql", "host": "127.0.0.1", "port": address.port, "database": "data",
+            "user": "__dolt_local_user__", "password": address.password,
+        }  # fmt: skip
+        dataset = TableDataset(table_name="example_iris_data", connection=connection)
+        table = dataset.load()
+        assert table.count().execute() == 150
+        copy = TableDataset(
+            table_name="copy", connection=connection,
+            save_args={"materialized": "table", "mode": "overwrite"},
+        )  # fmt: skip
+        with pytest.raises(DatasetError, match="syntax error"):
+            copy.save(table.limit(3))
+        with pytest.raises(DatasetError, match="is an invalid keyword argument"):
+            TableDataset(
+                table_name="copy", connection={"backend": "mysql"}, credentials={"con": "", "creator": 1}
+            ).load()
+    finally:
+        server.release(lease)
