@@ -11,7 +11,7 @@ from .errors import ServerError
 
 try:
     import fcntl
-except ImportError:  # pragma: no cover - Windows
+except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 _open_locks: weakref.WeakSet[FileLock] = weakref.WeakSet()
@@ -39,8 +39,7 @@ class FileLock:
         Raises:
             ServerError: the system has no ``flock`` (Windows).
         """
-        if fcntl is None:  # pragma: no cover - Windows
-            raise ServerError("kedro-dolt's own Dolt server needs POSIX file locks: on Windows use WSL.")
+        _require_flock()
         deadline = time.monotonic() + timeout
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -70,7 +69,12 @@ class FileLock:
 
 
 def is_held(path: Path) -> bool:
-    """Whether some process holds a ``flock`` on ``path``; a path that is not there is not held."""
+    """Whether some process holds a ``flock`` on ``path``; a path that is not there is not held.
+
+    Raises:
+        ServerError: the system has no ``flock`` (Windows).
+    """
+    _require_flock()
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -82,6 +86,11 @@ def is_held(path: Path) -> bool:
     finally:
         os.close(fd)
     return False
+
+
+def _require_flock() -> None:
+    if fcntl is None:
+        raise ServerError("kedro-dolt's own Dolt server needs POSIX file locks: on Windows use WSL.")
 
 
 def _close_in_child() -> None:

@@ -31,8 +31,10 @@ def serve(database: Database, user: str, password: str | None) -> None:
         ServerError: the server could not be started, or has ended by itself.
     """
     stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stopped.set())
+    for wanted in ("SIGINT", "SIGTERM", "SIGHUP"):
+        # Windows has no SIGHUP. There it is for the server to say what is missing.
+        if hasattr(signal, wanted):
+            signal.signal(getattr(signal, wanted), lambda *_: stopped.set())
     with database.serving() as repository:
         name, port = repository.database, repository.port
         with sql_user(repository, name, user, password, database.server.users_file) as secret:
