@@ -44,6 +44,10 @@ TESTS = [
     "tests/test_run.py::test_the_message_tells_what_was_run_and_the_author_is_the_person",
     "tests/test_run.py::test_a_failed_run_leaves_the_target_and_can_be_resumed",
     "tests/test_catalog.py",
+    "tests/test_journal.py::test_a_run_is_journalled_in_its_own_commit",
+    "tests/test_journal.py::test_partial_runs_are_told_apart",
+    "tests/test_commands.py::test_rerun_says_what_is_not_as_it_was",
+    "tests/test_commands.py::test_names_of_runs_and_tables",
     "tests/test_bulk_load.py",
     "tests/test_generate.py::test_projects_own_tests_pass",
     # Slow, and the same with every version.
