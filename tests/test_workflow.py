@@ -55,3 +55,13 @@ def test_pythons_tested_are_the_pythons_promised(jobs: dict[str, Any], project: 
 
     assert [f"{prefix}{python.removeprefix('3.')}" for python in tested] == promised
     assert project["requires-python"] == f">={tested[0]}"
+
+
+def test_targets_called_are_in_the_makefile(text: str) -> None:
+    called = {
+        target for line in re.findall(r"run: make (.*)", text) for target in line.split() if "=" not in target
+    }
+    defined = re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text())
+
+    assert called
+    assert called <= set(defined)
