@@ -197,7 +197,7 @@ class DoltRun:
         old, new = f"{record.target}~1", record.target
         return (
             f"Committed {commit[:10]} to {record.target}: {', '.join(map(str, changes))}. "
-            f"See it with: cd data && dolt diff {old} {new}"
+            f"See it with:\ncd data && dolt diff {old} {new}"
         )
 
     def _message(self, database: Database, record: Record) -> str:
