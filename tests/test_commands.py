@@ -32,8 +32,8 @@ def sql(project: Path, statement: str) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_with_an_example(generated: Path, command: str) -> None:
-    output = say(generated, command, "--help")
+def test_every_command_has_help_with_an_example(project: Path, command: str) -> None:
+    output = say(project, command, "--help")
     assert f"Example: kedro dolt {command}" in output
 
 
