@@ -23,8 +23,9 @@ help: ## list the targets
 demo: .venv/.installed dolt ## generate a project in demo/, run it twice, show what changed in its data
 	@scripts/demo
 
+# Runs of Kedro wait as much as they compute: three at a time keep two cores busy.
 test: .venv/.installed dolt ## run the tests; ARGS="-k name -x" reaches pytest
-	@.venv/bin/python -m pytest $(ARGS)
+	@.venv/bin/python -m pytest --numprocesses 3 $(ARGS)
 
 test-slow: .venv/.installed dolt ## the tests that install the wheel and the sdist in new environments
 	@.venv/bin/python -m pytest -m slow $(ARGS)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pymysql
+from pymysql.constants import CLIENT
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import NullPool
 
@@ -79,7 +80,7 @@ def _connect(data_dir: Path) -> pymysql.Connection[pymysql.cursors.Cursor]:
         password=secret,
         database=DATABASE,
         charset="utf8mb4",
-        local_infile=True,
+        client_flag=CLIENT.LOCAL_FILES,
         ssl_disabled=True,
     )
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
-import os
 import pickle
-import resource
-import stat
 import subprocess
 import sys
 import warnings
@@ -28,9 +25,10 @@ from kedro_datasets.pandas import SQLTableDataset
 from sqlalchemy import Engine, types
 from sqlalchemy.dialects import mysql
 
-from kedro_doltdb.bulk_load import BulkLoad, _write, add_missing_key, bulk_load
+from kedro_doltdb.bulk_load import BulkLoad, add_missing_key, bulk_load
 from kedro_doltdb.errors import BulkLoadError, ConfigError
 from kedro_doltdb.load_file import Column, encode
+from kedro_doltdb.local_infile import BLOCK_BYTES, load_local
 
 HARD_NAMES = ["a b", "per%cent %s", "quo'te\"d", "comma, (bracket)", "Größe", "select", "a:b"]
 HARD_TEXTS = [
@@ -524,35 +522,39 @@ def test_server_without_local_infile(engine: Engine) -> None:
         query(engine, "SET GLOBAL local_infile = 1")
 
 
-# The file
+# The rows go from memory to the server
 
 
-def test_no_file_is_left(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    save(frame_of([1]), engine, "id")
-    with pytest.raises(BulkLoadError):
-        save(frame_of([dt.datetime(1960, 1, 1)]), engine, "id", dtype={"value": types.TIMESTAMP})
-    assert list(tmp_path.iterdir()) == []
+def test_no_file_is_sent_whatever_the_server_asks_for(engine: Engine, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.csv"
+    secret.write_text("1\n2\n")
+    statement = f"LOAD DATA LOCAL INFILE '{secret}' INTO TABLE asked"
+    query(engine, "CREATE TABLE asked (id INT PRIMARY KEY)")
+
+    connection: Any = engine.raw_connection()
+    with pytest.raises(RuntimeError, match="LOAD_LOCAL"):
+        connection.cursor().execute(statement)
+    connection.driver_connection._force_close()
+    assert query(engine, "SELECT * FROM asked") == []
+
+    connection = engine.raw_connection()
+    assert load_local(connection.driver_connection, statement, [b"7\n", b"8\n9", b"\n"]) == 3
+    connection.commit()
+    connection.close()
+    assert query(engine, "SELECT * FROM asked") == [(7,), (8,), (9,)]
 
 
-def test_only_its_owner_can_read_the_file() -> None:
-    path = _write([encode(Column("x", "bigint"), [1])])
-    try:
-        assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
-    finally:
-        os.unlink(path)
+def test_an_interruption_among_the_rows_waits_for_nothing(engine: Engine) -> None:
+    def rows() -> Iterator[bytes]:
+        yield b"1\n" * BLOCK_BYTES
+        raise KeyboardInterrupt
 
-
-def test_disk_full(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
-    try:
-        with pytest.raises(BulkLoadError, match="set TMPDIR"):
-            save(frame_of(["x" * 200_000]), engine, "id")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert list(tmp_path.iterdir()) == []
+    query(engine, "CREATE TABLE interrupted (id INT)")
+    connection: Any = engine.raw_connection()
+    with pytest.raises(KeyboardInterrupt):
+        load_local(connection.driver_connection, "LOAD DATA LOCAL INFILE 'x' INTO TABLE interrupted", rows())
+    assert not connection.driver_connection.open
+    assert query(engine, "SELECT COUNT(*) FROM interrupted") == [(0,)]
 
 
 # What it is for

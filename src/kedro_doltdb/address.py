@@ -40,6 +40,7 @@ class Address:
             pymysql.err.OperationalError: no server answers, or the secret or the branch is unknown to it.
         """
         import pymysql
+        from pymysql.constants import CLIENT
 
         return pymysql.connect(
             host=HOST,
@@ -51,7 +52,9 @@ class Address:
             autocommit=autocommit,
             # Dolt does not report that autocommit is on, so PyMySQL would not turn it off by itself.
             init_command=None if autocommit else "SET autocommit = 0",
-            local_infile=True,
+            # The driver is to send no file, whatever a server asks for: see local_infile.py.
+            client_flag=CLIENT.LOCAL_FILES,
+            local_infile=False,
             ssl_disabled=True,
             connect_timeout=10,
             read_timeout=read_timeout,

@@ -12,15 +12,14 @@ ALTER it: adding a key makes other nodes that save on the same branch at that mo
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from .errors import BulkLoadError, ConfigError
 from .load_file import FIELD_END, ROW_END, Column, Field, describe, encode
+from .local_infile import load_local
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -111,7 +110,8 @@ class BulkLoad:
             return _load(cursor, table, fields)
         except BaseException:
             # pandas commits what there is whether we raise or not, and earlier chunks are part of it.
-            cursor.connection.rollback()
+            if cursor.connection.open:
+                cursor.connection.rollback()
             raise
         finally:
             cursor.close()
@@ -277,14 +277,18 @@ def _load(cursor: Cursor, table: str, fields: list[Field]) -> int:
         else:
             targets.append(name)
     rows = len(fields[0].texts)
-    path = _write(fields)
+    statement = (
+        f"LOAD DATA LOCAL INFILE 'rows' INTO TABLE {table} "
+        f"CHARACTER SET utf8mb4 FIELDS TERMINATED BY '{FIELD_END}' ESCAPED BY '' "
+        f"LINES TERMINATED BY '{ROW_END}' "
+        f"({', '.join(targets)}){' SET ' + ', '.join(assignments) if assignments else ''}"
+    )
+    lines = (
+        (FIELD_END.join(row) + ROW_END).encode()
+        for row in zip(*(field.texts for field in fields), strict=True)
+    )
     try:
-        loaded = cursor.execute(
-            f"LOAD DATA LOCAL INFILE {cursor.connection.escape(path)} INTO TABLE {table} "
-            f"CHARACTER SET utf8mb4 FIELDS TERMINATED BY '{FIELD_END}' ESCAPED BY '' "
-            f"LINES TERMINATED BY '{ROW_END}' "
-            f"({', '.join(targets)}){' SET ' + ', '.join(assignments) if assignments else ''}"
-        )
+        loaded = load_local(cursor.connection, statement, lines)
     except Exception as error:
         cure = (
             " Run `SET GLOBAL local_infile = 1` on the server, and connect with local_infile=True."
@@ -292,8 +296,6 @@ def _load(cursor: Cursor, table: str, fields: list[Field]) -> int:
             else ""
         )
         raise BulkLoadError(f"Dolt did not load the rows of {table}: {error}.{cure}") from error
-    finally:
-        os.unlink(path)
     cursor.execute("SHOW WARNINGS")
     warnings = [row[2] for row in cursor.fetchall()]
     if warnings or loaded != rows:
@@ -302,27 +304,6 @@ def _load(cursor: Cursor, table: str, fields: list[Field]) -> int:
             f"{'; '.join(warnings[:_SHOWN_WARNINGS])}. Nothing was kept of them."
         )
     return rows
-
-
-def _write(fields: list[Field]) -> str:
-    """Write the fields to a new file that only its owner can read; returns its path."""
-    path = None
-    try:
-        descriptor, path = tempfile.mkstemp(prefix="kedro-dolt-")
-        with open(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.writelines(
-                FIELD_END.join(row) + ROW_END for row in zip(*(field.texts for field in fields), strict=True)
-            )
-    except BaseException as error:
-        if path:
-            os.unlink(path)
-        if isinstance(error, OSError):
-            raise BulkLoadError(
-                f"The rows could not be written to a file in {tempfile.gettempdir()}: {error.strerror}. "
-                "Make room there, or set TMPDIR to another directory."
-            ) from error
-        raise
-    return path
 
 
 def _quote(*names: str) -> str:
