@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .watch import watch
+
 if TYPE_CHECKING:
     import pymysql
     from pymysql.cursors import Cursor
 
 HOST = "127.0.0.1"
 USER = "__dolt_local_user__"
+CONNECT_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,18 @@ class Address:
         Args:
             branch: the branch.
             autocommit: whether each statement is a transaction of its own.
-            read_timeout: seconds that an answer may take, the greeting included; None waits for ever.
+            read_timeout: seconds that an answer may take; None waits for as long as the server lives.
 
         Raises:
             pymysql.err.OperationalError: no server answers, or the secret or the branch is unknown to it.
         """
+        connection = self._open(branch, autocommit, read_timeout or CONNECT_TIMEOUT)
+        if read_timeout is None:
+            connection._read_timeout = None  # type: ignore[attr-defined]
+            watch(connection, self.port, lambda seconds: self._open(None, True, seconds))
+        return connection
+
+    def _open(self, branch: str | None, autocommit: bool, read_timeout: float) -> pymysql.Connection[Cursor]:
         import pymysql
         from pymysql.constants import CLIENT
 
@@ -57,5 +67,6 @@ class Address:
             local_infile=False,
             ssl_disabled=True,
             connect_timeout=10,
+            # A server that has `max_connections` accepts one more and says nothing.
             read_timeout=read_timeout,
         )

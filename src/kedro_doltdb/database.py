@@ -97,7 +97,8 @@ class Database:
         """Open a connection for a dataset: on the run's branch, else on the branch checked out in ``data/``.
 
         Raises:
-            ServerError: no server could be started.
+            ServerError: no server could be started, or it does not answer.
+            DoltError: it refuses.
         """
         from pymysql.constants import CR
         from pymysql.err import OperationalError
@@ -106,10 +107,11 @@ class Database:
             return self._get_address().connect(self._branch)
         except OperationalError as error:
             # In a notebook the server may be a person's, who has stopped it meanwhile.
-            if error.args[0] != CR.CR_CONN_HOST_ERROR or self._lease is None:
-                raise
-            self.close()
-            return self._get_address().connect(self._branch)
+            with dolt_errors():
+                if error.args[0] != CR.CR_CONN_HOST_ERROR or self._lease is None:
+                    raise
+                self.close()
+                return self._get_address().connect(self._branch)
 
     def _get_address(self) -> Address:
         with self._lock:

@@ -99,7 +99,9 @@ def _run(command: Sequence[str], cwd: Path) -> str:
         config = Path(root, ".dolt", "config_global.json")
         config.parent.mkdir()
         config.write_text(json.dumps(_QUIET), encoding="utf-8")
-        env = {**os.environ, "DOLT_ROOT_PATH": root, "DOLT_DISABLE_EVENT_FLUSH": "1", "NO_COLOR": "1"}
+        # Every command of Dolt's leaves an empty file where temporary files go.
+        quiet = {"DOLT_DISABLE_EVENT_FLUSH": "1", "NO_COLOR": "1", "TMPDIR": root}
+        env = {**os.environ, "DOLT_ROOT_PATH": root, **quiet}
         try:
             done = subprocess.run(
                 command,

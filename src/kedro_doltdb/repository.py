@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import pymysql
+from pymysql.constants import CR
 
 from . import journal
-from .errors import ConfigError, DoltError
+from .errors import ConfigError, DoltError, ServerError
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from .address import Address
 
 LOCK_TIMEOUT = 60
+_GONE = {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST}
 
 
 @dataclass(frozen=True)
@@ -256,4 +258,10 @@ def dolt_errors() -> Iterator[None]:
         yield
     except pymysql.err.Error as error:
         # Dolt may add a stack of calls.
-        raise DoltError(f"Dolt refused: {str(error.args[-1]).partition(chr(10))[0]}") from error
+        words = str(error.args[-1]).partition("\n")[0]
+        if error.args[0] in _GONE:
+            raise ServerError(
+                f"The Dolt server has ended, or does not answer ({words}): its log is "
+                "data/.dolt/kedro/sql-server.log; run again."
+            ) from error
+        raise DoltError(f"Dolt refused: {words}") from error

@@ -1,0 +1,72 @@
+"""A server that hangs is not waited for; one that is busy is."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pymysql
+import pytest
+from conftest import run_kedro
+from helpers import branches, break_node, messages, server_is_running
+
+from kedro_doltdb import watch
+from kedro_doltdb.address import Address
+from kedro_doltdb.dolt_cli import initialise
+from kedro_doltdb.server import Server
+
+
+@pytest.fixture
+def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Address]:
+    monkeypatch.setattr(watch, "SILENCE", 1.0)
+    monkeypatch.setattr(watch, "INTERVAL", 0.2)
+    initialise(tmp_path / "data", [])
+    server = Server(tmp_path / "data")
+    lease, address = server.acquire("test")
+    try:
+        yield address
+    finally:
+        os.kill(address.pid, signal.SIGCONT)
+        server.release(lease)
+
+
+def test_a_busy_server_is_waited_for(address: Address) -> None:
+    with address.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT SLEEP(4)")
+        assert cursor.fetchone() == (0,)
+
+
+def test_a_server_that_hangs_is_not(address: Address, caplog: pytest.LogCaptureFixture) -> None:
+    with address.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        os.kill(address.pid, signal.SIGSTOP)
+        with pytest.raises(pymysql.err.OperationalError, match="Lost connection"):
+            cursor.execute("SELECT 2")
+    assert "The Dolt server has not answered for 1 s" in caplog.text
+
+
+def test_a_run_whose_server_hangs_fails_and_the_next_one_works(project: Path) -> None:
+    break_node(project, "make_predictions")
+    with open(next((project / "src").glob("*/settings.py")), "a") as file:
+        file.write(
+            "\n\nfrom kedro_doltdb import address, server, watch\n\n"
+            "watch.SILENCE, watch.INTERVAL = 2.0, 0.5\n"
+            "address.CONNECT_TIMEOUT, server.STOP_TIMEOUT = 2.0, 2.0\n"
+        )
+    code = (
+        "import os, pathlib, signal; "
+        "os.kill(int(pathlib.Path('data/.dolt/sql-server.info').read_text().split(':')[0]), signal.SIGSTOP)"
+    )
+    done = run_kedro(project, "run", check=False, BREAK=code)
+    output = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == 1
+    assert "Failed while saving data" in output and output.endswith("sql-server.log; run again.")
+    assert "the next run will see to what it left: The Dolt server has ended, or does not answer" in output
+    assert not server_is_running(project)
+    assert len(messages(project)) == 2
+    done = run_kedro(project, "run")
+    assert "was killed; what it wrote is kept on kedro/" in " ".join((done.stdout + done.stderr).split())
+    assert len(messages(project)) == 3
+    assert len(branches(project)) == 2
