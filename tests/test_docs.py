@@ -41,7 +41,7 @@ def messages() -> dict[str, str]:
                 continue
             name = getattr(call.func, "id", getattr(call.func, "attr", ""))
             error = re.search(r"(Error|Exception|BadParameter)$", name) and name not in NOT_FOR_USERS
-            if (error or name == "warning" or name in REASONS) and (text := template(call.args[0])):
+            if (error or name in {"warning", "error"} | REASONS) and (text := template(call.args[0])):
                 found[text] = f"{path.relative_to(ROOT)}:{call.lineno}"
     installer = ROOT / "scripts" / "install_dolt"
     for text in re.findall(r'\bdie "([^"]+)"', installer.read_text(encoding="utf-8")):
