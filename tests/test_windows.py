@@ -18,7 +18,7 @@ def without(module, *names):
     copy.__dict__.update({name: value for name, value in vars(module).items() if name not in names})
     return copy
 
-POSIX = ("fork", "getuid", "killpg", "register_at_fork", "setsid", "O_CLOEXEC")
+POSIX = ("fork", "getuid", "geteuid", "killpg", "register_at_fork", "setsid", "O_CLOEXEC")
 WINDOWS = {"os": without(os, *POSIX), "signal": without(signal, "SIGKILL", "SIGHUP")}
 original = builtins.__import__
 

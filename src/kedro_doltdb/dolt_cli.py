@@ -193,7 +193,7 @@ def initialise(data_dir: Path, tables: Iterable[InitialTable]) -> None:
     try:
         run_dolt(["init", "--name", name, "--email", email, "--initial-branch", "main"], data_dir)
         keep_quiet(data_dir)
-        hide_from_git(repository)
+        keep_private(repository)
         for table in tables:
             _import_table(data_dir, table)
     except BaseException:
@@ -212,9 +212,14 @@ def keep_quiet(data_dir: Path) -> None:
         file.write_text(json.dumps({**config, **_QUIET}), encoding="utf-8")
 
 
-def hide_from_git(directory: Path) -> None:
-    """Keep a directory of Dolt's out of a ``git add``: it is large, and the server's secret lies there."""
+def keep_private(directory: Path) -> None:
+    """Close a directory of Dolt's to other users of the machine, and keep it out of a ``git add``.
+
+    Dolt makes some of its files writable by everybody; in others lies the server's secret.
+    """
     directory.mkdir(exist_ok=True)
+    if directory.stat().st_mode & 0o077:
+        directory.chmod(0o700)
     ignore = directory / ".gitignore"
     if not ignore.exists():
         ignore.write_text("*\n", encoding="utf-8")

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .address import HOST, Address
-from .dolt_cli import MINIMUM_VERSION, DoltCommandError, check_version, find_dolt, hide_from_git, keep_quiet
+from .dolt_cli import MINIMUM_VERSION, DoltCommandError, check_version, find_dolt, keep_private, keep_quiet
 from .errors import LeaseTakenError, ServerError
 from .locks import FileLock, is_held
 
@@ -136,6 +136,13 @@ class Server:
                 f"{self.data_dir} is not a Dolt repository: create it with `kedro dolt init`. A packaged "
                 "project runs in a directory whose data/ is one: `dolt clone <remote> data`."
             )
+        # Where others can write to data/, they can put another repository, and another secret, into its place.
+        owner = (self.data_dir / ".dolt").lstat().st_uid
+        if hasattr(os, "geteuid") and os.geteuid() not in (0, owner):
+            raise ServerError(
+                f"{self.data_dir / '.dolt'} belongs to another user: run as that user, "
+                "or make a repository of your own with `dolt clone`."
+            )
         try:
             for directory in (self._state, self.runs_dir, self._state / "leases"):
                 directory.mkdir(mode=0o700, exist_ok=True)
@@ -206,7 +213,7 @@ class Server:
             raise ServerError(str(error)) from error
         keep_quiet(self.data_dir)
         for name in (".dolt", ".doltcfg"):
-            hide_from_git(self.data_dir / name)
+            keep_private(self.data_dir / name)
         port = self.port or _free_port()
         config = self._state / "sql-server.yaml"
         # JSON is YAML. Dolt reads the file once, when it starts.
