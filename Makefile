@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 TEMPLATE := {{ cookiecutter.repo_name }}/src/{{ cookiecutter.python_package }}
 
-.PHONY: help demo test test-slow oldest matrix plugins bench check clean dolt
+.PHONY: help demo test test-slow torture oldest matrix plugins bench check clean dolt
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -30,6 +30,9 @@ test: .venv/.installed dolt ## run the tests; ARGS="-k name -x" reaches pytest
 test-slow: .venv/.installed dolt ## the tests that install the wheel and the sdist in new environments
 	@.venv/bin/python -m pytest -m slow $(ARGS)
 
+torture: .venv/.installed dolt ## faults by the hundred, half an hour; ARGS="--seed 7 --only kills" and more, see --help
+	@.venv/bin/python -m torture $(ARGS)
+
 bench: .venv/.installed dolt ## measure a whole run and a save; ARGS=whole_run or ARGS=save_table measures one
 	@.venv/bin/python -m benchmarks $(ARGS)
 
@@ -37,7 +40,8 @@ check: .venv/.installed dolt ## lint, types, and the template's exact list of fi
 	.venv/bin/python -m ruff check
 	.venv/bin/python -m ruff format --check
 	.venv/bin/python -m mypy
-	.venv/bin/python -m mypy benchmarks
+	.venv/bin/python -m mypy benchmarks torture
+	.venv/bin/python scripts/audit
 	.venv/bin/zizmor --offline --quiet --persona=pedantic .github/workflows
 	@# mypy wants a package's directory to have a Python name, which the template's gets only in a project.
 	@mkdir -p build/template

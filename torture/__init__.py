@@ -1,1 +1,1 @@
-"""Faults by the hundred, with the real Dolt and Kedro, and a check after each. `make torture` runs all of it."""
+"""Faults by the hundred, with the real Dolt and Kedro, and a check after each: `make torture`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
+from dataclasses import dataclass
 
 from .project import Project
 from .report import Report
@@ -36,19 +36,46 @@ for number in range(runs):
             "seconds": sorted(taken)[len(taken) // 2],
             "state": sum(len(files) for _, _, files in os.walk("data/.dolt/kedro")),
             "files": sum(len(files) for _, _, files in os.walk("data/.dolt")),
-            "bytes": sum(os.path.getsize(os.path.join(d, f)) for d, _, fs in os.walk("data/.dolt") for f in fs),
+            "bytes": sum(path.stat().st_size for path in Path("data/.dolt").rglob("*")),
         }), flush=True)
         taken = []
 """
 
 
-def run_in_a_row(project: Project, runs: int) -> tuple[Report, list[dict[str, float]]]:
-    """Run the iris pipeline again and again in one process, each run with its own server.
+@dataclass(frozen=True)
+class Sample:
+    """What there is after a number of runs.
 
-    Returns:
-        The report, and samples: open descriptors, threads and resident bytes of the process, the median
-        seconds a run since the last sample, files of ours, files and bytes of the whole repository.
+    Attributes:
+        runs: how many.
+        descriptors: open ones of the process.
+        threads: of the process.
+        memory: resident bytes of the process.
+        seconds: the median time of a run since the last sample.
+        state: files of ours in the repository.
+        files: all files of the repository.
+        bytes: all bytes of the repository.
     """
+
+    runs: int
+    descriptors: int
+    threads: int
+    memory: int
+    seconds: float
+    state: int
+    files: int
+    bytes: int
+
+    def __str__(self) -> str:
+        return (
+            f"after {self.runs} runs: {self.descriptors} descriptors, {self.threads} threads, "
+            f"{self.memory / 1e6:.0f} MB of memory, {self.seconds:.2f} s a run, {self.state} files of state, "
+            f"{self.files} files and {self.bytes / 1e6:.1f} MB in the repository"
+        )
+
+
+def run_in_a_row(project: Project, runs: int) -> Report:
+    """Run the iris pipeline again and again in one process, each run with its own server."""
     report = Report("runs in a row in one process", faults=runs)
     script = project.path.parent / "endure.py"
     script.write_text(SCRIPT)
@@ -56,16 +83,17 @@ def run_in_a_row(project: Project, runs: int) -> tuple[Report, list[dict[str, fl
     with open(errors, "wb") as stderr:
         done = subprocess.run(
             [sys.executable, str(script), str(runs), str(max(1, runs // SAMPLES))],
-            cwd=project.path, env=project.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr,
-            text=True, check=False,
+            cwd=project.path, env=project.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=stderr, text=True, check=False,
         )  # fmt: skip
     report.ends[f"exit {done.returncode}"] += 1
     samples = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode:
         report.complain("a run", "failed", errors.read_text()[-5000:])
-        return report, samples
+        return report
+    report.samples = [Sample(**sample) for sample in samples]
     first, last = samples[0], samples[-1]
-    for what in ("descriptors", "threads", "state"):
+    for what in ("descriptors", "threads", "state", "files"):
         if last[what] > first[what]:
             report.complain(f"{runs} runs", f"{what} grew from {first[what]} to {last[what]}", "")
     report.commits = len(project.query("SELECT 1 FROM dolt_log('main') WHERE message LIKE 'Update data%'"))
@@ -75,9 +103,4 @@ def run_in_a_row(project: Project, runs: int) -> tuple[Report, list[dict[str, fl
         report.complain(f"{runs} runs", f"temporary files are left: {left[:5]}", "")
     if "No problems found" not in (words := project.dolt("fsck")):
         report.complain(f"{runs} runs", f"dolt fsck: {words}", "")
-    return report, samples
-
-
-def repository_bytes(project: Project) -> int:
-    """The size of the project's repository."""
-    return sum(path.stat().st_size for path in Path(project.data, ".dolt").rglob("*") if path.is_file())
+    return report

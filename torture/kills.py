@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import time
 from contextlib import suppress
 
@@ -31,7 +32,7 @@ def kill_runs(ledger: Ledger, generator: random.Random, times: int) -> Report:
         with suppress(ProcessLookupError):
             (os.killpg if whole_group else os.kill)(process.pid, signalled)
         report.faults += 1
-        _settle(ledger, report, process.wait(timeout=300), what, generator)
+        _settle(ledger, report, process, what, generator)
     return report
 
 
@@ -45,19 +46,22 @@ def kill_servers(ledger: Ledger, generator: random.Random, times: int) -> Report
         process = ledger.project.start("run", "--runner", runner, "--params", _ratio(generator))
         while process.poll() is None and (pid := ledger.project.server_pid) is None:
             time.sleep(0.002)
-        moment = generator.uniform(0, longest * (0.8 if runner == "ParallelRunner" else 0.4))
+        moment = generator.uniform(0, longest * (0.7 if runner == "ParallelRunner" else 0.3))
         time.sleep(moment)
-        if process.poll() is None and pid == ledger.project.server_pid:
+        if process.poll() is None and pid and pid == ledger.project.server_pid:
             os.kill(pid, signal.SIGKILL)
             report.faults += 1
         what = f"SIGKILL of the server {moment:.3f} s after its start, under {runner}"
-        _settle(ledger, report, process.wait(timeout=300), what, generator)
+        _settle(ledger, report, process, what, generator)
     return report
 
 
-def _settle(ledger: Ledger, report: Report, code: int, what: str, generator: random.Random) -> None:
+def _settle(
+    ledger: Ledger, report: Report, process: subprocess.Popen[bytes], what: str, generator: random.Random
+) -> None:
     """Look at what the disturbed run printed, do a plain run, and check everything."""
     project = ledger.project
+    code = process.wait(timeout=300)
     output = project.output.read_text(errors="replace")
     ledger.heard(output)
     report.ends[_end(code)] += 1
@@ -70,6 +74,9 @@ def _settle(ledger: Ledger, report: Report, code: int, what: str, generator: ran
     for complaint in ledger.complaints():
         report.complain(what, complaint, f"{output}\n--- next\n{next_output}")
     report.commits = ledger.commits
+    # What Python's multiprocessing leaves running when ParallelRunner's process is killed.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _end(code: int) -> str:

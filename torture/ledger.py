@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 
 from .project import Project
 
@@ -80,9 +79,7 @@ class Ledger:
 
     def _log_complaints(self) -> list[str]:
         found = []
-        log = self.project.query(
-            "SELECT commit_hash, message, parents FROM dolt_log('main', '--parents') LIMIT 1000000"
-        )
+        log = self.project.log("main")
         if missing := {
             one for one in self.announced if not any(row["commit_hash"][:10] == one for row in log)
         }:
@@ -101,10 +98,8 @@ class Ledger:
                         f"{row['commit_hash']} does not hold what its run computed: {row['message']}"
                     )
             elif row["message"].startswith("Uncommitted edits found before Kedro run"):
-                changed = self.project.query(
-                    f"SELECT to_table_name AS name FROM dolt_diff_summary('{row['parents']}', '{row['commit_hash']}')"
-                )
-                if [line["name"] for line in changed] != ["notes"]:
+                changed = self.project.changed_tables(row["parents"], row["commit_hash"])
+                if changed != {"notes"}:
                     found.append(f"{row['commit_hash']} holds more than the person's edit: {changed}")
             elif self._seen:
                 found.append(f"{row['commit_hash']} is of nobody: {row['message']}")
@@ -114,10 +109,3 @@ class Ledger:
     def _hashes(self, ref: str) -> dict[str, str]:
         selected = ", ".join(f"dolt_hashof_table('{table}') AS {table}" for table in TABLES)
         return self.project.query(f"USE `data/{ref}`; SELECT {selected}")[0]
-
-
-def wait_until_quiet(project: Project, seconds: float) -> None:
-    """Wait until no process has the repository open, ``seconds`` at most."""
-    deadline = time.monotonic() + seconds
-    while project.server_runs and time.monotonic() < deadline:
-        time.sleep(0.02)

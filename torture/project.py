@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -49,6 +50,8 @@ class Project:
                 [sys.executable, "-m", "kedro", *args],
                 cwd=self.path, env=self.env, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 start_new_session=True,
+                # A job in the background, as this may be, ignores Ctrl-C, and so would its children.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )  # fmt: skip
 
     def kedro(self, *args: str) -> tuple[int, str]:
@@ -64,7 +67,8 @@ class Project:
         done = subprocess.run(
             [self.env["DOLT_PATH"], *args],
             # Dolt's own command line leaves an empty file behind each time: that is not what is looked for.
-            cwd=self.data, env={**self.env, "TMPDIR": str(self.path.parent)}, capture_output=True, text=True, check=False,
+            cwd=self.data, env={**self.env, "TMPDIR": str(self.path.parent)},
+            capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
             raise AssertionError(f"dolt {' '.join(args)}: {done.stdout}{done.stderr}")
@@ -73,6 +77,15 @@ class Project:
     def query(self, statement: str) -> list[dict[str, str]]:
         """The rows of a statement, as text by the names of their columns."""
         return list(csv.DictReader(io.StringIO(self.dolt("sql", "-r", "csv", "-q", statement))))
+
+    def changed_tables(self, old: str, new: str) -> set[str]:
+        """The tables that differ between two commits."""
+        function = f"dolt_diff_summary('{old}', '{new}')"
+        return {row["name"] for row in self.query(f"SELECT to_table_name AS name FROM {function}")}
+
+    def log(self, branch: str) -> list[dict[str, str]]:
+        """The commits of a branch, the newest first: ``commit_hash``, ``message`` and ``parents``."""
+        return self.query(f"SELECT commit_hash, message, parents FROM dolt_log('{branch}', '--parents')")
 
     @property
     def server_runs(self) -> bool:

@@ -17,6 +17,7 @@ class Report:
         commits: how many commits were looked at.
         ends: how the disturbed runs ended, and how many so.
         complaints: what was wrong; nothing, if all is well.
+        samples: what there was after some of the runs.
     """
 
     title: str
@@ -24,6 +25,7 @@ class Report:
     commits: int = 0
     ends: Counter[str] = field(default_factory=Counter)
     complaints: list[str] = field(default_factory=list)
+    samples: list[object] = field(default_factory=list)
 
     def complain(self, fault: str, complaint: str, output: str) -> None:
         """Note what was wrong after a fault, and show what the runs had printed."""

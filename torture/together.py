@@ -7,8 +7,6 @@ import random
 import re
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 from .project import Project
 from .report import Report
@@ -52,7 +50,7 @@ ENTRY = """
 """
 
 
-def prepare(project: Project) -> None:
+def _prepare(project: Project) -> None:
     """Add the pipelines ``chain`` and ``own_0`` to ``own_7`` to a project."""
     package = next((project.path / "src").glob("*/pipelines"))
     nodes = {"chain": APPEND, **{f"own_{k}": OWN.format(k) for k in range(AT_ONCE)}}
@@ -72,6 +70,7 @@ def prepare(project: Project) -> None:
 
 def on_eight_branches(project: Project, generator: random.Random, rounds: int) -> Report:
     """All succeed, and each branch has its own runs' rows only."""
+    _prepare(project)
     report = Report(f"{AT_ONCE} runs at once on {AT_ONCE} branches")
     tokens: dict[int, list[int]] = {k: [] for k in range(AT_ONCE)}
     for number in range(rounds):
@@ -89,7 +88,8 @@ def on_eight_branches(project: Project, generator: random.Random, rounds: int) -
 
 
 def on_one_branch(project: Project, generator: random.Random, rounds: int) -> Report:
-    """What was published is a chain in which each run computed from the one before it; the others are kept."""
+    """What was published is a chain: each run computed from the one before it; the others are kept."""
+    _prepare(project)
     report = Report(f"{AT_ONCE} runs at once on one branch, each reading what it writes")
     published, token = [], 0
     for number in range(rounds):
@@ -115,8 +115,9 @@ def on_one_branch(project: Project, generator: random.Random, rounds: int) -> Re
 
 def with_tables_of_their_own(project: Project, generator: random.Random, rounds: int) -> Report:
     """All are published to one branch, and each commit holds its own run's table only."""
+    _prepare(project)
     report = Report(f"{AT_ONCE} runs at once on one branch, tables of their own")
-    before = len(_log(project, "main"))
+    before = len(project.log("main"))
     for number in range(rounds):
         arguments = [
             ["--pipeline", f"own_{k}", "--params", _params(generator, 1 + number * AT_ONCE + k)]
@@ -125,16 +126,14 @@ def with_tables_of_their_own(project: Project, generator: random.Random, rounds:
         for end, output in _at_once(project, report, arguments):
             if end != "published":
                 report.complain(f"round {number}", f"a run ended {end}", output)
-    log = _log(project, "main")
+    log = project.log("main")
     if len(log) - before != rounds * AT_ONCE:
         report.complain("all rounds", f"{len(log) - before} commits for {rounds * AT_ONCE} runs", "")
     for row in log[: len(log) - before]:
         token = int(json.loads(row["message"].split("with params ", 1)[1].splitlines()[0])["token"])
         table = f"own_{(token - 1) % AT_ONCE}"
-        changed = project.query(
-            f"SELECT to_table_name AS name FROM dolt_diff_summary('{row['parents']}', '{row['commit_hash']}')"
-        )
-        if {line["name"] for line in changed} - {"kedro_runs", "kedro_lineage"} != {table}:
+        changed = project.changed_tables(row["parents"], row["commit_hash"])
+        if changed - {"kedro_runs", "kedro_lineage"} != {table}:
             report.complain(row["commit_hash"], f"holds {changed}, not {table} alone", "")
         values = project.query(f"SELECT DISTINCT token FROM {table} AS OF '{row['commit_hash']}'")
         if [line["token"] for line in values] != [str(token)]:
@@ -189,16 +188,10 @@ def _check_kept(project: Project, report: Report, token: int, output: str) -> No
         report.complain(f"run {token}", f"its data is not on {branch[1]}", output)
 
 
-def _log(project: Project, branch: str) -> list[dict[str, str]]:
-    return project.query(
-        f"SELECT commit_hash, message, parents FROM dolt_log('{branch}', '--parents') LIMIT 1000000"
-    )
-
-
 def _chain(project: Project, report: Report, branch: str) -> list[int]:
     """The tokens of the runs of a branch in their order; each is checked against the one before it."""
     tokens, before = [], {"n": 0, "token": 0, "digest": 1}
-    for row in reversed(_log(project, branch)):
+    for row in reversed(project.log(branch)):
         if not (match := re.search(r'"token": (\d+)', row["message"])):
             continue
         token = int(match[1])

@@ -25,6 +25,7 @@ from .address import HOST, Address
 from .dolt_cli import MINIMUM_VERSION, DoltCommandError, check_version, find_dolt, keep_private, keep_quiet
 from .errors import LeaseTakenError, ServerError
 from .locks import FileLock, is_held
+from .watch import end_idle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,6 +98,7 @@ class Server:
 
     def release(self, lease: FileLock) -> None:
         """Give a lease back; the last one out stops the server, if it is one that we started."""
+        end_idle()
         if not self._state.exists():
             lease.release()
             return
@@ -136,7 +138,7 @@ class Server:
                 f"{self.data_dir} is not a Dolt repository: create it with `kedro dolt init`. A packaged "
                 "project runs in a directory whose data/ is one: `dolt clone <remote> data`."
             )
-        # Where others can write to data/, they can put another repository, and another secret, into its place.
+        # Where others can write to data/, they can put a repository of theirs into its place.
         owner = (self.data_dir / ".dolt").lstat().st_uid
         if hasattr(os, "geteuid") and os.geteuid() not in (0, owner):
             raise ServerError(

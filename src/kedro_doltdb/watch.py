@@ -12,10 +12,10 @@ import logging
 import os
 import socket
 import threading
-import time
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,7 +29,20 @@ SILENCE = 120.0
 INTERVAL = 10.0
 
 _lock = threading.Lock()
-_watched: dict[int, weakref.WeakSet[Any]] = {}
+
+
+@dataclass
+class _Watched:
+    """The connections of this process to one server."""
+
+    connections: weakref.WeakSet[Any] = field(default_factory=weakref.WeakSet)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def open(self) -> list[Any]:
+        return [connection for connection in self.connections if connection.open]
+
+
+_watched: dict[int, _Watched] = {}
 
 
 def watch(connection: Connection, port: int, connect: Callable[[float], Connection]) -> None:
@@ -42,41 +55,41 @@ def watch(connection: Connection, port: int, connect: Callable[[float], Connecti
     """
     with _lock:
         if port not in _watched:
-            _watched[port] = weakref.WeakSet()
-            threading.Thread(target=_watch, args=(port, connect), name="dolt-watch", daemon=True).start()
-        _watched[port].add(connection)
+            watched = _watched[port] = _Watched()
+            threading.Thread(target=_watch, args=(watched, connect), name="dolt-watch", daemon=True).start()
+        _watched[port].connections.add(connection)
 
 
-def _watch(port: int, connect: Callable[[float], Connection]) -> None:
+def end_idle() -> None:
+    """Watch no more the servers to which this process has no connection."""
+    with _lock:
+        for port, watched in list(_watched.items()):
+            if not watched.open():
+                watched.ended.set()
+                del _watched[port]
+
+
+def _watch(watched: _Watched, connect: Callable[[float], Connection]) -> None:
     import pymysql
 
     try:
         # Opened at once: later the server may have `max_connections`, which is not to be taken for a hang.
         with connect(SILENCE) as probe:
-            while _waiting(port):
-                time.sleep(INTERVAL)
+            while not watched.ended.wait(INTERVAL):
                 probe.ping(reconnect=False)
     except pymysql.err.Error as error:
         hangs = isinstance(error.__context__, TimeoutError)
-        waiting = _waiting(port)
-        with _lock:
-            _watched.pop(port, None)
         # The connections to a server that has ended know it already.
-        if hangs and waiting:
+        if hangs and (waiting := watched.open()):
             logging.getLogger(__name__).error(
                 "The Dolt server has not answered for %.0f s: its connections are cut.", SILENCE
             )
             for connection in waiting:
                 with suppress(OSError, AttributeError):
-                    connection._sock.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]
-
-
-def _waiting(port: int) -> list[Connection]:
-    """The open connections to a server, which is no longer watched if there are none."""
-    with _lock:
-        if not (found := [connection for connection in _watched[port] if connection.open]):
-            del _watched[port]
-        return found
+                    connection._sock.shutdown(socket.SHUT_RDWR)
+        with _lock:
+            for port in [port for port, other in _watched.items() if other is watched]:
+                del _watched[port]
 
 
 def _forget() -> None:
