@@ -80,6 +80,7 @@ class BulkLoad:
                 the table has another key, or Dolt did not load every row as it is.
         """
         table = _quote(*filter(None, (pd_table.schema, pd_table.name)))
+        _refuse_names(pd_table.name, keys)
         _refuse_decorated_types(pd_table)
         values = dict(zip(keys, zip(*data_iter, strict=True), strict=True))
         cursor = cast("Cursor", conn.connection.cursor())
@@ -186,6 +187,16 @@ def add_missing_key(cursor: Cursor, table: str, primary_key: Sequence[str]) -> b
     improve = BulkLoad(tuple(primary_key))._improve
     _create(cursor, quoted, [improve(column, ()) for column in columns.values()], primary_key)
     return True
+
+
+def _refuse_names(table: str, columns: Iterable[str]) -> None:
+    """Refuse names with which SQLAlchemy does not find a table or a column again."""
+    for name in (table, *columns):
+        if "\n" in name or "`" in name:
+            raise BulkLoadError(
+                f"The name {name!r} has a line break or a backtick in it, with which it could not be read "
+                "back: rename the table or the column."
+            )
 
 
 def _refuse_decorated_types(pd_table: Any) -> None:

@@ -72,13 +72,18 @@ def is_held(path: Path) -> bool:
     """Whether some process holds a ``flock`` on ``path``; a path that is not there is not held.
 
     Raises:
-        ServerError: the system has no ``flock`` (Windows).
+        ServerError: the file is another user's, or the system has no ``flock`` (Windows).
     """
     _require_flock()
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
+    except PermissionError as error:
+        raise ServerError(
+            f"{path} belongs to another user, who has run the project here: have them remove it, or "
+            "`sudo chown -R` data/.dolt to the user who runs it."
+        ) from error
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

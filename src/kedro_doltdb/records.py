@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .journal import Edge, Run
+
+
+def folded(names: Iterable[str]) -> set[str]:
+    """Names of tables as Dolt tells them apart."""
+    return {name.lower() for name in names}
 
 
 @dataclass
@@ -54,8 +60,9 @@ class Record:
         return f"kedro/{self.name}"
 
     def touches(self, tables: set[str]) -> set[str]:
-        """Those of ``tables`` that the run reads or writes."""
-        return tables if self.reads_all else tables & {*self.reads, *self.writes}
+        """Those of ``tables`` that the run reads or writes; Dolt tells no table from another by case."""
+        mine = folded([*self.reads, *self.writes])
+        return tables if self.reads_all else {table for table in tables if table.lower() in mine}
 
 
 class Records:

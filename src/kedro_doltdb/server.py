@@ -100,7 +100,10 @@ class Server:
         """Give a lease back; the last one out stops the server, if it is one that we started."""
         end_idle()
         if not self._state.exists():
+            # The directory was moved or removed: nobody finds the server there any more.
             lease.release()
+            if self._process is not None:
+                self._terminate(self._process.pid)
             return
         with self._exclusive():
             self._drop(lease)

@@ -18,7 +18,7 @@ import pymysql
 from . import journal
 from .edges import base_name, completed, with_hashes
 from .errors import DoltError, PublishError
-from .records import Record, Records
+from .records import Record, Records, folded
 from .repository import Repository, TableChange
 
 if TYPE_CHECKING:
@@ -148,12 +148,12 @@ class Transaction:
     def _on_top_of(self, tip: str, commit: str) -> str | None:
         """Repeat the run's commit on top of a target that has moved; None when that would change nothing."""
         repository, record = self._repository, self.record
-        theirs = repository.changed_tables(record.base, tip)
-        mine = repository.changed_tables(record.base, commit)
-        different = repository.changed_tables(commit, tip)
+        theirs = folded(repository.changed_tables(record.base, tip))
+        mine = folded(repository.changed_tables(record.base, commit))
+        different = folded(repository.changed_tables(commit, tip))
         # A table that the run only produced and that is the same there is no conflict: a new run would
         # repeat it.
-        produced = set(record.writes) - set(record.reads)
+        produced = folded(record.writes) - folded(record.reads)
         if conflicts := sorted((record.touches(theirs) | (theirs & mine)) - (produced - different)):
             raise self._not_published(
                 f"{', '.join(conflicts)}, which it read or wrote, changed on {record.target} meanwhile"
@@ -263,6 +263,8 @@ def recover(repository: Repository, records: Records, is_alive: Callable[[str], 
             if Transaction(repository, records, record).keep("was killed", "interrupted", "killed")
         ]
         kept = [record for record in records.all() if record.status == "kept"]
+        # Ids are times, and clocks are set back: what can be resumed is the newest, whatever its id.
+        kept.sort(key=lambda record: not record.superseded)
         branches = repository.branches()
         for number, record in enumerate(kept, start=1):
             if record.branch not in branches:
