@@ -151,6 +151,17 @@ def test_a_failed_run_is_not_given_up_because_the_clock_was_set_back(tmp_path: P
         server.release(lease)
 
 
+def test_what_was_being_written_when_a_run_was_killed_is_removed(tmp_path: Path) -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    alive = tmp_path / f"2026-11-24T01.04.06.644Z.{os.getpid()}.tmp"
+    left = tmp_path / f"2026-11-24T01.04.06.644Z.{dead.pid}.tmp"
+    for path in (alive, left):
+        path.touch()
+    Records(tmp_path).tidy()
+    assert list(tmp_path.iterdir()) == [alive]
+
+
 def test_a_lock_of_another_user_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can make another user's file")

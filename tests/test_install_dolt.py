@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -29,10 +31,12 @@ def machine(tmp_path: Path) -> dict[str, str]:
     tools = tmp_path / "tools"
     tools.mkdir()
     for name in (
+        "awk",
         "bash",
         "cat",
         "chmod",
         "cp",
+        "cut",
         "gzip",
         "mkdir",
         "mktemp",
@@ -40,6 +44,7 @@ def machine(tmp_path: Path) -> dict[str, str]:
         "rm",
         "sed",
         "sh",
+        "sha256sum" if shutil.which("sha256sum") else "shasum",
         "tar",
         "uname",
     ):
@@ -53,6 +58,23 @@ def machine(tmp_path: Path) -> dict[str, str]:
         "GOROOT": str(tmp_path / "no go"),
         "TMPDIR": str(tmp_path),
     }
+
+
+def give_release(machine: dict[str, str], name: str, archive: Path, digest: str) -> None:
+    """Have ``curl`` give the archive, and a description of the release as GitHub's API writes it."""
+    base = "https://github.com/dolthub/dolt/releases/download/v1.83.2"
+    assets = [
+        {"name": other, "digest": f"sha256:{value}", "browser_download_url": f"{base}/{other}"}
+        for other, value in (("dolt-other.tar.gz", "1" * 64), (f"{name}.tar.gz", digest), ("z.msi", "2" * 64))
+    ]
+    description = archive.with_name("release.json")
+    description.write_text(json.dumps({"tag_name": "v1.83.2", "assets": assets}, indent=2))
+    executable(
+        Path(machine["PATH"]) / "curl",
+        f'case "$*" in\n*api.github.com*/tags/v1.83.2) cat "{description}"; exit ;;\nesac\n'
+        'while [ "$1" != --output ]; do shift; done\n'
+        f'case $3 in *{name}.tar.gz) cp "{archive}" "$2" ;; *) exit 22 ;; esac',
+    )
 
 
 def install(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -112,11 +134,7 @@ def test_the_release_archive_is_installed_over_an_old_dolt(machine: dict[str, st
     fake_dolt(tmp_path / name / "bin" / "dolt", "1.83.2")
     archive = tmp_path / "archive.tar.gz"
     subprocess.run(["tar", "-czf", str(archive), "-C", str(tmp_path), name], check=True)
-    executable(
-        Path(machine["PATH"]) / "curl",
-        'while [ "$1" != --output ]; do shift; done\n'
-        f'case $3 in *{name}.tar.gz) cp "{archive}" "$2" ;; *) exit 22 ;; esac',
-    )
+    give_release(machine, name, archive, hashlib.sha256(archive.read_bytes()).hexdigest())
     old = fake_dolt(tmp_path / "old" / "dolt", "1.20.0")
     machine["PATH"] = f"{old.parent}{os.pathsep}{machine['PATH']}"
     done = install(machine)
@@ -126,6 +144,25 @@ def test_the_release_archive_is_installed_over_an_old_dolt(machine: dict[str, st
     assert f'export PATH="{installed.parent}:$PATH"' in done.stdout
     assert os.access(installed, os.X_OK)
     assert [entry.name for entry in installed.parent.iterdir()] == ["dolt"]
+
+
+@pytest.mark.parametrize(
+    ("digest", "why"),
+    [("0" * 64, "not the file that was published"), ("", "its digest could not be fetched")],
+)
+def test_an_archive_that_nothing_vouches_for_is_not_installed(
+    machine: dict[str, str], tmp_path: Path, digest: str, why: str
+) -> None:
+    system, processor = os.uname().sysname.lower(), os.uname().machine
+    name = f"dolt-{system}-{ {'x86_64': 'amd64', 'aarch64': 'arm64'}.get(processor, processor) }"
+    fake_dolt(tmp_path / name / "bin" / "dolt", "1.83.2")
+    archive = tmp_path / "archive.tar.gz"
+    subprocess.run(["tar", "-czf", str(archive), "-C", str(tmp_path), name], check=True)
+    give_release(machine, name, archive, digest)
+    done = install(machine)
+    assert done.returncode == 1
+    assert f"release archive: {why}" in done.stderr
+    assert not list(Path(machine["HOME"]).rglob("dolt"))
 
 
 def test_when_nothing_works_one_error_lists_every_try(machine: dict[str, str], tmp_path: Path) -> None:

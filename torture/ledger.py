@@ -35,6 +35,7 @@ class Ledger:
         self.note = "nothing yet"
         self._expected: dict[float, dict[str, str]] = {}
         self._seen: set[str] = set()
+        self._told: set[str] = set()
         project.dolt("sql", "-q", "CREATE TABLE notes (id INT PRIMARY KEY, text TEXT)")
         project.dolt("sql", "-q", f"INSERT INTO notes VALUES (1, '{self.note}')")
         project.dolt("commit", "-Am", "A table of a person's")
@@ -54,7 +55,12 @@ class Ledger:
         self.announced |= set(re.findall(r"Committed (\w{10}) to main", output))
 
     def complaints(self) -> list[str]:
-        """What is wrong, when no run is under way: nothing, if all is well."""
+        """What is wrong, when no run is under way, and was not before: nothing, if all is well."""
+        found = [complaint for complaint in self._complaints() if complaint not in self._told]
+        self._told |= set(found)
+        return found
+
+    def _complaints(self) -> list[str]:
         project = self.project
         found = []
         if project.server_runs:

@@ -88,6 +88,16 @@ class Records:
                 records.append(_record(json.loads(path.read_text())))
         return records
 
+    def tidy(self) -> None:
+        """Remove what processes that were killed while they wrote a record have left."""
+        for path in self._directory.glob("*.tmp"):
+            try:
+                os.kill(int(path.suffixes[-2][1:]), 0)
+            except ProcessLookupError:
+                path.unlink(missing_ok=True)
+            except PermissionError:
+                pass
+
     def delete(self, record: Record) -> None:
         """Forget a run."""
         (self._directory / f"{record.name}.json").unlink(missing_ok=True)

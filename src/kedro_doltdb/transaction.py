@@ -254,6 +254,7 @@ def recover(repository: Repository, records: Records, is_alive: Callable[[str], 
         The runs found dead that had written something; their branches are kept now.
     """
     with repository.locked("recovery"):
+        records.tidy()
         gone = {record.name for record in records.all() if not is_alive(record.name)}
         # Read again: a run may have ended, and said so, between the first reading and the look at its lease.
         dead = [record for record in records.all() if record.name in gone and record.status == "running"]
