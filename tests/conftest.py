@@ -48,6 +48,9 @@ def dolt(project: Path, *args: str) -> str:
 @pytest.fixture(scope="session", autouse=True)
 def dolt_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The environment of all tests: Dolt on PATH, an empty HOME, no identity, no telemetry."""
+    # A job in the background ignores Ctrl-C, and so would every process that a test starts.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     home = tmp_path_factory.mktemp("home")
     executable = Path(find_dolt())
     with pytest.MonkeyPatch.context() as patch:

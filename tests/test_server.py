@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pymysql
 import pytest
-from conftest import run_kedro
+from conftest import dolt, run_kedro
 from helpers import server_is_running
 
 from kedro_doltdb import server as server_module
@@ -208,3 +208,27 @@ def test_importing_the_entry_points_is_cheap() -> None:
 def test_the_help_names_every_command(project: Path) -> None:
     assert "init" in run_kedro(project, "dolt", "--help").stdout
     assert "kedro dolt init" in run_kedro(project, "dolt", "init", "--help").stdout
+
+
+def test_garbage_is_collected_when_much_was_written(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = data_dir / ".dolt" / "noms" / ("v" * 32)
+
+    def write(number: int) -> int:
+        server = Server(data_dir)
+        lease, address = server.acquire("writer")
+        with address.connect(autocommit=True) as connection, connection.cursor() as cursor:
+            cursor.execute("CREATE TABLE IF NOT EXISTS t (id INT PRIMARY KEY, x TEXT)")
+            rows = [(row, f"{number} {row}") for row in range(2000)]
+            cursor.executemany("REPLACE INTO t VALUES (%s, %s)", rows)
+            cursor.execute("CALL DOLT_COMMIT('-Am', %s)", (f"number {number}",))
+        server.release(lease)
+        return journal.stat().st_size if journal.exists() else 0
+
+    sizes = [write(1), write(2)]
+    assert 20_000 < sizes[0] < sizes[1]
+    monkeypatch.setattr("kedro_doltdb.server.GARBAGE_BYTES", 20_000)
+    assert write(3) == 0
+    monkeypatch.undo()
+    assert 0 < write(4) < sizes[0]
+    count = dolt(data_dir.parent, "sql", "-r", "csv", "-q", "SELECT COUNT(*) AS n FROM t AS OF 'HEAD~1'")
+    assert count.split() == ["n", "2000"]

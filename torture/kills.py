@@ -61,11 +61,20 @@ def _settle(
 ) -> None:
     """Look at what the disturbed run printed, do a plain run, and check everything."""
     project = ledger.project
-    code = process.wait(timeout=300)
+    try:
+        end = _end(process.wait(timeout=60))
+    except subprocess.TimeoutExpired:
+        # A Ctrl-C while ParallelRunner starts the manager of multiprocessing, before any hook is called: Python
+        # joins it for ever.
+        end = "hung in multiprocessing"
+        if project.server_runs:
+            report.complain(what, "hangs, and a server runs", project.output.read_text(errors="replace"))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
     output = project.output.read_text(errors="replace")
     ledger.heard(output)
-    report.ends[_end(code)] += 1
-    if code == 0 and "Committed" not in output and "changed no data" not in output:
+    report.ends[end] += 1
+    if end == "exit 0" and "Committed" not in output and "changed no data" not in output:
         report.complain(what, "exit code 0 and no word of a commit", output)
     next_code, next_output = project.kedro("run", "--params", _ratio(generator))
     ledger.heard(next_output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,24 @@ class Footprint:
             elif name in free:
                 footprint.reads.add(table)
         return footprint
+
+
+def likely_database(pipeline: Pipeline, catalog: DataCatalog) -> Database | None:
+    """The database of some dataset of ``pipeline``, told from the catalog's configuration.
+
+    Making the datasets takes much longer: it imports what they need.
+
+    Returns:
+        None where none is found: a dataset that a pattern makes, for one, is not there yet.
+    """
+    wanted = {f"{name}_credentials" for name in pipeline.datasets()}
+    # Not every catalog can be written as a configuration.
+    with suppress(Exception):
+        _, credentials, _, _ = catalog.to_config()
+        for name in wanted & set(credentials):
+            if database := next(_databases(credentials[name], depth=1), None):
+                return database
+    return None
 
 
 def find_database(dataset: AbstractDataset[Any, Any]) -> Database | None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from . import journal
@@ -13,7 +16,7 @@ from .address import Address
 from .database import Database
 from .edges import edges_of, hash_files
 from .errors import ConfigError, DoltError, LeaseTakenError
-from .footprint import Footprint, find_database
+from .footprint import Footprint, find_database, likely_database
 from .history import find
 from .interruption import SignalWatch, closed, opened
 from .message import commit_message
@@ -46,13 +49,12 @@ class DoltRun:
         ConfigError: ``dolt_branch`` or ``dolt_from`` is not usable.
     """
 
+    _footprint: Footprint
+
     def __init__(self, run_params: Mapping[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         self._params = run_params
         self._pipeline, self._catalog = pipeline, catalog
-        self._footprint = Footprint.of(pipeline, catalog)
-        if taken := sorted(self._footprint.writes & journal.TABLES):
-            raise ConfigError(f"No dataset can be saved to {taken[0]}: the journal of runs has that name.")
-        self._database = self._footprint.database
+        self._database: Database | None = None
         self._branch = _branch_parameter(run_params, "dolt_branch")
         self._from = _branch_parameter(run_params, "dolt_from")
         self._lease: FileLock | None = None
@@ -72,14 +74,23 @@ class DoltRun:
         """Start the server on ``data/``, or join the one that runs there. Nothing if no dataset is in Dolt.
 
         Raises:
-            ServerError: it could not be started.
+            ConfigError: a dataset has the name of a table of the journal's.
+            ServerError: the server could not be started.
         """
-        if self._database is None:
-            return
         opened(self)
         self._signals = SignalWatch()
         try:
-            self._name, self._lease, self._address = _lease(self._database, self.run_id, self._branch)
+            with _starting(likely_database(self._pipeline, self._catalog)) as started:
+                # This makes the datasets, and imports pandas and SQLAlchemy for it, while Dolt starts.
+                self._footprint = Footprint.of(self._pipeline, self._catalog)
+                if taken := sorted(self._footprint.writes & journal.TABLES):
+                    raise ConfigError(
+                        f"No dataset can be saved to {taken[0]}: the journal of runs has that name."
+                    )
+                if self._footprint.database is not None:
+                    started()
+                    self._database = self._footprint.database
+                    self._name, self._lease, self._address = _lease(self._database, self.run_id, self._branch)
         except BaseException:
             self.stop_server()
             raise
@@ -297,6 +308,25 @@ def _branch_parameter(run_params: Mapping[str, Any], name: str) -> str | None:
             "nor with `kedro/`, where runs keep their own."
         )
     return value
+
+
+@contextmanager
+def _starting(database: Database | None) -> Iterator[Callable[[], object]]:
+    """Have the server of ``database`` start in another thread, and leave it at the end.
+
+    Returns:
+        A function that waits for the server and raises what its start has raised.
+    """
+    if database is None:
+        yield lambda: None
+        return
+    with ThreadPoolExecutor(1, "dolt-start") as thread:
+        start = thread.submit(database.server.acquire, f"start-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+        try:
+            yield start.result
+        finally:
+            if start.exception() is None:
+                database.server.release(start.result()[0])
 
 
 def _lease(database: Database, run_id: str, target: str | None) -> tuple[str, FileLock, Address]:
