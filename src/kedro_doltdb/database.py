@@ -88,10 +88,7 @@ class Database:
 
     def credentials(self) -> dict[str, Any]:
         """The entry ``dolt`` of the project's credentials: the arguments of ``sqlalchemy.create_engine``."""
-        from sqlalchemy.pool import NullPool
-
-        # A pooled connection would stay on the branch of its first use.
-        return {"con": self.con, "creator": self, "poolclass": NullPool}
+        return {"con": self.con, "creator": self, "poolclass": NoPool}
 
     def __call__(self) -> pymysql.Connection[Cursor]:
         """Open a connection for a dataset: on the run's branch, else on the branch checked out in ``data/``.
@@ -191,6 +188,20 @@ class Database:
 
     def __repr__(self) -> str:
         return f"Database({str(self.data_dir)!r})"
+
+
+class NoPool:
+    """SQLAlchemy's ``NullPool``, which is imported when an engine is made and not with the credentials: by then
+    the server of a run is starting.
+
+    A pooled connection would stay on the branch of its first use.
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """What SQLAlchemy gets when it makes the pool."""
+        from sqlalchemy.pool import NullPool
+
+        return NullPool(*args, **kwargs)
 
 
 def _lease_name() -> str:
