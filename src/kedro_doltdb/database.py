@@ -191,8 +191,7 @@ class Database:
 
 
 class NoPool:
-    """SQLAlchemy's ``NullPool``, which is imported when an engine is made and not with the credentials: by then
-    the server of a run is starting.
+    """SQLAlchemy's ``NullPool``, imported when an engine is made: by then the server of a run is starting.
 
     A pooled connection would stay on the branch of its first use.
     """
