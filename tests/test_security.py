@@ -124,9 +124,23 @@ def test_a_repository_that_somebody_else_has_put_there_is_refused(
 ) -> None:
     initialise(tmp_path / "data", [])
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-    with pytest.raises(ServerError, match="belongs to another user"):
+    with pytest.raises(ServerError, match=r"\.dolt belongs to another user"):
         Server(tmp_path / "data").acquire("test")
     assert not (tmp_path / "data" / ".dolt" / "kedro").exists()
+
+
+def test_users_that_somebody_else_has_put_there_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can make another user's directory")
+    initialise(tmp_path / "data", [])
+    for path in (tmp_path / "data", tmp_path / "data" / ".dolt"):
+        os.chown(path, 54321, 54321)
+    (tmp_path / "data" / ".doltcfg").mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    with pytest.raises(ServerError, match=r"\.doltcfg belongs to another user"):
+        Server(tmp_path / "data").acquire("test")
 
 
 def test_statements_reach_no_other_file(project: Path, tmp_path: Path) -> None:

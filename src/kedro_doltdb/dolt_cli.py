@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import getpass
 import json
+import logging
 import os
 import re
 import shutil
@@ -219,7 +220,13 @@ def keep_private(directory: Path) -> None:
     """
     directory.mkdir(exist_ok=True)
     if directory.stat().st_mode & 0o077:
-        directory.chmod(0o700)
+        try:
+            directory.chmod(0o700)
+        except PermissionError as error:
+            # Some file systems have no permissions of their own.
+            logging.getLogger(__name__).warning(
+                "%s cannot be closed to other users of this machine: %s.", directory, error.strerror
+            )
     ignore = directory / ".gitignore"
     if not ignore.exists():
         ignore.write_text("*\n", encoding="utf-8")

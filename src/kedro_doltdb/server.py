@@ -141,13 +141,13 @@ class Server:
                 f"{self.data_dir} is not a Dolt repository: create it with `kedro dolt init`. A packaged "
                 "project runs in a directory whose data/ is one: `dolt clone <remote> data`."
             )
-        # Where others can write to data/, they can put a repository of theirs into its place.
-        owner = (self.data_dir / ".dolt").lstat().st_uid
-        if hasattr(os, "geteuid") and os.geteuid() not in (0, owner):
-            raise ServerError(
-                f"{self.data_dir / '.dolt'} belongs to another user: run as that user, "
-                "or make a repository of your own with `dolt clone`."
-            )
+        # Where others can write to data/, they can put a repository, or users of theirs, into its place.
+        for directory in (self.data_dir / ".dolt", self.data_dir / ".doltcfg"):
+            if _is_foreign(directory):
+                raise ServerError(
+                    f"{directory} belongs to another user: run as that user, "
+                    "or make a repository of your own with `dolt clone`."
+                )
         try:
             for directory in (self._state, self.runs_dir, self._state / "leases"):
                 directory.mkdir(mode=0o700, exist_ok=True)
@@ -350,6 +350,11 @@ class Server:
         if self._process is not None and self._process.pid == pid:
             self._process.wait()
             self._process = None
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a path is there and belongs to another user. Root may use what is another's."""
+    return hasattr(os, "geteuid") and os.path.lexists(path) and os.geteuid() not in (0, path.lstat().st_uid)
 
 
 def _free_port() -> int:
