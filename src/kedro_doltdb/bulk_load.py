@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 # A length that followed the longest value would change the schema from run to run.
-_KEY_LENGTHS = (255, 1023, 4095)
+KEY_LENGTHS = (255, 1023, 4095)
 _SHOWN_WARNINGS = 3
 
 
@@ -79,14 +79,14 @@ class BulkLoad:
             BulkLoadError: the key is missing, NULL or duplicate somewhere, a value cannot be stored exactly,
                 the table has another key, or Dolt did not load every row as it is.
         """
-        table = _quote(*filter(None, (pd_table.schema, pd_table.name)))
-        _refuse_names(pd_table.name, keys)
+        table = quote(*filter(None, (pd_table.schema, pd_table.name)))
+        refuse_names(pd_table.name, keys)
         _refuse_decorated_types(pd_table)
         values = dict(zip(keys, zip(*data_iter, strict=True), strict=True))
         cursor = cast("Cursor", conn.connection.cursor())
         try:
-            columns, primary_key = _definition(cursor, table)
-            self._check_key(table, primary_key or self.primary_key, values)
+            columns, primary_key = definition(cursor, table)
+            self.check_key(table, primary_key or self.primary_key, values)
             create = not primary_key
             if create:
                 if not _is_empty(cursor, table):
@@ -103,12 +103,12 @@ class BulkLoad:
                     f"Table {table} has no column {unknown[0]!r}: save with `if_exists: replace`."
                 )
             fields = [encode(columns[name], values[name]) for name in keys]
-            self._check_unique(table, fields, values)
+            self.check_unique(table, fields, values)
             if create:
-                _create(cursor, table, columns.values(), self.primary_key)
+                create_table(cursor, table, columns.values(), self.primary_key)
             # PyMySQL believes that it is off already, because Dolt does not report it; but it is on.
             cursor.execute("SET autocommit = 0")
-            return _load(cursor, table, fields)
+            return load_fields(cursor, table, fields)
         except BaseException:
             # pandas commits what there is whether we raise or not, and earlier chunks are part of it.
             if cursor.connection.open:
@@ -117,7 +117,17 @@ class BulkLoad:
         finally:
             cursor.close()
 
-    def _check_key(self, table: str, primary_key: tuple[str, ...], values: dict[str, Any]) -> None:
+    def check_key(self, table: str, primary_key: tuple[str, ...], values: dict[str, Any]) -> None:
+        """Refuse another key than the table has, and values that no key can have.
+
+        Args:
+            table: the table's quoted name.
+            primary_key: the key that it has.
+            values: the columns' values, by name.
+
+        Raises:
+            BulkLoadError: a column of the key is missing, or NULL somewhere.
+        """
         if primary_key != self.primary_key:
             raise BulkLoadError(
                 f"Table {table} has the primary key {_join(primary_key)}, not {_join(self.primary_key)}: "
@@ -137,7 +147,17 @@ class BulkLoad:
                     f"{describe(rows, values[name])}. Drop or fill these rows, or choose another key."
                 )
 
-    def _check_unique(self, table: str, fields: list[Field], values: dict[str, Any]) -> None:
+    def check_unique(self, table: str, fields: list[Field], values: dict[str, Any]) -> None:
+        """Refuse rows with the same key.
+
+        Args:
+            table: the table's quoted name.
+            fields: the columns' values as they are stored, those of the key at least.
+            values: the same as they were given, by name.
+
+        Raises:
+            BulkLoadError: with the rows' numbers.
+        """
         texts = {field.column.name: field.texts for field in fields}
         encoded: list[Any] = texts[self.primary_key[0]]
         if len(self.primary_key) > 1:
@@ -175,8 +195,8 @@ def add_missing_key(cursor: Cursor, table: str, primary_key: Sequence[str]) -> b
     Raises:
         BulkLoadError: the table lacks a column of the key.
     """
-    quoted = _quote(table)
-    columns, existing = _definition(cursor, quoted)
+    quoted = quote(table)
+    columns, existing = definition(cursor, quoted)
     if existing or not _is_empty(cursor, quoted):
         return False
     if missing := [name for name in primary_key if name not in columns]:
@@ -185,11 +205,11 @@ def add_missing_key(cursor: Cursor, table: str, primary_key: Sequence[str]) -> b
             f"the data has no column {missing[0]!r}, it has {_join(columns)}."
         )
     improve = BulkLoad(tuple(primary_key))._improve
-    _create(cursor, quoted, [improve(column, ()) for column in columns.values()], primary_key)
+    create_table(cursor, quoted, [improve(column, ()) for column in columns.values()], primary_key)
     return True
 
 
-def _refuse_names(table: str, columns: Iterable[str]) -> None:
+def refuse_names(table: str, columns: Iterable[str]) -> None:
     """Refuse names with which SQLAlchemy does not find a table or a column again."""
     for name in (table, *columns):
         if "\n" in name or "`" in name:
@@ -218,15 +238,20 @@ def _improved_type(column: Column, values: Sequence[Any], is_key: bool) -> str:
         if not is_key:
             return "longblob" if binary else "longtext"
         longest = max((len(value if binary else str(value)) for value in values), default=0)
-        length = next((length for length in _KEY_LENGTHS if length >= longest), _KEY_LENGTHS[-1])
+        length = next((length for length in KEY_LENGTHS if length >= longest), KEY_LENGTHS[-1])
         return f"{'varbinary' if binary else 'varchar'}({length})"
     if column.type in ("datetime", "timestamp"):
         return "datetime(6)"
     return column.type
 
 
-def _definition(cursor: Cursor, table: str) -> tuple[dict[str, Column], tuple[str, ...]]:
-    """The columns of a table and its primary key, empty when it has none."""
+def definition(cursor: Cursor, table: str) -> tuple[dict[str, Column], tuple[str, ...]]:
+    """The columns of a table and its primary key, empty when it has none.
+
+    Args:
+        cursor: a cursor on the branch of the table.
+        table: its quoted name.
+    """
     cursor.execute(f"SHOW COLUMNS FROM {table}")
     rows = cursor.fetchall()
     columns = {row[0]: Column(row[0], row[1]) for row in rows}
@@ -249,8 +274,18 @@ def _is_empty(cursor: Cursor, table: str) -> bool:
     return cursor.fetchone() is None
 
 
-def _create(cursor: Cursor, table: str, columns: Iterable[Column], primary_key: Sequence[str]) -> None:
-    """Put a table with a primary key in the place of an empty one."""
+def create_table(cursor: Cursor, table: str, columns: Iterable[Column], primary_key: Sequence[str]) -> None:
+    """Put an empty table with a primary key in the place of the one that may be there.
+
+    Args:
+        cursor: a cursor on the branch of the table.
+        table: its quoted name.
+        columns: its columns.
+        primary_key: the columns of the key, in their order.
+
+    Raises:
+        BulkLoadError: a column cannot be in a key, or Dolt refused the table.
+    """
     import pymysql
 
     for column in columns:
@@ -260,11 +295,11 @@ def _create(cursor: Cursor, table: str, columns: Iterable[Column], primary_key: 
                 "choose a type with a length in `save_args: dtype`, or leave the type to the bulk load."
             )
     lines = [
-        f"{_quote(column.name)} {column.type}{' NOT NULL' if column.name in primary_key else ''}"
+        f"{quote(column.name)} {column.type}{' NOT NULL' if column.name in primary_key else ''}"
         for column in columns
     ]
-    lines.append(f"PRIMARY KEY ({', '.join(map(_quote, primary_key))})")
-    cursor.execute(f"DROP TABLE {table}")
+    lines.append(f"PRIMARY KEY ({', '.join(map(quote, primary_key))})")
+    cursor.execute(f"DROP TABLE IF EXISTS {table}")
     try:
         cursor.execute(f"CREATE TABLE {table} ({', '.join(lines)})")
     except pymysql.err.Error as error:
@@ -273,15 +308,21 @@ def _create(cursor: Cursor, table: str, columns: Iterable[Column], primary_key: 
         ) from error
 
 
-def _load(cursor: Cursor, table: str, fields: list[Field]) -> int:
+def load_fields(cursor: Cursor, table: str, fields: list[Field], replaces: int | None = None) -> int:
     """Send the fields to a table.
+
+    Args:
+        cursor: a cursor in a transaction.
+        table: the table's quoted name.
+        fields: its columns' values, all as lists or all as Arrow arrays.
+        replaces: how many of the rows take the place of one with the same key; None if there is no such row.
 
     Raises:
         BulkLoadError: not every row arrived as it was sent; the transaction is to be rolled back.
     """
     targets, assignments = [], []
     for number, field in enumerate(fields):
-        name = _quote(field.column.name)
+        name = quote(field.column.name)
         if field.decode:
             targets.append(f"@kedro_{number}")
             assignments.append(f"{name} = {field.decode.format(targets[-1])}")
@@ -289,17 +330,13 @@ def _load(cursor: Cursor, table: str, fields: list[Field]) -> int:
             targets.append(name)
     rows = len(fields[0].texts)
     statement = (
-        f"LOAD DATA LOCAL INFILE 'rows' INTO TABLE {table} "
+        f"LOAD DATA LOCAL INFILE 'rows' {'' if replaces is None else 'REPLACE '}INTO TABLE {table} "
         f"CHARACTER SET utf8mb4 FIELDS TERMINATED BY '{FIELD_END}' ESCAPED BY '' "
         f"LINES TERMINATED BY '{ROW_END}' "
         f"({', '.join(targets)}){' SET ' + ', '.join(assignments) if assignments else ''}"
     )
-    lines = (
-        (FIELD_END.join(row) + ROW_END).encode()
-        for row in zip(*(field.texts for field in fields), strict=True)
-    )
     try:
-        loaded = load_local(cursor.connection, statement, lines)
+        loaded = load_local(cursor.connection, statement, _lines(fields))
     except Exception as error:
         cure = (
             " Run `SET GLOBAL local_infile = 1` on the server, and connect with local_infile=True."
@@ -309,6 +346,8 @@ def _load(cursor: Cursor, table: str, fields: list[Field]) -> int:
         raise BulkLoadError(f"Dolt did not load the rows of {table}: {error}.{cure}") from error
     cursor.execute("SHOW WARNINGS")
     warnings = [row[2] for row in cursor.fetchall()]
+    # A row that takes the place of another one is counted twice.
+    loaded -= replaces or 0
     if warnings or loaded != rows:
         raise BulkLoadError(
             f"Dolt would not store the rows of {table} as they are, {loaded} of {rows} arrived: "
@@ -317,7 +356,18 @@ def _load(cursor: Cursor, table: str, fields: list[Field]) -> int:
     return rows
 
 
-def _quote(*names: str) -> str:
+def _lines(fields: list[Field]) -> Iterable[bytes | memoryview]:
+    """The rows as ``LOAD DATA`` reads them."""
+    texts = [field.texts for field in fields]
+    if isinstance(texts[0], list):
+        return ((FIELD_END.join(row) + ROW_END).encode() for row in zip(*texts, strict=True))
+    from .columns import lines
+
+    return lines(texts)
+
+
+def quote(*names: str) -> str:
+    """A name as it stands in a statement without bound values."""
     return ".".join("`" + name.replace("`", "``") + "`" for name in names)
 
 

@@ -39,10 +39,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Field:
-    """A column's values, ready to be written, and the SQL function that makes values of them again."""
+    """A column's values, ready to be written, and the SQL function that makes values of them again.
+
+    Attributes:
+        column: where they go.
+        texts: a list of str, or an Arrow array of them.
+        decode: the function, with ``{}`` for its argument; None where the text is the value.
+    """
 
     column: Column
-    texts: list[str]
+    texts: Any
     decode: str | None = None
 
 
@@ -56,25 +62,41 @@ def encode(column: Column, values: Sequence[Any]) -> Field:
     Raises:
         BulkLoadError: the column's type cannot hold one of them exactly.
     """
+    texts, kinds = _texts(column, values)
+    if bytes in kinds:
+        return Field(column, texts, "UNHEX({})")
+    if str in kinds and _is_ambiguous(texts, values):
+        texts = [
+            NULL if value is None else text.encode().hex() for text, value in zip(texts, values, strict=True)
+        ]
+        return Field(column, texts, "CONVERT(UNHEX({}) USING utf8mb4)")
+    return Field(column, texts)
+
+
+def exact_texts(column: Column, values: Sequence[Any]) -> list[str]:
+    """Each value as text, bytes in hexadecimal, and ``NULL`` for None.
+
+    Args:
+        column: where they go.
+        values: as for :func:`encode`.
+
+    Raises:
+        BulkLoadError: the column's type cannot hold one of them exactly.
+    """
+    return _texts(column, values)[0]
+
+
+def _texts(column: Column, values: Sequence[Any]) -> tuple[list[str], dict[type, Encoder]]:
     encoders = _encoders(column)
     values = _plain(values)
     by_class = {cls: _for_class(cls, encoders) for cls in set(map(type, values))}
     try:
         if len(by_class) == 1:
             (encoder,) = by_class.values()
-            texts = list(map(encoder, values))
-        else:
-            texts = [by_class[type(value)](value) for value in values]
+            return list(map(encoder, values)), encoders
+        return [by_class[type(value)](value) for value in values], encoders
     except ValueError:
         raise _refusal(column, values, by_class) from None
-    if bytes in encoders:
-        return Field(column, texts, "UNHEX({})")
-    if str in encoders and _is_ambiguous(texts, values):
-        texts = [
-            NULL if value is None else text.encode().hex() for text, value in zip(texts, values, strict=True)
-        ]
-        return Field(column, texts, "CONVERT(UNHEX({}) USING utf8mb4)")
-    return Field(column, texts)
 
 
 def _is_ambiguous(texts: list[str], values: Sequence[Any]) -> bool:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 1 << 20
 
 
-def load_local(connection: pymysql.Connection[Cursor], statement: str, rows: Iterable[bytes]) -> int:
+def load_local(
+    connection: pymysql.Connection[Cursor], statement: str, rows: Iterable[bytes | memoryview]
+) -> int:
     """Execute a ``LOAD DATA LOCAL INFILE`` statement with the bytes of ``rows`` for a file.
 
     Args:
@@ -56,9 +58,9 @@ def load_local(connection: pymysql.Connection[Cursor], statement: str, rows: Ite
     return int(OKPacketWrapper(answer).affected_rows)
 
 
-def _blocks(rows: Iterable[bytes]) -> Iterator[bytes]:
+def _blocks(rows: Iterable[bytes | memoryview]) -> Iterator[bytes]:
     """The same bytes in pieces that a packet holds: few large ones are sent quicker than many small ones."""
-    pieces: list[bytes] = []
+    pieces: list[bytes | memoryview] = []
     size = 0
     for row in rows:
         pieces.append(row)

@@ -70,6 +70,11 @@ class Server:
         return self._state / "sql-user"
 
     @property
+    def cache_key_file(self) -> Path:
+        """The key that the copies of tables are signed with."""
+        return self._state / "cache-key"
+
+    @property
     def log_file(self) -> Path:
         """What the server that we started last has printed."""
         return self._state / "sql-server.log"

@@ -1,0 +1,126 @@
+"""Read a table's rows into Arrow columns, many times as fast as a database driver makes Python objects.
+
+PyMySQL sends the query and reads the columns' descriptions; the rows are then taken from its socket in large
+blocks and cut up by NumPy and Arrow. How MySQL writes rows:
+https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset_row.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    import pymysql
+    from pymysql.cursors import Cursor
+
+_BLOCK = 1 << 24
+_LARGEST_PACKET = 0xFFFFFF
+_NULL, _TWO, _THREE, _EIGHT = 0xFB, 0xFC, 0xFD, 0xFE
+_END, _ERROR = 0xFE, 0xFF
+
+
+def read_rows(connection: pymysql.Connection[Cursor], query: str, schema: pa.Schema) -> pa.Table:
+    """Run a query and read all of its rows, in the order in which they come.
+
+    Args:
+        connection: a connection with the character set utf8mb4; it can be used on afterwards, unless this raises.
+        query: a SELECT of as many columns as ``schema`` has.
+        schema: the columns' names, and the Arrow types that hold their values exactly.
+
+    Raises:
+        pyarrow.ArrowInvalid: a value is not one of its column's Arrow type.
+        pymysql.err.Error: Dolt refused the query.
+    """
+    from pymysql.cursors import SSCursor
+
+    cursor: Any = connection.cursor(SSCursor)
+    cursor.execute(query)
+    result = cursor._result
+    # PyMySQL is to wait for no rows: either all have been read here, or the connection is closed.
+    result.unbuffered_active, result.connection = False, None
+    try:
+        blocks = [_record_batch(*block, schema) for block in _blocks(connection)]
+    except BaseException:
+        connection.close()
+        raise
+    return pa.Table.from_batches(blocks, schema)
+
+
+def _blocks(connection: Any) -> Iterator[tuple[bytearray, list[int]]]:
+    """The rows as they are on the wire: blocks of bytes, and where in it each row begins."""
+    data, starts, position = bytearray(), [], 0
+
+    def need(size: int) -> None:
+        while len(data) < size:
+            received = connection._rfile.read1(_BLOCK)
+            if not received:
+                import pymysql
+
+                raise pymysql.err.OperationalError(2013, "Lost connection to MySQL server during query")
+            data.extend(received)
+
+    while True:
+        need(position + 5)
+        size = data[position] | data[position + 1] << 8 | data[position + 2] << 16
+        start, end = position + 4, position + 4 + size
+        need(end)
+        if data[start] == _END and size < 9:
+            break
+        if data[start] == _ERROR:
+            from pymysql.err import raise_mysql_exception
+
+            raise_mysql_exception(bytes(data[start:end]))
+        while size == _LARGEST_PACKET:
+            # The row goes on in another packet.
+            need(end + 4)
+            size = data[end] | data[end + 1] << 8 | data[end + 2] << 16
+            del data[end : end + 4]
+            end += size
+            need(end)
+        starts.append(start)
+        position = end
+        if position >= _BLOCK:
+            rest = data[position:]
+            del data[position:]
+            yield data, starts
+            data, starts, position = rest, [], 0
+    if starts:
+        yield data, starts
+
+
+def _record_batch(data: bytearray, starts: list[int], schema: pa.Schema) -> pa.RecordBatch:
+    block, rows, columns = np.frombuffer(data, np.uint8), len(starts), len(schema)
+    position = np.array(starts, np.int64)
+    nulls = []
+    # Each value, and what lies between it and the next one, as the elements of one array.
+    bounds = np.empty((rows, columns, 2), np.int64)
+    for column in range(columns):
+        lead = block[position]
+        nulls.append(lead == _NULL)
+        start = position + 1
+        length = np.where(lead < _NULL, lead, 0).astype(np.int64)
+        for mark, size in ((_TWO, 2), (_THREE, 3), (_EIGHT, 8)):
+            if len(marked := np.flatnonzero(lead == mark)):
+                for byte in range(size):
+                    length[marked] |= block[start[marked] + byte].astype(np.int64) << (8 * byte)
+                start[marked] += size
+        position = start + length
+        bounds[:, column, 0], bounds[:, column, 1] = start, position
+    pieces = pa.Array.from_buffers(
+        pa.large_binary(), 2 * rows * columns - 1, [None, pa.py_buffer(bounds), pa.py_buffer(data)]
+    )
+    arrays = []
+    for column, field in enumerate(schema):
+        indices = np.arange(rows, dtype=np.int64) * (2 * columns) + 2 * column
+        values = pieces.take(pa.array(indices, mask=nulls[column]))
+        arrays.append(values if field.type == pa.large_binary() else _parsed(values, field.type))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _parsed(values: pa.Array, wanted: pa.DataType) -> pa.Array:
+    texts = values.cast(pa.large_string())
+    return texts if wanted == pa.large_string() else texts.cast(wanted)

@@ -1,0 +1,148 @@
+"""Copies of tables as they last were, in Arrow files outside the repository, under the tables' content hashes.
+
+What is in a copy counts only if its signature is right, made with a key that lies in the repository. So a copy
+that is lost, old, cut short or forged costs time and changes no result. Nothing here raises: without a copy the
+table is read from Dolt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import pyarrow as pa
+
+MAX_BYTES = 1 << 30
+_KEY_BYTES = 32
+_SIGNATURE_BYTES = 32
+# Part of each name: files of another format are never looked at, and are the first to be deleted.
+_FORMAT = "1"
+
+
+class TableCache:
+    """The copies that are signed with one key.
+
+    Args:
+        key: 32 secret bytes.
+        directory: where they are; only its owner can read it.
+        max_bytes: what all copies together may take; those whose last use is the longest ago go first.
+    """
+
+    def __init__(self, key: bytes, directory: Path, max_bytes: int = MAX_BYTES) -> None:
+        self._key = key
+        self._directory = directory
+        self._max_bytes = max_bytes
+
+    @classmethod
+    def of(cls, key_file: Path) -> TableCache | None:
+        """The cache of the repository whose key is in ``key_file``; None where there can be none."""
+        try:
+            directory = _user_cache() / "kedro-dolt" / "tables"
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            directory.chmod(0o700)
+            return cls(_key(key_file), directory)
+        except (OSError, RuntimeError):
+            return None
+
+    def get(self, content_hash: str) -> pa.Table | None:
+        """The rows of the table with that content, if they are here.
+
+        Args:
+            content_hash: what ``dolt_hashof_table`` says.
+        """
+        path = self._path(content_hash)
+        try:
+            # Read, not mapped: the file must not change between the check and the use.
+            content = path.read_bytes()
+            body = memoryview(content)[_SIGNATURE_BYTES:]
+            if not hmac.compare_digest(self._signature(content_hash, body), content[:_SIGNATURE_BYTES]):
+                path.unlink()
+                return None
+            os.utime(path)
+        except OSError:
+            return None
+        return pa.ipc.open_file(pa.py_buffer(body)).read_all()
+
+    def put(self, content_hash: str, table: pa.Table, replaces: str | None = None) -> None:
+        """Keep a copy.
+
+        Args:
+            content_hash: what ``dolt_hashof_table`` says of the table.
+            table: its rows, in the order in which Dolt gives them.
+            replaces: the content that the table had before, whose copy is not needed any more.
+        """
+        with suppress(OSError):
+            if replaces is not None and replaces != content_hash:
+                self._path(replaces).unlink(missing_ok=True)
+            sink = pa.BufferOutputStream()
+            options = pa.ipc.IpcWriteOptions(compression="lz4")
+            with pa.ipc.new_file(sink, table.schema, options=options) as writer:
+                writer.write_table(table)
+            body = memoryview(sink.getvalue())
+            if _SIGNATURE_BYTES + len(body) > self._max_bytes:
+                return
+            descriptor, temporary = tempfile.mkstemp(dir=self._directory)
+            try:
+                with open(descriptor, "wb") as file:
+                    file.write(self._signature(content_hash, body))
+                    file.write(body)
+                os.replace(temporary, self._path(content_hash))
+            except BaseException:
+                os.unlink(temporary)
+                raise
+            self._make_room()
+
+    def _path(self, content_hash: str) -> Path:
+        name = hashlib.blake2b(
+            f"{_FORMAT} {content_hash}".encode(), key=self._key, digest_size=20
+        ).hexdigest()
+        return self._directory / f"{name}.arrow"
+
+    def _signature(self, content_hash: str, body: memoryview) -> bytes:
+        digest = hashlib.blake2b(content_hash.encode() + b"\0", key=self._key, digest_size=_SIGNATURE_BYTES)
+        digest.update(body)
+        return digest.digest()
+
+    def _make_room(self) -> None:
+        files = []
+        for path in self._directory.iterdir():
+            with suppress(FileNotFoundError):
+                found = path.stat()
+                files.append((found.st_mtime_ns, found.st_size, path))
+        left = self._max_bytes
+        for _, size, path in sorted(files, reverse=True):
+            left -= size
+            if left < 0:
+                path.unlink(missing_ok=True)
+
+
+def _user_cache() -> Path:
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    # The specification has relative paths ignored.
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    return Path(named) if os.path.isabs(named) else Path.home() / ".cache"
+
+
+def _key(file: Path) -> bytes:
+    """The key in ``file``, which is made where it is missing."""
+    with suppress(FileNotFoundError):
+        if len(key := file.read_bytes()) == _KEY_BYTES:
+            return key
+        file.unlink(missing_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=file.parent)
+    try:
+        with open(descriptor, "wb") as new:
+            new.write(secrets.token_bytes(_KEY_BYTES))
+        # Of two processes that come here at once, one is the first, and its key holds for both.
+        with suppress(FileExistsError):
+            os.link(temporary, file)
+    finally:
+        os.unlink(temporary)
+    return file.read_bytes()
