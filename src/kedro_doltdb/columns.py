@@ -67,7 +67,7 @@ def _quickly(series: pd.Series[Any], column: Column, wanted: pa.DataType) -> pa.
     """The values, where their type alone tells that all of them can be stored; None to look at each."""
     dtype = series.dtype
     try:
-        if dtype == object:
+        if dtype == np.dtype(object):
             return _objects(series, column, wanted)
         if isinstance(dtype, pd.CategoricalDtype):
             # A category that no row has says nothing of the values.
@@ -131,16 +131,15 @@ def _datetimes(series: pd.Series[Any]) -> pa.Array | None:
     there = finer[~np.isnat(finer)]
     if len(there) and (there.min() < _FIRST_YEAR or there.max() >= _YEAR_10000):
         return None
-    if np.isnat(finer).sum() != np.isnat(array).sum() or (
-        array.dtype == "datetime64[s]" and (finer != array)[~np.isnat(array)].any()
-    ):
+    # What is too far from 1970 to be counted in microseconds may have become anything.
+    if array.dtype != "datetime64[ns]" and (finer.astype(array.dtype) != array)[~np.isnat(array)].any():
         return None
     return pa.array(finer)
 
 
 def _value_by_value(series: pd.Series[Any], column: Column, wanted: pa.DataType) -> pa.Array:
     values = python_values(series)
-    texts = [
+    texts: list[str | None] = [
         None if value is None else text
         for text, value in zip(exact_texts(column, values), values, strict=True)
     ]
@@ -154,13 +153,13 @@ def python_values(series: pd.Series[Any]) -> Sequence[Any]:
     """The values of a column as pandas' ``to_sql`` gives them to a driver."""
     from pandas.io.sql import SQLTable
 
-    table = SQLTable.__new__(SQLTable)
+    table: Any = SQLTable.__new__(SQLTable)
     table.frame, table.index = series.to_frame(), None
     return list(table.insert_data()[1][0])
 
 
 def to_fields(table: pa.Table, columns: Sequence[Column]) -> list[Field]:
-    """The values of a table of ours, ready to be loaded: what :func:`load_file.encode` gives, as Arrow arrays."""
+    """The values of ``table``, ready to be loaded: what ``load_file.encode`` gives, as Arrow arrays."""
     return [_field(table.column(column.name), column) for column in columns]
 
 
@@ -188,21 +187,15 @@ def lines(texts: Sequence[pa.Array]) -> Iterator[memoryview]:
         texts: the texts of each column.
     """
     # Arrow joins a column of empty texts for the end of the row: what it makes is the file, byte by byte.
-    end = pa.scalar("", TEXT)
-    for start in range(0, len(texts[0]), _BLOCK_ROWS):
-        block = [
-            pa.chunked_array([text.slice(start, _BLOCK_ROWS)])
-            if isinstance(text, pa.Array)
-            else text.slice(start, _BLOCK_ROWS)
-            for text in texts
-        ]
-        joined = (
-            pc.binary_join_element_wise(*block, pa.scalar(FIELD_END, TEXT)) if len(block) > 1 else block[0]
-        )
-        for chunk in pc.binary_join_element_wise(joined, end, pa.scalar(ROW_END, TEXT)).chunks:
+    end, mark = pa.scalar("", TEXT), pa.scalar(ROW_END, TEXT)
+    columns = [pa.chunked_array([text]) if isinstance(text, pa.Array) else text for text in texts]
+    for start in range(0, len(columns[0]), _BLOCK_ROWS):
+        block = [column.slice(start, _BLOCK_ROWS) for column in columns]
+        joined = pc.binary_join_element_wise(*block, pa.scalar(FIELD_END, TEXT))
+        for chunk in pc.binary_join_element_wise(joined, end, mark).chunks:
             _, offsets, data = chunk.buffers()
+            bounds = np.frombuffer(offsets, np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
             if len(chunk):
-                bounds = np.frombuffer(offsets, np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
                 yield memoryview(data)[bounds[0] : bounds[-1]]
 
 
@@ -214,7 +207,7 @@ def to_frame(table: pa.Table) -> pd.DataFrame | None:
     """
     # What pandas makes of text is a matter of its version and its options.
     text = pd.DataFrame.from_records([("",)]).dtypes.iloc[0]
-    if text != object and getattr(text, "storage", None) != "pyarrow":
+    if text != np.dtype(object) and getattr(text, "storage", None) != "pyarrow":
         return None
     series = [_series(column, text) for column in table.columns]
     frame = pd.concat(series, axis=1) if series else pd.DataFrame()
@@ -228,15 +221,13 @@ def _series(values: pa.ChunkedArray, text: Any) -> pd.Series[Any]:
             return pd.Series(values.cast(pa.int64()).to_numpy())
         if values.null_count == len(values):
             return pd.Series([None] * len(values), dtype=object)
-        return pd.Series(
-            values.cast(pa.int64()).cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-        )
+        return pd.Series(values.cast(pa.int64()).cast(pa.float64(), safe=False).to_numpy())
     if values.type == pa.float32():
         # The text that Dolt writes is the shortest that tells the value, and that is what drivers read.
         values = values.cast(TEXT).cast(pa.float64())
     if values.type == pa.float64():
         return pd.Series(values.to_numpy())
-    if values.type == TEXT and text != object:
+    if values.type == TEXT and text != np.dtype(object):
         return pd.Series(text.__from_arrow__(values))
     if values.type in (TEXT, BYTES):
         return pd.Series(values.to_numpy(), dtype=object)
@@ -249,7 +240,9 @@ def _moments(values: np.ndarray[Any, Any]) -> pd.Series[Any]:
     if int(pd.__version__.partition(".")[0]) >= 3:
         return pd.Series(values)
     # pandas 2 counts in nanoseconds, and takes what they cannot count for missing.
-    bounds = [np.datetime64(limit.to_datetime64(), "us") for limit in (pd.Timestamp.min, pd.Timestamp.max)]
+    bounds = [
+        limit.to_datetime64().astype("datetime64[us]") for limit in (pd.Timestamp.min, pd.Timestamp.max)
+    ]
     values = values.astype("datetime64[us]")
     values[(values < bounds[0]) | (values > bounds[1])] = np.datetime64("NaT")
     return pd.Series(values.astype("datetime64[ns]"))

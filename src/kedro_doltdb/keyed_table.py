@@ -1,8 +1,8 @@
-"""Bring a table with a primary key to equal a frame by writing the rows that differ, and read tables fast.
+"""Bring a table with a primary key to equal a frame by writing the rows that differ.
 
-The rows that stand are known from a copy under the table's content hash, or are read. All comparing happens in
-Arrow, on exactly the values that Dolt stores; what is written goes through ``LOAD DATA``, as in a full save, so
-that Dolt ends up with the same bits. A table that cannot be kept in place is made anew.
+The rows that stand are known from a copy under the table's content hash, or are read. All comparing happens
+in Arrow, on exactly the values that Dolt stores; what is written goes through ``LOAD DATA``, as in a full
+save, so that Dolt ends up with the same bits. A table that cannot be kept in place is made anew.
 """
 
 from __future__ import annotations
@@ -45,19 +45,15 @@ class Standing:
         content_hash: of its schema and rows.
         columns: its columns by name, in their order.
         primary_key: the columns of its key, in their order.
-        plain: nothing but its columns and its key decides what is stored in it, or follows from a change of it.
+        plain: what is written to it is stored so, and nothing else follows from writing it.
+        unique: it has other unique columns than its key.
     """
 
     content_hash: str
     columns: dict[str, Column]
     primary_key: tuple[str, ...]
     plain: bool
-
-    @property
-    def schema(self) -> pa.Schema | None:
-        """The columns in Arrow; None if a type is not known there."""
-        types = {name: arrow_type(column.type) for name, column in self.columns.items()}
-        return None if None in types.values() else pa.schema(types)
+    unique: bool
 
 
 @dataclass(frozen=True)
@@ -66,16 +62,16 @@ class Delta:
 
     Attributes:
         removed: the rows that are to go.
-        written: the rows that are new, or differ from the one with the same key.
-        replaces: how many of ``written`` take the place of another one.
+        added: the rows whose keys are new.
+        modified: the rows that differ from the one with the same key, as they are to be.
     """
 
     removed: pa.Table
-    written: pa.Table
-    replaces: int
+    added: pa.Table
+    modified: pa.Table
 
     def __len__(self) -> int:
-        return len(self.removed) + len(self.written)
+        return len(self.removed) + len(self.added) + len(self.modified)
 
 
 def content_hash(cursor: Cursor, table: str) -> str | None:
@@ -108,8 +104,8 @@ def read_table(
         if cache and (rows := cache.get(found)) is not None:
             return rows
         columns, _ = definition(cursor, quote(table))
-    schema = Standing(found, columns, (), False).schema
-    return None if schema is None else _read(connection, table, found, schema, cache)
+    types = {name: arrow_type(column.type) for name, column in columns.items()}
+    return None if None in types.values() else _read(connection, table, found, pa.schema(types), cache)
 
 
 def _read(
@@ -159,7 +155,7 @@ def save_frame(
         for _ in range(_ATTEMPTS):
             connection.begin()
             standing = _look_at(cursor, table)
-            if standing is None and definition_of(cursor, table):
+            if standing is None and _is_there(cursor, table):
                 return False
             new = _plan(frame, method, dtype, standing, table)
             if new is None:
@@ -176,19 +172,18 @@ def save_frame(
             delta = compare(old, rows, method.primary_key)
             if not len(delta):
                 return True
-            columns = list(standing.columns.values())
-            if _write(cursor, table, columns, standing, rows, delta):
+            if _write(cursor, table, standing, rows, delta):
                 break
         else:
             return False
         saved = content_hash(cursor, table)
         connection.commit()
         if cache and saved:
-            cache.put(saved, rows, standing and standing.content_hash)
+            cache.put(saved, rows, standing.content_hash if standing else None)
     return True
 
 
-def definition_of(cursor: Cursor, table: str) -> bool:
+def _is_there(cursor: Cursor, table: str) -> bool:
     """Whether there is a table or view of that name, upper and lower case being the same."""
     try:
         return bool(definition(cursor, quote(table))[0])
@@ -201,25 +196,25 @@ def _look_at(cursor: Cursor, table: str) -> Standing | None:
         return None
     quoted = quote(table)
     columns, primary_key = definition(cursor, quoted)
-    cursor.execute(f"SHOW FULL COLUMNS FROM {quoted}")
-    plain = all(
-        (nullable == "YES" or key == "PRI")
-        and default is None
-        and not extra
-        and collation in (None, _COLLATION)
-        for _, _, collation, nullable, key, default, extra, *_ in cursor.fetchall()
-    )
     cursor.execute(f"SHOW CREATE TABLE {quoted}")
-    statement = str(cursor.fetchone()[1])  # type: ignore[index]
-    plain = plain and not any(word in statement for word in ("FOREIGN KEY", "CHECK", "UNIQUE"))
+    unique = "UNIQUE" in str(cursor.fetchone()[1])  # type: ignore[index]
+    return Standing(found, columns, primary_key, _is_plain(cursor, table), unique)
+
+
+def _is_plain(cursor: Cursor, table: str) -> bool:
+    cursor.execute(f"SHOW FULL COLUMNS FROM {quote(table)}")
+    for _, _, collation, nullable, key, _, extra, *_ in cursor.fetchall():
+        if (nullable != "YES" and key != "PRI") or extra or collation not in (None, _COLLATION):
+            return False
     cursor.execute("SHOW TRIGGERS")
-    plain = plain and all(row[2].lower() != table.lower() for row in cursor.fetchall())
+    if any(row[2].lower() == table.lower() for row in cursor.fetchall()):
+        return False
     cursor.execute(
-        "SELECT COUNT(*) FROM information_schema.referential_constraints WHERE LOWER(referenced_table_name) = %s",
+        "SELECT COUNT(*) FROM information_schema.referential_constraints "
+        "WHERE LOWER(referenced_table_name) = %s",
         (table.lower(),),
     )
-    plain = plain and cursor.fetchone() == (0,)
-    return Standing(found, columns, primary_key, plain)
+    return cursor.fetchone() == (0,)
 
 
 def _plan(
@@ -251,12 +246,12 @@ def _plan(
         for name in short:
             if name not in dtype and name not in method.primary_key:
                 columns[name] = Column(name, "longtext")
+    if any(arrays[name].null_count for name in method.primary_key):
+        method.check_key(label, method.primary_key, {name: python_values(series[name]) for name in names})
     for name in method.primary_key:
         # Keys that are equal in SQL and not in Arrow, and texts that are too long for a key.
         if pa.types.is_floating(arrays[name].type) or columns[name].type.endswith(("text", "blob")):
             return None
-        if arrays[name].null_count:
-            method.check_key(label, method.primary_key, {name: python_values(series[name]) for name in names})
     rows = pa.table(arrays, schema=pa.schema({name: array.type for name, array in arrays.items()}))
     ordered = _in_order(rows, method.primary_key)
     if ordered is None:
@@ -267,19 +262,13 @@ def _plan(
 
 
 def _types(frame: pd.DataFrame, dtype: Mapping[str, Any]) -> dict[str, str]:
-    """The types that pandas chooses, as ``SHOW COLUMNS`` writes them; another name for what we do not know."""
+    """The types that pandas chooses, mostly as ``SHOW COLUMNS`` writes them."""
     from pandas.io.sql import SQLTable
     from sqlalchemy.dialects import mysql
 
     nowhere: Any = SimpleNamespace(meta=SimpleNamespace(schema=None))
-    table = SQLTable(
-        "frame",
-        nowhere,
-        frame=frame.head(0) if frame.empty else frame,
-        index=False,
-        dtype=dict(dtype) or None,
-    )
-    dialect = mysql.dialect()  # type: ignore[no-untyped-call]
+    table = SQLTable("frame", nowhere, frame=frame, index=False, dtype=dict(dtype) or None)
+    dialect = mysql.dialect()
     shown = {"integer": "int", "bool": "tinyint(1)", "float(53)": "double", "float(23)": "float"}
     types = {column.name: column.type.compile(dialect).lower() for column in table.table.columns}
     return {name: shown.get(compiled, compiled) for name, compiled in types.items()}
@@ -308,11 +297,8 @@ def _text_type(array: pa.Array, is_key: bool, standing: Standing | None, name: s
 
 
 def _fits(standing: Standing, columns: Sequence[Column], primary_key: tuple[str, ...]) -> bool:
-    return (
-        standing.plain
-        and standing.primary_key == primary_key
-        and list(standing.columns.values()) == list(columns)
-    )
+    same = standing.primary_key == primary_key and list(standing.columns.values()) == list(columns)
+    return same and standing.plain
 
 
 def _standing_rows(
@@ -351,20 +337,17 @@ def compare(old: pa.Table, new: pa.Table, primary_key: Sequence[str]) -> Delta:
         new: the rows that are to stand, with the same columns.
         primary_key: the columns of the key.
     """
-    if len(old) == len(new) and not any(
-        _differ(old.column(name), new.column(name)).any() for name in primary_key
-    ):
-        changed = _differing(old, new)
-        return Delta(old.slice(0, 0), _at(new, np.flatnonzero(changed)), int(changed.sum()))
+    if len(old) == len(new) and not _differing(old.select(primary_key), new.select(primary_key)).any():
+        none = new.slice(0, 0)
+        return Delta(none, none, _at(new, np.flatnonzero(_differing(old, new))))
     old_keys, new_keys = _codes(old, new, primary_key)
     places = pc.index_in(new_keys, value_set=old_keys)
     is_new = places.is_null().to_numpy(zero_copy_only=False)
     stays, places = np.flatnonzero(~is_new), places.drop_null().to_numpy()
-    changed = stays[_differing(_at(old, places), _at(new, stays))]
+    modified = stays[_differing(_at(old, places), _at(new, stays))]
     removed = np.ones(len(old), bool)
     removed[places] = False
-    written = np.sort(np.concatenate([np.flatnonzero(is_new), changed]))
-    return Delta(_at(old, np.flatnonzero(removed)), _at(new, written), len(changed))
+    return Delta(_at(old, np.flatnonzero(removed)), _at(new, np.flatnonzero(is_new)), _at(new, modified))
 
 
 def _at(rows: pa.Table, places: np.ndarray[Any, Any]) -> pa.Table:
@@ -377,17 +360,12 @@ def _codes(old: pa.Table, new: pa.Table, primary_key: Sequence[str]) -> tuple[pa
     """A number for each key, the same in both tables."""
     codes = None
     for name in primary_key:
-        both = pa.chunked_array(
-            [*old.column(name).chunks, *new.column(name).chunks], old.schema.field(name).type
-        )
-        column = (
-            both.combine_chunks()
-            if pa.types.is_integer(both.type) and len(primary_key) == 1
-            else _numbered(both)
-        )
-        codes = (
-            column if codes is None else _numbered(pa.array(codes.to_numpy() * len(both) + column.to_numpy()))
-        )
+        chunks = [*old.column(name).chunks, *new.column(name).chunks]
+        column = _numbered(pa.chunked_array(chunks, old.schema.field(name).type))
+        if codes is None:
+            codes = column
+        else:
+            codes = _numbered(pa.array(codes.to_numpy() * len(column) + column.to_numpy()))
     assert codes is not None
     return codes.slice(0, len(old)), codes.slice(len(old))
 
@@ -420,41 +398,43 @@ def _differ(old: pa.ChunkedArray, new: pa.ChunkedArray) -> np.ndarray[Any, Any]:
     return np.asarray(differ.to_numpy(), bool)
 
 
-def _write(
-    cursor: Cursor, table: str, columns: list[Column], standing: Standing, rows: pa.Table, delta: Delta
-) -> bool:
-    """Write a difference; False if the table has changed meanwhile, or Dolt would not store it so."""
+def _write(cursor: Cursor, table: str, standing: Standing, rows: pa.Table, delta: Delta) -> bool:
+    """Write a difference; False if the table has changed meanwhile."""
     quoted, connection = quote(table), cursor.connection
+    columns = list(standing.columns.values())
     keys = [standing.columns[name] for name in standing.primary_key]
-    # Beyond the half of a table it is quicker to send all of it: to replace a row costs twice as much as to add one.
+    written = pa.concat_tables([delta.added, delta.modified])
+    removed, replaces = delta.removed.select(standing.primary_key), len(delta.modified) or None
+    if standing.unique:
+        # REPLACE would remove rows that are equal in another unique column as well.
+        removed = pa.concat_tables([removed, delta.modified.select(standing.primary_key)])
+        replaces = None
+    # To replace a row costs twice as much as to add one to an empty table.
     anew = 2 * len(delta) > len(rows)
-    if len(delta.removed) and not anew:
+    if len(removed) and not anew:
         # It ends the transaction, hence a new one below.
         lines = [f"{quote(key.name)} {key.type} NOT NULL" for key in keys]
-        names = ", ".join(quote(key.name) for key in keys)
-        cursor.execute(
-            f"CREATE TEMPORARY TABLE IF NOT EXISTS {_OLD_KEYS} ({', '.join(lines)}, PRIMARY KEY ({names}))"
-        )
+        lines.append(f"PRIMARY KEY ({', '.join(quote(key.name) for key in keys)})")
+        cursor.execute(f"CREATE TEMPORARY TABLE IF NOT EXISTS {_OLD_KEYS} ({', '.join(lines)})")
     connection.begin()
     if content_hash(cursor, table) != standing.content_hash:
         return False
     try:
         if anew:
             cursor.execute(f"DELETE FROM {quoted}")
-            if len(rows):
-                load_fields(cursor, quoted, to_fields(rows, columns))
-        else:
-            if len(delta.removed):
-                load_fields(cursor, _OLD_KEYS, to_fields(delta.removed, keys))
-                same = " AND ".join(f"old.{quote(key.name)} = gone.{quote(key.name)}" for key in keys)
-                removed = cursor.execute(f"DELETE old FROM {quoted} old JOIN {_OLD_KEYS} gone ON {same}")
-                if removed != len(delta.removed):
-                    raise BulkLoadError(f"Dolt removed {removed} rows of {quoted}, not {len(delta.removed)}.")
-            if len(delta.written):
-                load_fields(cursor, quoted, to_fields(delta.written, columns), delta.replaces)
+            written, replaces = rows, None
+        elif len(removed):
+            load_fields(cursor, _OLD_KEYS, to_fields(removed, keys))
+            same = " AND ".join(f"old.{quote(key.name)} = gone.{quote(key.name)}" for key in keys)
+            cursor.execute(f"DELETE old FROM {quoted} old JOIN {_OLD_KEYS} gone ON {same}")
+        if len(written):
+            load_fields(cursor, quoted, to_fields(written, columns), replaces)
         cursor.execute(f"SELECT COUNT(*) FROM {quoted}")
-        if cursor.fetchone() != (len(rows),):
-            raise BulkLoadError(f"{quoted} does not have {len(rows)} rows.")
+        if (found := cursor.fetchone()) != (len(rows),):
+            raise BulkLoadError(
+                f"The rows that have changed could not be written to {quoted}, it would have {found} rows in "
+                f"place of {len(rows)}. Nothing was kept of them; drop the table and save again."
+            )
     except BaseException:
         connection.rollback()
         raise

@@ -27,7 +27,7 @@ def read_rows(connection: pymysql.Connection[Cursor], query: str, schema: pa.Sch
     """Run a query and read all of its rows, in the order in which they come.
 
     Args:
-        connection: a connection with the character set utf8mb4; it can be used on afterwards, unless this raises.
+        connection: a connection with the character set utf8mb4; it is closed if this raises ArrowInvalid.
         query: a SELECT of as many columns as ``schema`` has.
         schema: the columns' names, and the Arrow types that hold their values exactly.
 

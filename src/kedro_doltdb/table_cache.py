@@ -1,8 +1,8 @@
-"""Copies of tables as they last were, in Arrow files outside the repository, under the tables' content hashes.
+"""Copies of tables, in Arrow files outside the repository, under the tables' content hashes.
 
-What is in a copy counts only if its signature is right, made with a key that lies in the repository. So a copy
-that is lost, old, cut short or forged costs time and changes no result. Nothing here raises: without a copy the
-table is read from Dolt.
+What is in a copy counts only if its signature is right, made with a key that lies in the repository. So a
+copy that is lost, old, cut short or forged costs time and changes no result. Nothing here raises: without a
+copy the table is read from Dolt.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
             metadata=metadata,
         )
 
-    def load(self) -> pd.DataFrame:
+    def load(self) -> Any:
         """The table as ``pandas.read_sql_table`` gives it."""
         frame = self._load_fast()
         return pd.read_sql_table(con=self.engine, **self._load_args) if frame is None else frame
