@@ -51,36 +51,40 @@ def read_rows(connection: pymysql.Connection[Cursor], query: str, schema: pa.Sch
 
 
 def _blocks(connection: Any) -> Iterator[tuple[bytearray, list[int]]]:
-    """The rows as they are on the wire: blocks of bytes, and where in it each row begins."""
+    """The rows as they are on the wire: blocks of bytes, and where in them each row begins."""
+    from pymysql.constants import CR
+    from pymysql.err import OperationalError, raise_mysql_exception
+
     data, starts, position = bytearray(), [], 0
 
-    def need(size: int) -> None:
+    def receive(size: int) -> None:
         while len(data) < size:
             received = connection._rfile.read1(_BLOCK)
             if not received:
-                import pymysql
-
-                raise pymysql.err.OperationalError(2013, "Lost connection to MySQL server during query")
+                raise OperationalError(CR.CR_SERVER_LOST, "Lost connection to MySQL server during query")
             data.extend(received)
 
     while True:
-        need(position + 5)
+        # The loop runs once a row: so it looks itself whether there is anything to receive.
+        if len(data) < position + 5:
+            receive(position + 5)
+        start = position + 4
         size = data[position] | data[position + 1] << 8 | data[position + 2] << 16
-        start, end = position + 4, position + 4 + size
-        need(end)
-        if data[start] == _END and size < 9:
-            break
-        if data[start] == _ERROR:
-            from pymysql.err import raise_mysql_exception
-
-            raise_mysql_exception(bytes(data[start:end]))
+        end = start + size
+        if len(data) < end:
+            receive(end)
+        if data[start] >= _END:
+            if data[start] == _ERROR:
+                raise_mysql_exception(bytes(data[start:end]))
+            if size < 9:
+                break
         while size == _LARGEST_PACKET:
             # The row goes on in another packet.
-            need(end + 4)
+            receive(end + 4)
             size = data[end] | data[end + 1] << 8 | data[end + 2] << 16
             del data[end : end + 4]
             end += size
-            need(end)
+            receive(end)
         starts.append(start)
         position = end
         if position >= _BLOCK:
