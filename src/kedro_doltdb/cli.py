@@ -55,20 +55,27 @@ def _serving(metadata: ProjectMetadata, env: str | None) -> Iterator[tuple[Datab
 @_env
 @click.pass_obj
 def init(metadata: ProjectMetadata, env: str | None) -> None:
-    """Make data/ a Dolt repository and import the tables of dolt.yml's `initial_tables`.
+    """Make data/ a Dolt repository: clone dolt.yml's `remote`, or import the tables of its `initial_tables`.
 
     Needed once after a fresh `git clone`, for Dolt's files are not in git.
 
     Example: kedro dolt init
     """
-    from .dolt_cli import DoltCommandError, check_version, find_dolt, initialise
+    from .dolt_cli import DoltCommandError, check_version, clone, find_dolt, initialise
     from .errors import DoltError
+    from .remote import check_directory
     from .settings import Settings
 
     settings = Settings.load(_config_loader(metadata, env))
     data_dir = metadata.project_path / "data"
     try:
         check_version(find_dolt())
+        if remote := settings.remote:
+            check_directory(remote.url)
+            if clone(data_dir, remote.url, remote.name, remote.user, remote.timeout):
+                click.echo(f"data/ is a clone of {remote.url} now. Next: kedro run")
+                return
+            click.echo(f"{remote.url} holds nothing yet: data/ will be the first there.")
         initialise(data_dir, settings.initial_tables)
     except DoltCommandError as error:
         raise DoltError(str(error)) from error
@@ -268,8 +275,8 @@ def status(metadata: ProjectMetadata, env: str | None) -> None:
     from .render import print_sections, status_sections
     from .status import status as look
 
-    with _serving(metadata, env) as (_, repository):
-        found = look(repository, metadata.project_path)
+    with _serving(metadata, env) as (database, repository):
+        found = look(repository, metadata.project_path, database.settings.remote)
     print_sections(status_sections(found))
 
 

@@ -101,21 +101,30 @@ def _run(command: Sequence[str], cwd: Path) -> str:
         config.parent.mkdir()
         config.write_text(json.dumps(_QUIET), encoding="utf-8")
         # Every command of Dolt's leaves an empty file where temporary files go.
-        quiet = {"DOLT_DISABLE_EVENT_FLUSH": "1", "NO_COLOR": "1", "TMPDIR": root}
-        env = {**os.environ, "DOLT_ROOT_PATH": root, **quiet}
-        try:
-            done = subprocess.run(
-                command,
-                cwd=cwd,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",
-                check=False,
-            )
-        except OSError as error:
-            raise DoltCommandError(f"{command[0]} cannot be run: {error}. {_HOW_TO_GET_DOLT}") from error
+        return _run_in(command, cwd, {"DOLT_ROOT_PATH": root, "TMPDIR": root})
+
+
+def _run_in(command: Sequence[str], cwd: Path, env: dict[str, str], timeout: float | None = None) -> str:
+    """Run ``command`` with ``env`` added to the environment; ``timeout`` is in seconds."""
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env={**os.environ, "DOLT_DISABLE_EVENT_FLUSH": "1", "NO_COLOR": "1", **env},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            timeout=timeout,
+        )
+    except OSError as error:
+        raise DoltCommandError(f"{command[0]} cannot be run: {error}. {_HOW_TO_GET_DOLT}") from error
+    except subprocess.TimeoutExpired:
+        raise DoltCommandError(
+            f"`dolt {command[1]}` did not finish within {timeout:.0f} s: look whether the remote can be "
+            "reached; for much data raise `remote.timeout` in conf/*/dolt.yml."
+        ) from None
     if done.returncode != 0:
         words = " ".join((done.stderr.strip() or done.stdout.strip()).split())
         raise DoltCommandError(
@@ -182,14 +191,8 @@ def initialise(data_dir: Path, tables: Iterable[InitialTable]) -> None:
         DoltCommandError: ``data_dir`` is a repository already, a file of a table is missing, or a command
             failed; whatever had been made of the repository is removed.
     """
-    data_dir = data_dir.resolve()
-    repository = data_dir / ".dolt"
-    if repository.exists():
-        raise DoltCommandError(f"{data_dir} is a Dolt repository already; nothing was changed.")
-    try:
-        data_dir.mkdir(exist_ok=True)
-    except OSError as error:
-        raise DoltCommandError(f"{data_dir} cannot be created: {error}.") from error
+    repository = _new_repository(data_dir)
+    data_dir = repository.parent
     name, email = identity(data_dir)
     try:
         run_dolt(["init", "--name", name, "--email", email, "--initial-branch", "main"], data_dir)
@@ -200,6 +203,67 @@ def initialise(data_dir: Path, tables: Iterable[InitialTable]) -> None:
     except BaseException:
         shutil.rmtree(repository, ignore_errors=True)
         raise
+
+
+def clone(data_dir: Path, url: str, name: str, user: str | None, timeout: float) -> bool:
+    """Make ``data_dir``, whatever other files it has, the clone of a remote.
+
+    The person's own Dolt configuration and environment count here: they hold what the remote asks for.
+
+    Args:
+        data_dir: the directory.
+        url: the remote, as Dolt writes it.
+        name: what the clone is to call it.
+        user: the user that a ``dolt sql-server`` as remote asks for.
+        timeout: seconds that it may take.
+
+    Returns:
+        Whether the remote held anything; if not, nothing was made.
+
+    Raises:
+        DoltCommandError: ``data_dir`` is a repository already, or Dolt could not clone; nothing was made.
+    """
+    repository = _new_repository(data_dir)
+    for left in repository.parent.glob(".dolt-clone-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    # Beside it first: Dolt clones into new directories only, and one that is half full must not be found.
+    with tempfile.TemporaryDirectory(prefix=".dolt-clone-", dir=repository.parent) as beside:
+        hide_from_git(Path(beside))
+        user_option = ["--user", user] if user else []
+        command = [find_dolt(), "clone", "--remote", name, *user_option, url, "data"]
+        try:
+            _run_in(command, Path(beside), {}, timeout)
+        except DoltCommandError as error:
+            if "contains no Dolt data" in str(error) or "no branches" in str(error):
+                return False
+            raise
+        cloned = Path(beside, "data")
+        keep_quiet(cloned)
+        hide_from_git(cloned / ".dolt")
+        _keep_identity(cloned)
+        (cloned / ".dolt").rename(repository)
+    return True
+
+
+def _keep_identity(data_dir: Path) -> None:
+    """Let the person commit by hand, though Dolt itself may know no name of theirs."""
+    name, email = identity(data_dir)
+    file = data_dir / ".dolt" / "config.json"
+    file.write_text(
+        json.dumps({"user.name": name, "user.email": email, **_dolt_config(file)}), encoding="utf-8"
+    )
+
+
+def _new_repository(data_dir: Path) -> Path:
+    """The path of the repository to be made in ``data_dir``, which is made if it is not there."""
+    data_dir = data_dir.resolve()
+    if (data_dir / ".dolt").exists():
+        raise DoltCommandError(f"{data_dir} is a Dolt repository already; nothing was changed.")
+    try:
+        data_dir.mkdir(exist_ok=True)
+    except OSError as error:
+        raise DoltCommandError(f"{data_dir} cannot be created: {error}.") from error
+    return data_dir / ".dolt"
 
 
 def keep_quiet(data_dir: Path) -> None:

@@ -29,5 +29,9 @@ class PublishError(DoltError):
     """A run's data could not be published to its target branch; the run's branch is kept."""
 
 
+class RemoteError(DoltError):
+    """The remote cannot be pulled from or pushed to; nothing was changed there or here."""
+
+
 class BulkLoadError(DoltError):
     """A data frame cannot be stored exactly; nothing of it was kept."""

@@ -351,7 +351,12 @@ def status_sections(status: Status) -> list[Section]:
     """What ``kedro dolt status`` prints."""
     last = status.last
     about = f"{last.run.run_id} ({last.commit[:10]})" if last else "none"
-    sections = [Section("", ["", ""], [["Branch", shown(status.branch)], ["Last run", about]])]
+    rows = [["Branch", shown(status.branch)], ["Last run", about]]
+    if status.remote:
+        far = status.distance
+        known = f"{far.ahead} ahead, {far.behind} behind, as last pulled or pushed" if far else "never seen"
+        rows.append([shown(status.remote), known])
+    sections = [Section("", ["", ""], rows)]
     if status.uncommitted:
         rows = [[str(change)] for change in status.uncommitted]
         sections.append(Section("Uncommitted edits", ["Table"], rows, "`dolt diff` in data/ shows them."))

@@ -73,9 +73,12 @@ class Repository:
         return self._address.port
 
     @contextmanager
-    def on(self, branch: str | None = None) -> Iterator[Cursor]:
+    def on(self, branch: str | None = None, *, read_timeout: float | None = None) -> Iterator[Cursor]:
         """A cursor on ``branch`` (default: the one checked out in ``data/``), each statement on its own."""
-        with self._address.connect(branch, autocommit=True) as connection, connection.cursor() as cursor:
+        with (
+            self._address.connect(branch, autocommit=True, read_timeout=read_timeout) as connection,
+            connection.cursor() as cursor,
+        ):
             yield cursor
 
     def version(self) -> str:

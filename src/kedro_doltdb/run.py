@@ -15,13 +15,14 @@ from . import journal
 from .address import Address
 from .database import Database
 from .edges import edges_of, hash_files
-from .errors import ConfigError, DoltError, LeaseTakenError
+from .errors import ConfigError, DoltError, LeaseTakenError, RemoteError
 from .footprint import Footprint, find_database, likely_database
 from .history import find
 from .interruption import SignalWatch, closed, opened
 from .message import commit_message
 from .parameters import mask, plain
 from .records import Record, Records
+from .remote import Remote
 from .repository import dolt_errors
 from .run_params import describe, pipelines, run_id
 from .transaction import Transaction, recover, resumable
@@ -62,6 +63,7 @@ class DoltRun:
         self._transaction: Transaction | None = None
         self._signals: SignalWatch | None = None
         self._interruption: BaseException | None = None
+        self._target: str | None = None
         self._name = ""
         self._pid = os.getpid()
 
@@ -119,6 +121,7 @@ class DoltRun:
             logger.warning("Run %s was killed; what it wrote is kept on %s.", record.run_id, record.branch)
         checked_out = repository.checked_out()
         target = self._branch or checked_out
+        self._pull(database, repository, target)
         created = target not in repository.branches()
         if created:
             base = self._start(repository, checked_out)
@@ -141,6 +144,43 @@ class DoltRun:
         self._transaction.note_inputs()
         self._warn_of_load_versions()
         database.enter(address, record.branch)
+
+    def _pull(self, database: Database, repository: Repository, target: str) -> None:
+        """Begin with what the team has, where ``dolt.yml`` says so."""
+        settings = database.settings.remote
+        if settings is None or (settings.pull, settings.push) == ("never", "never"):
+            return
+        remote = Remote(repository, settings)
+        # Even where only a push follows, at the end: what is wrong with it had better be said now.
+        remote.prepare()
+        if settings.pull == "before_run" and (commits := remote.pull(target)):
+            logger.info("Pulled %d commits of %s from %s.", commits, target, settings.name)
+
+    def push(self) -> None:
+        """Bring the target to the remote after the run, where ``dolt.yml`` says so. The run is safe already.
+
+        Raises:
+            RemoteError: it failed, and ``on_push_failure`` is ``fail``.
+        """
+        if self._database is None or self._address is None or self._target is None:
+            return
+        settings = self._database.settings.remote
+        if settings is None or settings.push == "never":
+            return
+        try:
+            with dolt_errors():
+                pushed = Remote(self._database.repository(self._address), settings).push(self._target)
+        except DoltError as error:
+            problem = RemoteError(
+                f"{self._target} was not pushed to {settings.name}; the run itself is safe, and the next one "
+                f"pushes it too. {error.message}"
+            )
+            if settings.on_push_failure == "fail":
+                raise problem from error
+            logger.warning(problem.message)
+        else:
+            if pushed:
+                logger.info("Pushed %s to %s.", self._target, settings.name)
 
     def _warn_of_load_versions(self) -> None:
         datasets = {name: self._catalog.get(name) for name in self._params.get("load_versions") or ()}
@@ -199,6 +239,7 @@ class DoltRun:
             self._keep(f"could not be published: {type(error).__name__}", status, error)
             raise
         self._transaction = None
+        self._target = record.target
         if published is None:
             return (
                 f"This run changed no data on {record.target}: no commit was made, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
@@ -19,6 +20,29 @@ def _refuse(key: str, expected: str, value: object) -> NoReturn:
 
 
 @dataclass(frozen=True)
+class RemoteSettings:
+    """What ``remote`` in ``dolt.yml`` says.
+
+    Attributes:
+        url: where it is, as Dolt writes it.
+        name: its name in the repository.
+        user: the user that a ``dolt sql-server`` as remote asks for; the password is in the environment.
+        pull: whether a run begins with what the remote has: ``never`` or ``before_run``.
+        push: whether a run ends by bringing its branch there: ``never`` or ``after_run``.
+        on_push_failure: what becomes of the exit code then: ``warn`` or ``fail``.
+        timeout: seconds that a pull or a push may take.
+    """
+
+    url: str
+    name: str = "origin"
+    user: str | None = None
+    pull: str = "never"
+    push: str = "never"
+    on_push_failure: str = "warn"
+    timeout: int = 300
+
+
+@dataclass(frozen=True)
 class Settings:
     """What ``conf/*/dolt.yml`` says.
 
@@ -27,6 +51,7 @@ class Settings:
         on_uncommitted: what becomes of edits that stand uncommitted on a run's target branch:
             ``commit`` commits them apart, ``refuse`` refuses the run.
         metrics: the tables that hold metrics, for ``kedro dolt runs`` and ``compare``.
+        remote: what the team shares; None if there is none.
         initial_tables: what ``kedro dolt init`` loads into a new repository.
     """
 
@@ -34,6 +59,7 @@ class Settings:
     on_uncommitted: str = "commit"
     metrics: tuple[str, ...] = ()
     initial_tables: tuple[InitialTable, ...] = field(default=())
+    remote: RemoteSettings | None = None
 
     @classmethod
     def load(cls, config_loader: AbstractConfigLoader) -> Settings:
@@ -77,7 +103,40 @@ class Settings:
         if not isinstance(tables, Mapping):
             _refuse("initial_tables", "a mapping from table names to their files", tables)
         initial_tables = tuple(_initial_table(str(name), table) for name, table in tables.items())
-        return cls(port, on_uncommitted, tuple(metrics), initial_tables)
+        remote = None if config.get("remote") is None else _remote(config["remote"])
+        return cls(port, on_uncommitted, tuple(metrics), initial_tables, remote)
+
+
+def _remote(config: object) -> RemoteSettings:
+    if not isinstance(config, Mapping):
+        _refuse("remote", "a mapping with `url`", config)
+    _check_keys(config, [f.name for f in fields(RemoteSettings)], "remote.")
+    url = config.get("url")
+    if not isinstance(url, str) or not url or url.startswith("-"):
+        _refuse("remote.url", "the URL of a Dolt remote", url)
+    if re.search("://[^/@]*:[^/@]*@", url):
+        raise ConfigError(
+            "conf/*/dolt.yml: `remote.url` holds a password: name the user in `remote.user`, and put the "
+            "password into the environment variable DOLT_REMOTE_PASSWORD."
+        )
+    if url.startswith("file:") and not url.startswith("file:///"):
+        _refuse("remote.url", "file:/// and the absolute path of a directory, for a directory", url)
+    for key in ("name", "user"):
+        value = config.get(key) or "origin"
+        if not isinstance(value, str) or not re.fullmatch(r"[^\s/-][^\s/]*", value):
+            _refuse(f"remote.{key}", "a name without spaces and slashes", value)
+    choices = {
+        "pull": ("never", "before_run"),
+        "push": ("never", "after_run"),
+        "on_push_failure": ("warn", "fail"),
+    }
+    for key, allowed in choices.items():
+        if config.get(key, allowed[0]) not in allowed:
+            _refuse(f"remote.{key}", " or ".join(f"`{value}`" for value in allowed), config[key])
+    timeout = config.get("timeout", 300)
+    if type(timeout) is not int or timeout < 1:
+        _refuse("remote.timeout", "a whole number of seconds, at least 1", timeout)
+    return RemoteSettings(**{str(key): value for key, value in config.items()})
 
 
 def _initial_table(name: str, config: object) -> InitialTable:

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 from . import journal
 from .edges import file_hash
 from .history import entries_on
+from .remote import Remote
 from .rerun import inputs_of
 
 if TYPE_CHECKING:
     from .history import Entry
+    from .remote import Distance
     from .repository import Repository, TableChange
+    from .settings import RemoteSettings
 
 
 @dataclass(frozen=True)
@@ -25,20 +28,25 @@ class Status:
         last: the last run that was published to it.
         uncommitted: the tables with uncommitted edits.
         changed_inputs: the datasets that hold something else than that run read.
+        remote: the branch there, as this repository calls it, if it has been seen.
+        distance: how far the two are apart, as of the last pull or push.
     """
 
     branch: str
     last: Entry | None
     uncommitted: list[TableChange]
     changed_inputs: list[str]
+    remote: str | None = None
+    distance: Distance | None = None
 
 
-def status(repository: Repository, project_path: Path) -> Status:
+def status(repository: Repository, project_path: Path, remote: RemoteSettings | None = None) -> Status:
     """Look at the branch checked out in ``data/``, uncommitted edits included.
 
     Args:
         repository: the repository.
         project_path: what files in the journal are relative to.
+        remote: the remote that ``dolt.yml`` names; it is not asked.
     """
     branch = repository.checked_out()
     entries = entries_on(repository, branch)
@@ -48,6 +56,8 @@ def status(repository: Repository, project_path: Path) -> Status:
         last,
         repository.changes("HEAD", "WORKING") if repository.uncommitted(branch) else [],
         _changed_inputs(repository, branch, last, project_path) if last else [],
+        f"{remote.name}/{branch}" if remote else None,
+        Remote(repository, remote).distance(branch) if remote else None,
     )
 
 

@@ -53,10 +53,12 @@ class DoltHooks:
 
     @hook_impl(trylast=True)
     def after_pipeline_run(self) -> None:
-        """Commit the run's data, publish it to the target branch, stop the server."""
+        """Commit the run's data, publish it to the target branch, push that if dolt.yml says so, stop the
+        server."""
         run: DoltRun = self._thread.run
         try:
             logger.info(run.commit())
+            run.push()
         finally:
             run.stop_server()
 
