@@ -122,8 +122,8 @@ def _run_in(command: Sequence[str], cwd: Path, env: dict[str, str], timeout: flo
         raise DoltCommandError(f"{command[0]} cannot be run: {error}. {_HOW_TO_GET_DOLT}") from error
     except subprocess.TimeoutExpired:
         raise DoltCommandError(
-            f"`dolt {command[1]}` did not finish within {timeout:.0f} s: look whether the remote can be "
-            "reached; for much data raise `remote.timeout` in conf/*/dolt.yml."
+            f"`dolt {command[1]}` took more than {timeout:.0f} s: can the remote be reached? "
+            "For much data raise `remote.timeout` in conf/*/dolt.yml."
         ) from None
     if done.returncode != 0:
         words = " ".join((done.stderr.strip() or done.stdout.strip()).split())

@@ -69,8 +69,8 @@ class Remote:
                 cursor.execute("CALL DOLT_REMOTE('add', %s, %s)", (name, url))
             elif not _same_url(row[0], url):
                 raise RemoteError(
-                    f"The remote {name} of data/ is {without_password(row[0])}, and not {url}, as "
-                    f"conf/*/dolt.yml says. Correct `remote.url` there, or in data/ `dolt remote remove {name}`."
+                    f"The remote {name} of data/ is {without_password(row[0])}, not {url} as in dolt.yml: "
+                    f"correct it there, or `dolt remote remove {name}` in data/."
                 )
 
     def pull(self, branch: str) -> int:
@@ -215,8 +215,8 @@ class Remote:
                 if "timed out" not in str(error.args[-1]):
                     raise
                 raise RemoteError(
-                    f"The remote {settings.name} ({settings.url}) did not finish within {settings.timeout} s: "
-                    "look whether it can be reached; for much data raise `remote.timeout` in conf/*/dolt.yml."
+                    f"The remote {settings.name} ({settings.url}) took more than {settings.timeout} s: can "
+                    "it be reached? For much data raise `remote.timeout` in conf/*/dolt.yml."
                 ) from None
             except BaseException:
                 # Ctrl-C: the server would go on waiting.
