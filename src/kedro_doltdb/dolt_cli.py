@@ -228,18 +228,18 @@ def clone(data_dir: Path, url: str, name: str, user: str | None, timeout: float)
         shutil.rmtree(left, ignore_errors=True)
     # Beside it first: Dolt clones into new directories only, and one that is half full must not be found.
     with tempfile.TemporaryDirectory(prefix=".dolt-clone-", dir=repository.parent) as beside:
-        hide_from_git(Path(beside))
+        keep_private(Path(beside))
         user_option = ["--user", user] if user else []
         command = [find_dolt(), "clone", "--remote", name, *user_option, url, "data"]
         try:
-            _run_in(command, Path(beside), {}, timeout)
+            _run_in(command, Path(beside), {"TMPDIR": beside}, timeout)
         except DoltCommandError as error:
             if "contains no Dolt data" in str(error) or "no branches" in str(error):
                 return False
             raise
         cloned = Path(beside, "data")
         keep_quiet(cloned)
-        hide_from_git(cloned / ".dolt")
+        keep_private(cloned / ".dolt")
         _keep_identity(cloned)
         (cloned / ".dolt").rename(repository)
     return True
