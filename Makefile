@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 TEMPLATE := {{ cookiecutter.repo_name }}/src/{{ cookiecutter.python_package }}
 
-.PHONY: help demo test test-slow torture oldest matrix plugins bench check clean dolt
+.PHONY: help demo test test-slow test-deep torture oldest matrix plugins bench bench-full check clean dolt
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -30,11 +30,17 @@ test: .venv/.installed dolt ## run the tests; ARGS="-k name -x" reaches pytest
 test-slow: .venv/.installed dolt ## the tests that install the wheel and the sdist in new environments
 	@.venv/bin/python -m pytest -m slow $(ARGS)
 
+test-deep: .venv/.installed dolt ## thousands of random pairs of tables, saved as a difference and in full
+	@KEDRO_DOLT_EXAMPLES=30 .venv/bin/python -m pytest tests/test_table_dataset.py -k full_save $(ARGS)
+
 torture: .venv/.installed dolt ## faults by the hundred, half an hour; ARGS="--seed 7 --only kills" and more, see --help
 	@.venv/bin/python -m torture $(ARGS)
 
-bench: .venv/.installed dolt ## measure a whole run and a save; ARGS=whole_run or ARGS=save_table measures one
-	@.venv/bin/python -m benchmarks $(ARGS)
+bench: .venv/.bench-installed dolt ## measure, beside other ways, into benchmarks/; ARGS=versions measures one thing
+	@.venv/bin/python -m benchmarks --output benchmarks $(ARGS)
+
+bench-full: .venv/.bench-installed dolt ## the same with larger tables and more versions: takes hours
+	@.venv/bin/python -m benchmarks --full --output benchmarks $(ARGS)
 
 check: .venv/.installed dolt ## lint, types, and the template's exact list of files
 	.venv/bin/python -m ruff check
@@ -75,4 +81,8 @@ dolt:
 	@test -x .venv/bin/python || { echo "making the virtual environment .venv"; $(PYTHON) -m venv --clear .venv; }
 	@echo "installing the package and its development tools into .venv"
 	.venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --editable ".[dev]"
+	@touch $@
+
+.venv/.bench-installed: .venv/.installed
+	.venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --editable ".[bench]"
 	@touch $@

@@ -1,47 +1,87 @@
-"""Run the benchmarks and print their tables: `python -m benchmarks [name ...]`."""
+"""Run the benchmarks: `python -m benchmarks [--full] [--output DIRECTORY] [name ...]`."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
-import sys
 import tempfile
-from importlib.metadata import version
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from kedro_doltdb.dolt_cli import find_dolt, run_dolt
 
+from . import versions
 from .measure import measure
+from .memory import memory
 from .save_table import save_table
 from .whole_run import whole_run
 
-BENCHMARKS = {"whole_run": (whole_run, 11), "save_table": (save_table, 7)}
+COMPARISONS = {"whole_run": (whole_run, 7), "save_table": (save_table, 5)}
+NAMES = [*COMPARISONS, "memory", "versions"]
+PACKAGES = ("kedro", "pandas", "pyarrow", "sqlalchemy", "pymysql", "deltalake", "dvc")
 
 
-def main(names: list[str]) -> int:
-    """Run the benchmarks ``names``, or all; return the exit code."""
-    if unknown := set(names) - set(BENCHMARKS):
-        print(f"There is no benchmark {', '.join(unknown)}: choose from {', '.join(BENCHMARKS)}.")
-        return 2
+def main() -> None:
+    """Run what the command line names, print the tables, and write them where it says."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(NAMES)}; all without one")
+    parser.add_argument("--full", action="store_true", help="more and larger tables: takes hours")
+    parser.add_argument("--output", type=Path, help="a directory for results.md and results.png")
+    options = parser.parse_args()
+    if unknown := set(options.names) - set(NAMES):
+        parser.error(f"there is no benchmark {', '.join(unknown)}")
     # Without bytecode files, as this variable has it, a start of Python takes two to three times as long.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    os.environ["DO_NOT_TRACK"] = "1"
+    os.environ["DO_NOT_TRACK"] = os.environ["DVC_NO_ANALYTICS"] = "1"
+    parts = []
+    for part in _parts(options):
+        print(f"{part}\n", flush=True)
+        parts.append(part)
+    if options.output:
+        (options.output / "results.md").write_text("# Benchmarks, measured\n\n" + "\n\n".join(parts) + "\n")
+
+
+def _parts(options: argparse.Namespace) -> Iterator[str]:
+    names = options.names or NAMES
     find_dolt()
-    packages = ", ".join(f"{name} {version(name)}" for name in ("kedro", "pandas", "sqlalchemy", "pymysql"))
     with tempfile.TemporaryDirectory(prefix="kedro-dolt-bench-") as directory:
-        dolt = run_dolt(["version"], Path(directory)).split()[2]
-        print(
-            f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
-            f"Python {platform.python_version()}, Dolt {dolt}, {packages}"
-        )
-        for name in names or BENCHMARKS:
-            prepare, repeats = BENCHMARKS[name]
-            place = Path(directory, name)
-            place.mkdir()
-            with prepare(place) as benchmark:
-                print(f"\n{measure(benchmark, repeats)}", flush=True)
-    return 0
+        place = Path(directory)
+        os.environ["XDG_CACHE_HOME"] = str(place / "cache")
+        yield _machine(place)
+        for name in filter(COMPARISONS.__contains__, names):
+            prepare, repeats = COMPARISONS[name]
+            (place / name).mkdir()
+            with prepare(place / name) as benchmark:
+                yield measure(benchmark, repeats)
+        if "memory" in names:
+            yield memory(place / "memory", 1_000_000 if options.full else 200_000)
+        if "versions" in names:
+            sizes = [10**4, 10**5, 10**6] if options.full else [10**4, 10**5]
+            count = 20 if options.full else 4
+            found = {}
+            for rows in sizes:
+                for share in (0, 0.001, 0.01, 0.1, 1):
+                    found[rows, share] = versions.measure(rows, share, count, place / f"{rows}-{share}")
+                    yield versions.markdown(rows, share, count, found[rows, share])
+            if options.output:
+                versions.plot(found, 10**5, options.output / "results.png")
+
+
+def _machine(place: Path) -> str:
+    found = []
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    dolt = run_dolt(["version"], place).split()[2]
+    return (
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}, Dolt {dolt}, {', '.join(found)}"
+    )
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    main()

@@ -60,16 +60,17 @@ def measure(benchmark: Benchmark, repeats: int) -> str:
         "| --- | --- | --- | --- |",
     ]
     for name in benchmark.ways:
-        taken = _spread([seconds[name] for seconds in rounds], 2)
+        taken = spread([seconds[name] for seconds in rounds], 2)
         if name == benchmark.ours:
             lines.append(f"| {name} (ours) | {taken} | | |")
             continue
-        ratio = _spread([seconds[benchmark.ours] / seconds[name] for seconds in rounds], 2)
+        ratio = spread([seconds[benchmark.ours] / seconds[name] for seconds in rounds], 2)
         aim = f"≤ {benchmark.aims[name]:.2f}" if name in benchmark.aims else ""
         lines.append(f"| {name} | {taken} | {ratio} | {aim} |")
     return "\n".join(lines)
 
 
-def _spread(values: list[float], digits: int) -> str:
+def spread(values: list[float], digits: int) -> str:
+    """The median, and in brackets the least and the greatest value."""
     low, middle, high = (f"{value:.{digits}f}" for value in (min(values), median(values), max(values)))
     return f"{middle} ({low} to {high})"

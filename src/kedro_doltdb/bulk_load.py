@@ -314,7 +314,7 @@ def load_fields(cursor: Cursor, table: str, fields: list[Field], replaces: int |
     Args:
         cursor: a cursor in a transaction.
         table: the table's quoted name.
-        fields: its columns' values, all as lists or all as Arrow arrays.
+        fields: its columns' values, all of ``load_file.encode`` or all of ``columns.to_fields``.
         replaces: how many of the rows take the place of one with the same key; None if there is no such row.
 
     Raises:
@@ -358,12 +358,12 @@ def load_fields(cursor: Cursor, table: str, fields: list[Field], replaces: int |
 
 def _lines(fields: list[Field]) -> Iterable[bytes | memoryview]:
     """The rows as ``LOAD DATA`` reads them."""
-    texts = [field.texts for field in fields]
-    if isinstance(texts[0], list):
-        return ((FIELD_END.join(row) + ROW_END).encode() for row in zip(*texts, strict=True))
+    if isinstance(fields[0].texts, list):
+        rows = zip(*(field.texts for field in fields), strict=True)
+        return ((FIELD_END.join(row) + ROW_END).encode() for row in rows)
     from .columns import lines
 
-    return lines(texts)
+    return lines(fields)
 
 
 def quote(*names: str) -> str:

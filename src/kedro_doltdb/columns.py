@@ -21,7 +21,7 @@ from .load_file import FIELD_END, NULL, ROW_END, Column, Field, exact_texts
 TEXT, BYTES = pa.large_string(), pa.large_binary()
 MICROSECONDS = pa.timestamp("us")
 _INTEGERS = {"tinyint": 8, "smallint": 16, "mediumint": 32, "int": 32, "bigint": 64}
-_BLOCK_ROWS = 1 << 16
+_BLOCK_ROWS = 1 << 14
 _FIRST_YEAR, _YEAR_10000 = np.datetime64("0001-01-01", "us"), np.datetime64("10000-01-01", "us")
 
 
@@ -159,44 +159,44 @@ def python_values(series: pd.Series[Any]) -> Sequence[Any]:
 
 
 def to_fields(table: pa.Table, columns: Sequence[Column]) -> list[Field]:
-    """The values of ``table``, ready to be loaded: what ``load_file.encode`` gives, as Arrow arrays."""
+    """The values of ``table``, to be loaded; they become text block by block, in :func:`lines`."""
     return [_field(table.column(column.name), column) for column in columns]
 
 
 def _field(values: pa.ChunkedArray, column: Column) -> Field:
     if values.type == BYTES:
-        return Field(column, _hexadecimal(values), "UNHEX({})")
-    if values.type != TEXT:
-        return Field(column, pc.fill_null(values.cast(TEXT), NULL))
-    ambiguous = pc.any(pc.equal(values, NULL)).as_py() or any(
-        pc.any(pc.match_substring(values, mark)).as_py() for mark in (FIELD_END, ROW_END)
-    )
-    if ambiguous:
-        return Field(column, _hexadecimal(values.cast(BYTES)), "CONVERT(UNHEX({}) USING utf8mb4)")
-    return Field(column, pc.fill_null(values, NULL))
+        return Field(column, values, "UNHEX({})")
+    if values.type == TEXT and (
+        pc.any(pc.equal(values, NULL)).as_py()
+        or any(pc.any(pc.match_substring(values, mark)).as_py() for mark in (FIELD_END, ROW_END))
+    ):
+        return Field(column, values.cast(BYTES), "CONVERT(UNHEX({}) USING utf8mb4)")
+    return Field(column, values)
 
 
-def _hexadecimal(values: pa.ChunkedArray) -> pa.Array:
-    return pa.array([NULL if value is None else value.hex() for value in values.to_pylist()], TEXT)
-
-
-def lines(texts: Sequence[pa.Array]) -> Iterator[memoryview]:
+def lines(fields: Sequence[Field]) -> Iterator[memoryview]:
     """Rows as ``LOAD DATA`` reads them, many in a piece.
 
     Args:
-        texts: the texts of each column.
+        fields: the columns, as :func:`to_fields` gives them.
     """
     # Arrow joins a column of empty texts for the end of the row: what it makes is the file, byte by byte.
     end, mark = pa.scalar("", TEXT), pa.scalar(ROW_END, TEXT)
-    columns = [pa.chunked_array([text]) if isinstance(text, pa.Array) else text for text in texts]
-    for start in range(0, len(columns[0]), _BLOCK_ROWS):
-        block = [column.slice(start, _BLOCK_ROWS) for column in columns]
+    for start in range(0, len(fields[0].texts), _BLOCK_ROWS):
+        block = [_as_text(field.texts.slice(start, _BLOCK_ROWS)) for field in fields]
         joined = pc.binary_join_element_wise(*block, pa.scalar(FIELD_END, TEXT))
         for chunk in pc.binary_join_element_wise(joined, end, mark).chunks:
             _, offsets, data = chunk.buffers()
             bounds = np.frombuffer(offsets, np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
             if len(chunk):
                 yield memoryview(data)[bounds[0] : bounds[-1]]
+
+
+def _as_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    if values.type == BYTES:
+        texts = [NULL if value is None else value.hex() for value in values.to_pylist()]
+        return pa.chunked_array([pa.array(texts, TEXT)])
+    return pc.fill_null(values.cast(TEXT), NULL)
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame | None:

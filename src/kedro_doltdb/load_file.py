@@ -43,7 +43,7 @@ class Field:
 
     Attributes:
         column: where they go.
-        texts: a list of str, or an Arrow array of them.
+        texts: a list of str; or an Arrow array of the values, of which ``columns.lines`` makes text.
         decode: the function, with ``{}`` for its argument; None where the text is the value.
     """
 
