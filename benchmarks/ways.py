@@ -243,7 +243,8 @@ class Delta(Way):
     def _load(self, version: int | None) -> pd.DataFrame:
         from deltalake import DeltaTable
 
-        return DeltaTable(str(self.directory / "delta"), version=version).to_pandas()
+        frame: pd.DataFrame = DeltaTable(str(self.directory / "delta"), version=version).to_pandas()
+        return frame
 
 
 class Dvc(Way):

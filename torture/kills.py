@@ -64,8 +64,8 @@ def _settle(
     try:
         end = _end(process.wait(timeout=60))
     except subprocess.TimeoutExpired:
-        # A Ctrl-C while ParallelRunner starts multiprocessing's manager, before any hook is called: Python joins
-        # it for ever.
+        # A Ctrl-C while ParallelRunner starts multiprocessing's manager, before any hook is called: Python
+        # joins it for ever.
         end = "hung in multiprocessing"
         if project.server_runs:
             report.complain(what, "hangs, and a server runs", project.output.read_text(errors="replace"))

@@ -76,6 +76,9 @@ class Ledger:
         # Where multiprocessing is killed, its manager's socket stays.
         if files := [path.name for path in project.temporary.iterdir() if not path.name.startswith("pymp-")]:
             found.append(f"temporary files are left: {files[:5]}")
+        branches = {row["name"] for row in project.query("SELECT name FROM dolt_branches")}
+        if half_moved := [branch for branch in branches if branch.startswith("kedro/moving/")]:
+            found.append(f"branches are half moved: {half_moved}")
         found += self._log_complaints()
         if (note := project.query("SELECT text FROM notes")[0]["text"]) != self.note:
             found.append(f"the person's edit {self.note!r} is lost: it is {note!r}")

@@ -17,8 +17,8 @@ from urllib.parse import unquote, urlsplit
 import pymysql
 from pymysql.constants import CR
 
-from . import journal
 from .errors import RemoteError
+from .fast_forward import EditedError, fast_forward
 
 if TYPE_CHECKING:
     from .repository import Repository
@@ -161,15 +161,13 @@ class Remote:
         repository, theirs = self._repository, self._tracking(branch)
         for attempt in range(_MERGE_ATTEMPTS):
             try:
-                return repository.fast_forward(branch, theirs)
+                return fast_forward(repository, branch, theirs)
+            except EditedError as error:
+                raise RemoteError(
+                    f"{', '.join(error.tables)} has uncommitted edits on {branch} and has changed on {theirs}: "
+                    f'in data/, `dolt commit -am "My edits"`, then `dolt merge {theirs}`.'
+                ) from None
             except pymysql.err.Error:
-                # Dolt says now and then that edits would be stomped where there are none.
-                arriving = repository.changed_tables(branch, theirs) | journal.TABLES
-                if edited := sorted(arriving & set(repository.uncommitted(branch))):
-                    raise RemoteError(
-                        f"{', '.join(edited)} has uncommitted edits on {branch} and has changed on {theirs}: "
-                        f'in data/, `dolt commit -am "My edits"`, then `dolt merge {theirs}`.'
-                    ) from None
                 if attempt == _MERGE_ATTEMPTS - 1:
                     raise
                 time.sleep(0.05)

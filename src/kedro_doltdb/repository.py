@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .address import Address
 
 LOCK_TIMEOUT = 60
-_GONE = {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST}
+GONE = {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST}
 
 
 @dataclass(frozen=True)
@@ -157,11 +157,6 @@ class Repository:
         with self.on(branch) as cursor:
             return str(_value(cursor, "CALL DOLT_CHERRY_PICK(%s)", commit))
 
-    def fast_forward(self, branch: str, to: str) -> None:
-        """Move ``branch`` forward to the commit or branch ``to``; uncommitted edits of other tables stay."""
-        with self.on(branch) as cursor:
-            cursor.execute("CALL DOLT_MERGE('--ff-only', %s)", (to,))
-
     def take_tables(self, tables: list[str], source: str, branch: str) -> None:
         """Put ``tables`` as they are on branch ``source`` into the working set of ``branch``."""
         with self.on(branch) as cursor:
@@ -207,15 +202,21 @@ class Repository:
                 cursor.execute("SELECT RELEASE_LOCK(%s)", (name,))
 
 
-def _changed_tables(cursor: Cursor, old: str, new: str) -> set[str]:
-    if old == new:
-        return set()
-    found: set[str] = set()
+def changed_names(cursor: Cursor, old: str, new: str) -> set[tuple[str, str]]:
+    """The tables that differ between two commits, branches, ``HEAD`` or ``WORKING``, the journal's too, by
+    their old and new names; of those that are not there the name is empty."""
+    found: set[tuple[str, str]] = set()
     # The summary leaves out tables whose primary key has changed.
     for function in ("dolt_diff_summary", "dolt_schema_diff"):
         cursor.execute(f"SELECT from_table_name, to_table_name FROM {function}(%s, %s)", (old, new))
-        found |= {name for row in cursor.fetchall() for name in row if name}
-    return found - journal.TABLES
+        found.update(cursor.fetchall())
+    return found
+
+
+def _changed_tables(cursor: Cursor, old: str, new: str) -> set[str]:
+    if old == new:
+        return set()
+    return {name for names in changed_names(cursor, old, new) for name in names if name} - journal.TABLES
 
 
 def _changes(cursor: Cursor, old: str, new: str) -> list[TableChange]:
@@ -262,7 +263,7 @@ def dolt_errors() -> Iterator[None]:
     except pymysql.err.Error as error:
         # Dolt may add a stack of calls.
         words = str(error.args[-1]).partition("\n")[0]
-        if error.args[0] in _GONE:
+        if error.args[0] in GONE:
             raise ServerError(
                 f"The Dolt server has ended, or does not answer ({words}): its log is "
                 "data/.dolt/kedro/sql-server.log; run again."

@@ -18,6 +18,7 @@ import pymysql
 from . import journal
 from .edges import base_name, completed, with_hashes
 from .errors import DoltError, PublishError
+from .fast_forward import EditedError, fast_forward, finish_moves
 from .records import Record, Records, folded
 from .repository import Repository, TableChange
 
@@ -129,15 +130,13 @@ class Transaction:
                 return None
             self._records.save(record)
             try:
-                repository.fast_forward(record.target, record.commit)
+                fast_forward(repository, record.target, record.commit)
+            except EditedError as error:
+                raise self._not_published(
+                    f"{', '.join(error.tables)} got uncommitted edits on {record.target} "
+                    "during the run; commit them with `dolt commit -a`"
+                ) from error
             except pymysql.err.Error as error:
-                # Dolt says now and then that edits would be stomped where there are none.
-                edited = set(repository.uncommitted(record.target))
-                if edited := edited & (repository.changed_tables(tip, record.commit) | journal.TABLES):
-                    raise self._not_published(
-                        f"{', '.join(sorted(edited))} got uncommitted edits on {record.target} "
-                        "during the run; commit them with `dolt commit -a`"
-                    ) from error
                 if attempt == MERGE_ATTEMPTS - 1:
                     raise self._not_published(f"Dolt refused the merge: {error.args[-1]}") from error
                 time.sleep(0.05)
@@ -255,6 +254,7 @@ def recover(repository: Repository, records: Records, is_alive: Callable[[str], 
     """
     with repository.locked("recovery"):
         records.tidy()
+        finish_moves(repository)
         gone = {record.name for record in records.all() if not is_alive(record.name)}
         # Read again: a run may have ended, and said so, between the first reading and the look at its lease.
         dead = [record for record in records.all() if record.name in gone and record.status == "running"]
