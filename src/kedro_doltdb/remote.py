@@ -164,8 +164,8 @@ class Remote:
                 return fast_forward(repository, branch, theirs)
             except EditedError as error:
                 raise RemoteError(
-                    f"{', '.join(error.tables)} has uncommitted edits on {branch} and has changed on {theirs}: "
-                    f'in data/, `dolt commit -am "My edits"`, then `dolt merge {theirs}`.'
+                    f"{', '.join(error.tables)} has uncommitted edits on {branch} and has changed on "
+                    f'{theirs}: in data/, `dolt commit -am "My edits"`, then `dolt merge {theirs}`.'
                 ) from None
             except pymysql.err.Error:
                 if attempt == _MERGE_ATTEMPTS - 1:
