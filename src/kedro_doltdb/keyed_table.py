@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,8 @@ _MAX_SHORT_TEXTS = 40
 _COLLATION = "utf8mb4_0900_bin"
 _ATTEMPTS = 3
 _OLD_KEYS = "`kedro-dolt removed keys`"
+
+Places: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 
 
 @dataclass(frozen=True)
@@ -61,14 +63,14 @@ class Delta:
     """What tells two states of a table apart.
 
     Attributes:
-        removed: the rows that are to go.
-        added: the rows whose keys are new.
-        modified: the rows that differ from the one with the same key, as they are to be.
+        removed: the places of the rows that are to go, among the old ones.
+        added: the places of the rows whose keys are new, among the new ones.
+        modified: the places of those that differ from the old one with the same key, likewise.
     """
 
-    removed: pa.Table
-    added: pa.Table
-    modified: pa.Table
+    removed: Places
+    added: Places
+    modified: Places
 
     def __len__(self) -> int:
         return len(self.removed) + len(self.added) + len(self.modified)
@@ -172,7 +174,7 @@ def save_frame(
             delta = compare(old, rows, method.primary_key)
             if not len(delta):
                 return True
-            if _write(cursor, table, standing, rows, delta):
+            if _write(cursor, table, standing, old, rows, delta):
                 break
         else:
             return False
@@ -338,8 +340,8 @@ def compare(old: pa.Table, new: pa.Table, primary_key: Sequence[str]) -> Delta:
         primary_key: the columns of the key.
     """
     if len(old) == len(new) and not _differing(old.select(primary_key), new.select(primary_key)).any():
-        none = new.slice(0, 0)
-        return Delta(none, none, _at(new, np.flatnonzero(_differing(old, new))))
+        none = np.empty(0, np.int64)
+        return Delta(none, none, np.flatnonzero(_differing(old, new)))
     old_keys, new_keys = _codes(old, new, primary_key)
     places = pc.index_in(new_keys, value_set=old_keys)
     is_new = places.is_null().to_numpy(zero_copy_only=False)
@@ -347,10 +349,10 @@ def compare(old: pa.Table, new: pa.Table, primary_key: Sequence[str]) -> Delta:
     modified = stays[_differing(_at(old, places), _at(new, stays))]
     removed = np.ones(len(old), bool)
     removed[places] = False
-    return Delta(_at(old, np.flatnonzero(removed)), _at(new, np.flatnonzero(is_new)), _at(new, modified))
+    return Delta(np.flatnonzero(removed), np.flatnonzero(is_new), modified)
 
 
-def _at(rows: pa.Table, places: np.ndarray[Any, Any]) -> pa.Table:
+def _at(rows: pa.Table, places: Places) -> pa.Table:
     if len(places) == len(rows) and (not len(places) or (places == np.arange(len(rows))).all()):
         return rows
     return rows.take(places)
@@ -398,17 +400,19 @@ def _differ(old: pa.ChunkedArray, new: pa.ChunkedArray) -> np.ndarray[Any, Any]:
     return np.asarray(differ.to_numpy(), bool)
 
 
-def _write(cursor: Cursor, table: str, standing: Standing, rows: pa.Table, delta: Delta) -> bool:
+def _write(
+    cursor: Cursor, table: str, standing: Standing, old: pa.Table, rows: pa.Table, delta: Delta
+) -> bool:
     """Write a difference; False if the table has changed meanwhile."""
     quoted, connection = quote(table), cursor.connection
     columns = list(standing.columns.values())
     keys = [standing.columns[name] for name in standing.primary_key]
-    written = pa.concat_tables([delta.added, delta.modified])
-    removed, replaces = delta.removed.select(standing.primary_key), len(delta.modified) or None
+    replaces = len(delta.modified) or None
+    removed = _at(old.select(standing.primary_key), delta.removed)
     if standing.unique:
         # REPLACE would remove rows that are equal in another unique column as well.
-        removed = pa.concat_tables([removed, delta.modified.select(standing.primary_key)])
         replaces = None
+        removed = pa.concat_tables([removed, _at(rows.select(standing.primary_key), delta.modified)])
     # To replace a row costs twice as much as to add one to an empty table.
     anew = 2 * len(delta) > len(rows)
     if len(removed) and not anew:
@@ -423,7 +427,9 @@ def _write(cursor: Cursor, table: str, standing: Standing, rows: pa.Table, delta
         if anew:
             cursor.execute(f"DELETE FROM {quoted}")
             written, replaces = rows, None
-        elif len(removed):
+        else:
+            written = _at(rows, np.sort(np.concatenate([delta.added, delta.modified])))
+        if len(removed) and not anew:
             load_fields(cursor, _OLD_KEYS, to_fields(removed, keys))
             same = " AND ".join(f"old.{quote(key.name)} = gone.{quote(key.name)}" for key in keys)
             cursor.execute(f"DELETE old FROM {quoted} old JOIN {_OLD_KEYS} gone ON {same}")

@@ -19,6 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 
 MAX_BYTES = 1 << 30
+_BLOCK_ROWS = 1 << 16
 _KEY_BYTES = 32
 _SIGNATURE_BYTES = 32
 # Part of each name: files of another format are never looked at, and are the first to be deleted.
@@ -83,7 +84,7 @@ class TableCache:
             sink = pa.BufferOutputStream()
             options = pa.ipc.IpcWriteOptions(compression="lz4")
             with pa.ipc.new_file(sink, table.schema, options=options) as writer:
-                writer.write_table(table)
+                writer.write_table(table, _BLOCK_ROWS)
             body = memoryview(sink.getvalue())
             if _SIGNATURE_BYTES + len(body) > self._max_bytes:
                 return
