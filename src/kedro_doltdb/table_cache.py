@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import io
 import os
 import secrets
 import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
@@ -62,13 +64,15 @@ class TableCache:
             # Read, not mapped: the file must not change between the check and the use.
             content = path.read_bytes()
             body = memoryview(content)[_SIGNATURE_BYTES:]
-            if not hmac.compare_digest(self._signature(content_hash, body), content[:_SIGNATURE_BYTES]):
+            signature = self._signature(content_hash)
+            signature.update(body)
+            if not hmac.compare_digest(signature.digest(), content[:_SIGNATURE_BYTES]):
                 path.unlink()
                 return None
             os.utime(path)
         except OSError:
             return None
-        return pa.ipc.open_file(pa.py_buffer(body)).read_all()
+        return pa.ipc.open_stream(pa.py_buffer(body)).read_all()
 
     def put(self, content_hash: str, table: pa.Table, replaces: str | None = None) -> None:
         """Keep a copy.
@@ -81,18 +85,20 @@ class TableCache:
         with suppress(OSError):
             if replaces is not None and replaces != content_hash:
                 self._path(replaces).unlink(missing_ok=True)
-            sink = pa.BufferOutputStream()
-            options = pa.ipc.IpcWriteOptions(compression="lz4")
-            with pa.ipc.new_file(sink, table.schema, options=options) as writer:
-                writer.write_table(table, _BLOCK_ROWS)
-            body = memoryview(sink.getvalue())
-            if _SIGNATURE_BYTES + len(body) > self._max_bytes:
-                return
             descriptor, temporary = tempfile.mkstemp(dir=self._directory)
             try:
                 with open(descriptor, "wb") as file:
-                    file.write(self._signature(content_hash, body))
-                    file.write(body)
+                    file.write(bytes(_SIGNATURE_BYTES))
+                    signed = _Signed(file, self._signature(content_hash))
+                    options = pa.ipc.IpcWriteOptions(compression="lz4")
+                    with pa.ipc.new_stream(signed, table.schema, options=options) as writer:
+                        writer.write_table(table, _BLOCK_ROWS)
+                    size = file.tell()
+                    file.seek(0)
+                    file.write(signed.signature.digest())
+                if size > self._max_bytes:
+                    os.unlink(temporary)
+                    return
                 os.replace(temporary, self._path(content_hash))
             except BaseException:
                 os.unlink(temporary)
@@ -105,10 +111,9 @@ class TableCache:
         ).hexdigest()
         return self._directory / f"{name}.arrow"
 
-    def _signature(self, content_hash: str, body: memoryview) -> bytes:
-        digest = hashlib.blake2b(content_hash.encode() + b"\0", key=self._key, digest_size=_SIGNATURE_BYTES)
-        digest.update(body)
-        return digest.digest()
+    def _signature(self, content_hash: str) -> hashlib.blake2b:
+        start = content_hash.encode() + b"\0"
+        return hashlib.blake2b(start, key=self._key, digest_size=_SIGNATURE_BYTES)
 
     def _make_room(self) -> None:
         files = []
@@ -121,6 +126,21 @@ class TableCache:
             left -= size
             if left < 0:
                 path.unlink(missing_ok=True)
+
+
+class _Signed(io.RawIOBase):
+    """A file that signs what is written to it, so that no copy of it is needed in memory."""
+
+    def __init__(self, file: BinaryIO, signature: hashlib.blake2b) -> None:
+        self._file = file
+        self.signature = signature
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.signature.update(data)
+        return self._file.write(data)
 
 
 def _user_cache() -> Path:
