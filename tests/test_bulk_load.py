@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from kedro_datasets.pandas import SQLTableDataset
 from sqlalchemy import Engine, types
 from sqlalchemy.dialects import mysql
 
+from kedro_doltdb import bulk_load as bulk_load_module
 from kedro_doltdb.bulk_load import BulkLoad, add_missing_key, bulk_load
 from kedro_doltdb.errors import BulkLoadError, ConfigError
 from kedro_doltdb.load_file import Column, encode
@@ -515,13 +517,53 @@ def test_message_names_few_rows_and_counts_the_rest() -> None:
     )
 
 
-def test_server_without_local_infile(engine: Engine) -> None:
+@contextmanager
+def refused(engine: Engine) -> Iterator[None]:
+    """The server takes no ``LOAD DATA LOCAL``."""
     query(engine, "SET GLOBAL local_infile = 0")
     try:
-        with pytest.raises(BulkLoadError, match="SET GLOBAL local_infile = 1"):
-            save(frame_of([1]), engine, "id")
+        yield
     finally:
         query(engine, "SET GLOBAL local_infile = 1")
+
+
+@pytest.fixture
+def without_local_infile(engine: Engine) -> Iterator[None]:
+    with refused(engine):
+        yield
+
+
+@given(frames({**SAME, **BETTER}))
+@settings(relaxed, max_examples=60)
+def test_rows_that_are_inserted_are_those_that_are_loaded(engine: Engine, frame: pd.DataFrame) -> None:
+    save(frame, engine, "id")
+    loaded = query(engine, "SELECT dolt_hashof_table('bulk')")
+    with refused(engine):
+        save(frame, engine, "id")
+    assert loaded == query(engine, "SELECT dolt_hashof_table('bulk')")
+
+
+@pytest.mark.parametrize("name", ["50%", "%s", "{}", "`%(x)s".replace("`", "'")])
+def test_names_in_inserts(engine: Engine, without_local_infile: None, name: str) -> None:
+    save(pd.DataFrame({name: ["NULL", "\x1e"], "b": [b"\xff", None]}), engine, name, table=name)
+    assert load(engine, table=name).to_dict("list") == {name: ["\x1e", "NULL"], "b": [None, b"\xff"]}
+
+
+def test_many_inserts(engine: Engine, without_local_infile: None, caplog: pytest.LogCaptureFixture) -> None:
+    bulk_load_module._say_refused.cache_clear()
+    frame = pd.DataFrame({"id": range(25_000), "value": ["x" * (n % 100) for n in range(25_000)]})
+    save(frame, engine, "id")
+    save(frame.assign(id=frame["id"] + 25_000), engine, "id", if_exists="append")
+    assert len(load(engine)) == 50_000 and load(engine)["value"][:25_000].equals(frame["value"])
+    (message,) = [record.message for record in caplog.records if "LOAD DATA LOCAL" in record.message]
+    assert message == (
+        "127.0.0.1 refuses LOAD DATA LOCAL (local_infile needs to be set to 1 to use LOCAL): "
+        "rows are sent in INSERT statements, which takes longer. "
+        "`SET GLOBAL local_infile = 1` and `GRANT FILE` there end that."
+    )
+    with pytest.raises(BulkLoadError, match="duplicate primary key given"):
+        save(frame, engine, "id", if_exists="append")
+    assert len(load(engine)) == 50_000
 
 
 # The rows go from memory to the server

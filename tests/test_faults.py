@@ -24,7 +24,7 @@ from helpers import (
 from kedro_doltdb.dolt_cli import find_dolt, initialise
 from kedro_doltdb.errors import ServerError
 from kedro_doltdb.locks import is_held
-from kedro_doltdb.records import Record, Records
+from kedro_doltdb.records import FileRecords, Record
 from kedro_doltdb.repository import Repository
 from kedro_doltdb.server import Server, _free_port
 from kedro_doltdb.transaction import KEPT_BRANCHES, recover
@@ -135,7 +135,7 @@ def test_a_failed_run_is_not_given_up_because_the_clock_was_set_back(tmp_path: P
     lease, address = server.acquire("test")
     try:
         repository = Repository(address, "tester <tester@localhost>")
-        records = Records(server.runs_dir)
+        records = FileRecords(server.runs_dir)
         head = repository.head("main")
         for number in range(KEPT_BRANCHES + 3):
             # The last one has the earliest id.
@@ -158,7 +158,7 @@ def test_what_was_being_written_when_a_run_was_killed_is_removed(tmp_path: Path)
     left = tmp_path / f"2026-11-24T01.04.06.644Z.{dead.pid}.tmp"
     for path in (alive, left):
         path.touch()
-    Records(tmp_path).tidy()
+    FileRecords(tmp_path).tidy()
     assert list(tmp_path.iterdir()) == [alive]
 
 

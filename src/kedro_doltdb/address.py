@@ -1,13 +1,13 @@
-"""Where a Dolt server listens, and how its own machine's processes log in.
+"""Where a Dolt server listens, and how one logs in.
 
-Dolt writes a secret into ``.dolt/sql-server.info``, readable by the repository's owner alone, and lets the
-user ``__dolt_local_user__`` in with it from this machine. No password has to be invented or kept.
+On its own machine Dolt writes a secret into ``.dolt/sql-server.info``, readable by the repository's owner
+alone, and lets the user ``__dolt_local_user__`` in with it. No password has to be invented or kept.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .watch import watch
 
@@ -21,13 +21,41 @@ CONNECT_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)
+class Tls:
+    """How a connection is encrypted; the server's certificate and its host name are always checked.
+
+    Attributes:
+        ca: a file with the certificate authorities to trust, PEM; None trusts the system's.
+        cert: a file with this client's certificate, if the server asks for one.
+        key: a file with the key of that, if it is not in the same.
+    """
+
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True)
 class Address:
-    """Where a server listens, and the secret that lets this machine's processes in."""
+    """Where a server listens, and who logs in there.
+
+    Attributes:
+        port: its TCP port.
+        password: of ``user``.
+        database: the repository that it serves, by the name that it has there.
+        pid: its process, if it is on this machine.
+        host: its machine.
+        user: the SQL user.
+        tls: how connections are encrypted; None if they are not.
+    """
 
     port: int
     password: str = field(repr=False)
-    pid: int
     database: str
+    pid: int | None = None
+    host: str = HOST
+    user: str = USER
+    tls: Tls | None = None
 
     def connect(
         self, branch: str | None = None, *, autocommit: bool = False, read_timeout: float | None = None
@@ -45,7 +73,7 @@ class Address:
         connection = self._open(branch, autocommit, read_timeout or CONNECT_TIMEOUT)
         if read_timeout is None:
             connection._read_timeout = None  # type: ignore[attr-defined]
-            watch(connection, self.port, lambda seconds: self._open(None, True, seconds))
+            watch(connection, (self.host, self.port), lambda seconds: self._open(None, True, seconds))
         return connection
 
     def _open(self, branch: str | None, autocommit: bool, read_timeout: float) -> pymysql.Connection[Cursor]:
@@ -53,9 +81,9 @@ class Address:
         from pymysql.constants import CLIENT
 
         return pymysql.connect(
-            host=HOST,
+            host=self.host,
             port=self.port,
-            user=USER,
+            user=self.user,
             password=self.password,
             database=f"{self.database}/{branch}" if branch else self.database,
             charset="utf8mb4",
@@ -65,8 +93,20 @@ class Address:
             # The driver is to send no file, whatever a server asks for: see local_infile.py.
             client_flag=CLIENT.LOCAL_FILES,
             local_infile=False,
-            ssl_disabled=True,
+            **_encryption(self.tls),
             connect_timeout=10,
             # A server that has `max_connections` accepts one more and says nothing.
             read_timeout=read_timeout,
         )
+
+
+def _encryption(tls: Tls | None) -> dict[str, Any]:
+    """PyMySQL's arguments; with a context it does not go on without TLS where a server offers none."""
+    if tls is None:
+        return {"ssl_disabled": True}
+    import ssl
+
+    context = ssl.create_default_context(cafile=tls.ca)
+    if tls.cert:
+        context.load_cert_chain(tls.cert, tls.key)
+    return {"ssl": context}

@@ -12,13 +12,15 @@ ALTER it: adding a key makes other nodes that save on the same branch at that mo
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from .errors import BulkLoadError, ConfigError
-from .load_file import FIELD_END, ROW_END, Column, Field, describe, encode
+from .load_file import FIELD_END, NULL, ROW_END, Column, Field, describe, encode
 from .local_infile import load_local
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 # A length that followed the longest value would change the schema from run to run.
 KEY_LENGTHS = (255, 1023, 4095)
 _SHOWN_WARNINGS = 3
+_REFUSED = re.compile("local_infile|command denied")
+_STATEMENT_CHARACTERS, _STATEMENT_VALUES = 1 << 20, 10_000
 
 
 def bulk_load(*primary_key: str) -> BulkLoad:
@@ -320,30 +324,19 @@ def load_fields(cursor: Cursor, table: str, fields: list[Field], replaces: int |
     Raises:
         BulkLoadError: not every row arrived as it was sent; the transaction is to be rolled back.
     """
-    targets, assignments = [], []
-    for number, field in enumerate(fields):
-        name = quote(field.column.name)
-        if field.decode:
-            targets.append(f"@kedro_{number}")
-            assignments.append(f"{name} = {field.decode.format(targets[-1])}")
-        else:
-            targets.append(name)
+    import pymysql
+
     rows = len(fields[0].texts)
-    statement = (
-        f"LOAD DATA LOCAL INFILE 'rows' {'' if replaces is None else 'REPLACE '}INTO TABLE {table} "
-        f"CHARACTER SET utf8mb4 FIELDS TERMINATED BY '{FIELD_END}' ESCAPED BY '' "
-        f"LINES TERMINATED BY '{ROW_END}' "
-        f"({', '.join(targets)}){' SET ' + ', '.join(assignments) if assignments else ''}"
-    )
     try:
-        loaded = load_local(cursor.connection, statement, _lines(fields))
+        try:
+            loaded = _load_data(cursor, table, fields, replaces is not None)
+        except pymysql.err.OperationalError as error:
+            if not _REFUSED.search(str(error.args[-1])):
+                raise
+            _say_refused(cursor.connection.host, error.args[-1])
+            loaded = _insert(cursor, table, fields, replaces is not None)
     except Exception as error:
-        cure = (
-            " Run `SET GLOBAL local_infile = 1` on the server, and connect with local_infile=True."
-            if "local_infile" in str(error)
-            else ""
-        )
-        raise BulkLoadError(f"Dolt did not load the rows of {table}: {error}.{cure}") from error
+        raise BulkLoadError(f"Dolt did not load the rows of {table}: {error}.") from error
     cursor.execute("SHOW WARNINGS")
     warnings = [row[2] for row in cursor.fetchall()]
     # A row that takes the place of another one is counted twice.
@@ -354,6 +347,59 @@ def load_fields(cursor: Cursor, table: str, fields: list[Field], replaces: int |
             f"{'; '.join(warnings[:_SHOWN_WARNINGS])}. Nothing was kept of them."
         )
     return rows
+
+
+def _load_data(cursor: Cursor, table: str, fields: list[Field], replace: bool) -> int:
+    targets, assignments = [], []
+    for number, field in enumerate(fields):
+        name = quote(field.column.name)
+        if field.decode:
+            targets.append(f"@kedro_{number}")
+            assignments.append(f"{name} = {field.decode.format(targets[-1])}")
+        else:
+            targets.append(name)
+    statement = (
+        f"LOAD DATA LOCAL INFILE 'rows' {'REPLACE ' if replace else ''}INTO TABLE {table} "
+        f"CHARACTER SET utf8mb4 FIELDS TERMINATED BY '{FIELD_END}' ESCAPED BY '' "
+        f"LINES TERMINATED BY '{ROW_END}' "
+        f"({', '.join(targets)}){' SET ' + ', '.join(assignments) if assignments else ''}"
+    )
+    return load_local(cursor.connection, statement, _lines(fields))
+
+
+def _insert(cursor: Cursor, table: str, fields: list[Field], replace: bool) -> int:
+    """The same texts in INSERT statements, for a server that takes no ``LOAD DATA LOCAL``."""
+    names = ", ".join(quote(field.column.name) for field in fields)
+    start = f"{'REPLACE' if replace else 'INSERT'} INTO {table} ({names}) VALUES ".replace("%", "%%")
+    row = "(" + ", ".join((field.decode or "{}").format("%s") for field in fields) + ")"
+    loaded, values, size = 0, list[str | None](), 0
+
+    def send() -> int:
+        nonlocal values, size
+        if not values:
+            return 0
+        count = len(values) // len(fields)
+        affected = cursor.execute(start + ", ".join([row] * count), values)
+        values, size = [], 0
+        return affected
+
+    for piece in _lines(fields):
+        for line in bytes(piece).decode().split(ROW_END)[:-1]:
+            values += [None if text == NULL else text for text in line.split(FIELD_END)]
+            size += len(line)
+            if size > _STATEMENT_CHARACTERS or len(values) > _STATEMENT_VALUES:
+                loaded += send()
+    return loaded + send()
+
+
+@cache
+def _say_refused(host: str, words: str) -> None:
+    logging.getLogger(__name__).warning(
+        "%s refuses LOAD DATA LOCAL (%s): rows are sent in INSERT statements, which takes longer. "
+        "`SET GLOBAL local_infile = 1` and `GRANT FILE` there end that.",
+        host,
+        words,
+    )
 
 
 def _lines(fields: list[Field]) -> Iterable[bytes | memoryview]:

@@ -37,16 +37,34 @@ def _config_loader(metadata: ProjectMetadata, env: str | None) -> Any:
     )
 
 
-def _database(metadata: ProjectMetadata, env: str | None) -> Database:
+def _database(metadata: ProjectMetadata, env: str | None, *, replica: bool = False) -> Database:
     from .database import Database
-    from .settings import Settings
 
-    return Database(metadata.project_path, Settings.load(_config_loader(metadata, env)))
+    return Database.load(metadata.project_path, _config_loader(metadata, env), replica)
+
+
+def _own_database(metadata: ProjectMetadata, env: str | None, what: str) -> Database:
+    """The database, if its server is ours.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    from .errors import ConfigError
+
+    database = _database(metadata, env)
+    if not database.settings.managed:
+        raise ConfigError(
+            f"conf/*/dolt.yml says `managed: false`, so the data is on {database.server.name} and not in "
+            f"data/: there is nothing to {what}."
+        )
+    return database
 
 
 @contextmanager
-def _serving(metadata: ProjectMetadata, env: str | None) -> Iterator[tuple[Database, Repository]]:
-    database = _database(metadata, env)
+def _serving(
+    metadata: ProjectMetadata, env: str | None, *, replica: bool = True
+) -> Iterator[tuple[Database, Repository]]:
+    database = _database(metadata, env, replica=replica)
     with database.serving() as repository:
         yield database, repository
 
@@ -64,10 +82,9 @@ def init(metadata: ProjectMetadata, env: str | None) -> None:
     from .dolt_cli import DoltCommandError, check_version, clone, find_dolt, initialise
     from .errors import DoltError
     from .remote import check_directory
-    from .settings import Settings
 
-    settings = Settings.load(_config_loader(metadata, env))
-    data_dir = metadata.project_path / "data"
+    database = _own_database(metadata, env, "make")
+    settings, data_dir = database.settings, database.data_dir
     try:
         check_version(find_dolt())
         if remote := settings.remote:
@@ -189,7 +206,7 @@ def rerun(metadata: ProjectMetadata, run_id: str) -> None:
     from .render import comparison_sections, print_sections
     from .rerun import overrides, parameters_today, result_of, run_again, starting_branch, warnings
 
-    with _serving(metadata, None) as (database, repository):
+    with _serving(metadata, None, replica=False) as (database, repository):
         point = find(repository, run_id)
         run = point.run
         if run is None:
@@ -295,4 +312,4 @@ def server(metadata: ProjectMetadata, user: str, password: str | None, env: str 
     """
     from .serve import serve
 
-    serve(_database(metadata, env), user, password)
+    serve(_own_database(metadata, env, "serve"), user, password)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .address import Address
 from .dolt_cli import identity
 from .errors import ConfigError
+from .external import ExternalServer
 from .parameters import secrets_in
 from .repository import Repository, dolt_errors
 from .server import Server
@@ -23,10 +24,12 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     import pymysql
+    from kedro.config import AbstractConfigLoader
     from kedro.framework.context import KedroContext
     from pymysql.cursors import Cursor
 
-    from .locks import FileLock
+    from .locks import Lease
+    from .records import Records
 
 
 class Database:
@@ -40,21 +43,28 @@ class Database:
         project_path: the Kedro project; its ``data/`` is the Dolt repository.
         settings: what ``dolt.yml`` says.
         secrets: what the project's other credentials hold; it never enters the journal or a commit message.
+        server: the server that somebody else runs; None is the one on ``data/``.
     """
 
-    def __init__(self, project_path: Path, settings: Settings, secrets: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        project_path: Path,
+        settings: Settings,
+        secrets: frozenset[str] = frozenset(),
+        server: ExternalServer | None = None,
+    ) -> None:
         self.project_path = project_path
         self.settings = settings
         self.secrets = secrets
         self.data_dir = project_path / "data"
-        self.server = Server(self.data_dir, settings.port)
+        self.server = server or Server(self.data_dir, settings.port)
         # SQLTableDataset caches engines by this string, and an engine stays on the branch it first saw:
         # no two contexts may share one. The part after @ is never looked up.
         self.con = f"mysql+pymysql://dolt@127.0.0.1/data?context={uuid.uuid4().hex}"
         self._lock = threading.Lock()
         self._address: Address | None = None
         self._branch: str | None = None
-        self._lease: FileLock | None = None
+        self._lease: Lease | None = None
         self._pid = os.getpid()
         self._author: str | None = None
 
@@ -63,35 +73,51 @@ class Database:
         """Give the context's catalog the credentials ``dolt``. Nothing is started.
 
         Raises:
-            ConfigError: ``dolt.yml`` is wrong, ``settings.py`` does not tell Kedro to read it, or the
-                project has credentials of that name.
+            ConfigError: as for :meth:`load`.
         """
-        from kedro.config import MissingConfigException
-
         # Kedro shows what the project's own package logs, not what a library does.
         logger = logging.getLogger(__package__)
         if logger.level == logging.NOTSET:
             logger.setLevel(logging.INFO)
-        try:
-            credentials = context.config_loader["credentials"]
-        except MissingConfigException:
-            credentials = {}
-        if "dolt" in credentials:
-            raise ConfigError(
-                "conf/*/credentials.yml has an entry `dolt`, the name that the credentials of data/ have: "
-                "give yours another one."
-            )
-        secrets = frozenset(secrets_in(credentials))
-        database = cls(Path(context.project_path), Settings.load(context.config_loader), secrets)
+        database = cls.load(Path(context.project_path), context.config_loader)
+        credentials = _credentials(context.config_loader)
         context.config_loader["credentials"] = {**credentials, "dolt": database.credentials()}
         return database
+
+    @classmethod
+    def load(cls, project_path: Path, config_loader: AbstractConfigLoader, replica: bool = False) -> Database:
+        """The database that a project's configuration describes.
+
+        Args:
+            project_path: the project.
+            config_loader: its configuration.
+            replica: it is only read from, so the credentials ``dolt_replica`` will do where there are some.
+
+        Raises:
+            ConfigError: ``dolt.yml`` is wrong, ``settings.py`` does not tell Kedro to read it, or the
+                credentials ``dolt`` are there and should not be, or the other way round.
+        """
+        settings, credentials = Settings.load(config_loader), _credentials(config_loader)
+        own = {name: credentials.pop(name, None) for name in ("dolt", "dolt_replica")}
+        server = None
+        if not settings.managed:
+            name = "dolt_replica" if replica and own["dolt_replica"] is not None else "dolt"
+            server = ExternalServer.from_credentials(name, own[name])
+            credentials["dolt"] = [value.get("password") for value in own.values() if isinstance(value, dict)]
+        elif own["dolt"] is not None:
+            raise ConfigError(
+                "conf/*/credentials.yml has an entry `dolt`, the name that the credentials of data/ have: "
+                "give yours another one; or, if it names a Dolt server, set `managed: false` in "
+                "conf/*/dolt.yml."
+            )
+        return cls(project_path, settings, frozenset(secrets_in(credentials)), server)
 
     def credentials(self) -> dict[str, Any]:
         """The entry ``dolt`` of the project's credentials: the arguments of ``sqlalchemy.create_engine``."""
         return {"con": self.con, "creator": self, "poolclass": NoPool}
 
     def __call__(self) -> pymysql.Connection[Cursor]:
-        """Open a connection for a dataset: on the run's branch, else on the branch checked out in ``data/``.
+        """Open a connection for a dataset: on the run's branch, else on the branch checked out.
 
         Raises:
             ServerError: no server could be started, or it does not answer.
@@ -173,6 +199,10 @@ class Database:
             self._author = "{} <{}>".format(*identity(self.data_dir))
         return Repository(address, self._author)
 
+    def records(self, address: Address | None = None) -> Records:
+        """The records of unfinished runs, on the server at ``address``, or at the one in use."""
+        return self.server.records(address or self._get_address())
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Database:
         # Kedro copies credentials for each dataset; all of them have to follow the run to its branch.
         return self
@@ -187,7 +217,7 @@ class Database:
         self.__dict__.update(state, _lock=threading.Lock(), _pid=os.getpid())
 
     def __repr__(self) -> str:
-        return f"Database({str(self.data_dir)!r})"
+        return f"Database({self.server.name!r})"
 
 
 class NoPool:
@@ -205,3 +235,12 @@ class NoPool:
 
 def _lease_name() -> str:
     return f"process-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+
+def _credentials(config_loader: AbstractConfigLoader) -> dict[str, Any]:
+    from kedro.config import MissingConfigException
+
+    try:
+        return dict(config_loader["credentials"])
+    except MissingConfigException:
+        return {}

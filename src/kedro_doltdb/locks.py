@@ -6,6 +6,7 @@ import os
 import time
 import weakref
 from pathlib import Path
+from typing import Protocol
 
 from .errors import ServerError
 
@@ -13,6 +14,18 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+
+class Lease(Protocol):
+    """What says that a user of a server lives, for as long as it does."""
+
+    @property
+    def held(self) -> bool:
+        """Whether it is held."""
+
+    def release(self) -> None:
+        """Let go."""
+
 
 _open_locks: weakref.WeakSet[FileLock] = weakref.WeakSet()
 
@@ -59,6 +72,11 @@ class FileLock:
         self._fd = fd
         _open_locks.add(self)
         return True
+
+    @property
+    def held(self) -> bool:
+        """Whether the lock is held."""
+        return self._fd is not None
 
     def release(self) -> None:
         """Let go. A child that was given the descriptor on purpose keeps holding the lock."""

@@ -11,7 +11,6 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from .footprint import find_database, table_of
-from .records import Records
 
 if TYPE_CHECKING:
     from kedro.io import DataCatalog
@@ -30,7 +29,7 @@ def node_started(node: Node, catalog: DataCatalog) -> None:
         database = dataset and find_database(dataset)
         if database and database.branch and (table := table_of(dataset)):
             tables[name] = table
-            _current.records = Records(database.server.runs_dir)
+            _current.records = database.records()
             _current.run = database.branch.removeprefix("kedro/")
     _current.tables = tables
     _current.missing = set(node.outputs)

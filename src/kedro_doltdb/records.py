@@ -1,4 +1,4 @@
-"""What each unfinished run has done so far, on disk, so that another process can take up after it."""
+"""What each unfinished run has done so far, kept so that another process can take up after it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from .journal import Edge, Run
 
@@ -65,8 +65,30 @@ class Record:
         return tables if self.reads_all else {table for table in tables if table.lower() in mine}
 
 
-class Records:
-    """The records in ``directory``, one JSON file a run, and beside it the datasets that are complete."""
+class Records(Protocol):
+    """The records of a repository's unfinished runs, and beside them the tables that are complete."""
+
+    def save(self, record: Record) -> None:
+        """Write or replace a record, whole or not at all."""
+
+    def all(self) -> list[Record]:
+        """All records, the oldest run first."""
+
+    def tidy(self) -> None:
+        """Remove what processes that were killed while they wrote a record have left."""
+
+    def delete(self, record: Record) -> None:
+        """Forget a run."""
+
+    def add_complete(self, name: str, tables: list[str]) -> None:
+        """Note that ``tables`` are completely saved by the run ``name``; any process of it may say so."""
+
+    def complete(self, record: Record) -> set[str]:
+        """The tables that are completely saved by the run."""
+
+
+class FileRecords:
+    """The records in ``directory``, one JSON file a run, and beside it the tables that are complete."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -75,8 +97,7 @@ class Records:
         """Write or replace a record, whole or not at all."""
         path = self._directory / f"{record.name}.json"
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        values = {**asdict(record), "run": record.run and record.run.to_json()}
-        temporary.write_text(json.dumps(values))
+        temporary.write_text(to_json(record))
         temporary.replace(path)
 
     def all(self) -> list[Record]:
@@ -85,7 +106,7 @@ class Records:
         for path in sorted(self._directory.glob("*.json")):
             # Other runs end while we look.
             with suppress(FileNotFoundError):
-                records.append(_record(json.loads(path.read_text())))
+                records.append(from_json(path.read_text()))
         return records
 
     def tidy(self) -> None:
@@ -117,6 +138,13 @@ class Records:
         return {json.loads(line) for line in lines}
 
 
-def _record(values: dict[str, Any]) -> Record:
+def to_json(record: Record) -> str:
+    """A record as text."""
+    return json.dumps({**asdict(record), "run": record.run and record.run.to_json()})
+
+
+def from_json(text: str) -> Record:
+    """The record of :func:`to_json`."""
+    values: dict[str, Any] = json.loads(text)
     run, edges = values.get("run"), values.get("edges", [])
     return Record(**{**values, "run": run and Run.from_json(run), "edges": [Edge(**edge) for edge in edges]})

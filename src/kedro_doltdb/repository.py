@@ -191,8 +191,7 @@ class Repository:
         Raises:
             DoltError: another one has been at it for too long.
         """
-        # A lock's name has at most 64 characters; a branch's may have more.
-        name = "kedro-dolt:" + hashlib.sha256(what.encode()).hexdigest()[:32]
+        name = lock_name(self.database, what)
         with self.on() as cursor:
             if _value(cursor, "SELECT GET_LOCK(%s, %s)", name, LOCK_TIMEOUT) != 1:
                 raise DoltError(f"Another run has been working on {what} for {LOCK_TIMEOUT} s: run again.")
@@ -200,6 +199,12 @@ class Repository:
                 yield
             finally:
                 cursor.execute("SELECT RELEASE_LOCK(%s)", (name,))
+
+
+def lock_name(database: str, what: str) -> str:
+    """The name of a lock; a server has one set of them for all its databases."""
+    # It has at most 64 characters; a branch's may have more.
+    return "kedro-dolt:" + hashlib.sha256(f"{database}/{what}".encode()).hexdigest()[:32]
 
 
 def changed_names(cursor: Cursor, old: str, new: str) -> set[tuple[str, str]]:
@@ -265,7 +270,7 @@ def dolt_errors() -> Iterator[None]:
         words = str(error.args[-1]).partition("\n")[0]
         if error.args[0] in GONE:
             raise ServerError(
-                f"The Dolt server has ended, or does not answer ({words}): its log is "
-                "data/.dolt/kedro/sql-server.log; run again."
+                f"The Dolt server has ended, or does not answer ({words}): run again. The log of the one "
+                "that runs start is data/.dolt/kedro/sql-server.log."
             ) from error
         raise DoltError(f"Dolt refused: {words}") from error

@@ -21,7 +21,7 @@ from .history import find
 from .interruption import SignalWatch, closed, opened
 from .message import commit_message
 from .parameters import mask, plain
-from .records import Record, Records
+from .records import Record
 from .remote import Remote
 from .repository import dolt_errors
 from .run_params import describe, pipelines, run_id
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from kedro.pipeline import Pipeline
 
     from .journal import Run
-    from .locks import FileLock
+    from .locks import Lease
     from .repository import Repository
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class DoltRun:
         self._database: Database | None = None
         self._branch = _branch_parameter(run_params, "dolt_branch")
         self._from = _branch_parameter(run_params, "dolt_from")
-        self._lease: FileLock | None = None
+        self._lease: Lease | None = None
         self._address: Address | None = None
         self._transaction: Transaction | None = None
         self._signals: SignalWatch | None = None
@@ -116,7 +116,7 @@ class DoltRun:
 
     def _begin(self, database: Database, address: Address) -> None:
         repository = database.repository(address)
-        records = Records(database.server.runs_dir)
+        records = database.records(address)
         for record in recover(repository, records, database.server.is_leased):
             logger.warning("Run %s was killed; what it wrote is kept on %s.", record.run_id, record.branch)
         checked_out = repository.checked_out()
@@ -209,9 +209,12 @@ class DoltRun:
             if not tables:
                 return
             if database.settings.on_uncommitted == "refuse":
+                ways = "in data/ `dolt commit -a` commits, `dolt reset --hard` undoes them"
+                if not database.settings.managed:
+                    ways = "there `CALL DOLT_COMMIT('-a')` commits, `CALL DOLT_RESET('--hard')` undoes them"
                 raise DoltError(
-                    f"{', '.join(tables)} has uncommitted edits on {target}: in data/ `dolt commit -a` "
-                    "commits, `dolt reset --hard` undoes them; or set `on_uncommitted: commit` in dolt.yml."
+                    f"{', '.join(tables)} has uncommitted edits on {target}: {ways}; "
+                    "or set `on_uncommitted: commit` in dolt.yml."
                 )
             repository.commit_all(target, f"Uncommitted edits found before Kedro run {self.run_id}")
             logger.warning("Committed the uncommitted edits of %s on %s apart.", ", ".join(tables), target)
@@ -231,6 +234,11 @@ class DoltRun:
         record = self._transaction.record
         try:
             with dolt_errors():
+                if self._lease is None or not self._lease.held:
+                    raise DoltError(
+                        f"Run {record.run_id} lost its connection to the Dolt server, and other runs may "
+                        "have taken it for dead: it is not published. Run again."
+                    )
                 self._add_missing_keys(self._database, self._address, record.branch)
                 hash_files(record.edges, self._database.project_path)
                 published = self._transaction.publish(self._message(self._database, record))
@@ -246,10 +254,12 @@ class DoltRun:
                 "and its parameters are in no log."
             )
         commit, changes = published
-        old, new = f"{record.target}~1", record.target
+        look = f"cd data && dolt diff {record.target}~1 {record.target}"
+        if not self._database.settings.managed:
+            look = f"kedro dolt compare {record.target}~1 {record.target}"
         return (
             f"Committed {commit[:10]} to {record.target}: {', '.join(map(str, changes))}. "
-            f"See it with:\ncd data && dolt diff {old} {new}"
+            f"See it with:\n{look}"
         )
 
     def _message(self, database: Database, record: Record) -> str:
@@ -361,8 +371,9 @@ def _starting(database: Database | None) -> Iterator[Callable[[], object]]:
     if database is None:
         yield lambda: None
         return
+    acquire: Callable[[str], tuple[Lease, Address]] = database.server.acquire
     with ThreadPoolExecutor(1, "dolt-start") as thread:
-        start = thread.submit(database.server.acquire, f"start-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+        start = thread.submit(acquire, f"start-{os.getpid()}-{uuid.uuid4().hex[:8]}")
         try:
             yield start.result
         finally:
@@ -370,7 +381,7 @@ def _starting(database: Database | None) -> Iterator[Callable[[], object]]:
                 database.server.release(start.result()[0])
 
 
-def _lease(database: Database, run_id: str, target: str | None) -> tuple[str, FileLock, Address]:
+def _lease(database: Database, run_id: str, target: str | None) -> tuple[str, Lease, Address]:
     """Take a lease named after the run. Run ids are times: two clones or processes can have the same."""
     plain = re.sub(r"[^A-Za-z0-9._-]", "-", run_id)
     for number in range(1, 100):

@@ -12,6 +12,7 @@ import click
 
 from .address import HOST
 from .errors import ServerError
+from .server import Server
 from .sql_user import sql_user
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def serve(database: Database, user: str, password: str | None) -> None:
         ConfigError: the user's name cannot be used.
         ServerError: the server could not be started, or has ended by itself.
     """
+    server = database.server
+    assert isinstance(server, Server)
     stopped = threading.Event()
     for wanted in ("SIGINT", "SIGTERM", "SIGHUP"):
         # Windows has no SIGHUP. There it is for the server to say what is missing.
@@ -37,10 +40,10 @@ def serve(database: Database, user: str, password: str | None) -> None:
             signal.signal(getattr(signal, wanted), lambda *_: stopped.set())
     with database.serving() as repository:
         name, port = repository.database, repository.port
-        with sql_user(repository, name, user, password, database.server.users_file) as secret:
+        with sql_user(repository, name, user, password, server.users_file) as secret:
             click.echo(_instructions(name, port, user, secret))
             while not stopped.wait(1):
-                if not database.server.is_running:
+                if not server.is_running:
                     raise ServerError("The Dolt server has ended by itself; start it again.")
             with suppress(OSError):
                 click.echo("\nStopped.")

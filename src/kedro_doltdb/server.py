@@ -25,10 +25,14 @@ from .address import HOST, Address
 from .dolt_cli import MINIMUM_VERSION, DoltCommandError, check_version, find_dolt, keep_private, keep_quiet
 from .errors import LeaseTakenError, ServerError
 from .locks import FileLock, is_held
+from .records import FileRecords
 from .watch import end_idle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from .locks import Lease
+    from .records import Records
 
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 30.0
@@ -60,9 +64,18 @@ class Server:
         return {**self.__dict__, "_process": None}
 
     @property
+    def name(self) -> str:
+        """What a person knows it by."""
+        return str(self.data_dir)
+
+    @property
     def runs_dir(self) -> Path:
         """Where runs keep their records."""
         return self._state / "runs"
+
+    def records(self, address: Address) -> Records:
+        """The records of unfinished runs."""
+        return FileRecords(self.runs_dir)
 
     @property
     def users_file(self) -> Path:
@@ -101,8 +114,9 @@ class Server:
                 self._drop(lease)
                 raise
 
-    def release(self, lease: FileLock) -> None:
+    def release(self, lease: Lease) -> None:
         """Give a lease back; the last one out stops the server, if it is one that we started."""
+        assert isinstance(lease, FileLock)
         end_idle()
         if not self._state.exists():
             # The directory was moved or removed: nobody finds the server there any more.
@@ -203,11 +217,11 @@ class Server:
             return None
         try:
             pid, port, secret = (self.data_dir / ".dolt" / "sql-server.info").read_text().strip().split(":")
-            address = Address(int(port), secret, int(pid), self.data_dir.name)
+            address = Address(int(port), secret, self.data_dir.name, int(pid))
             # Whatever else listens on that port may accept a connection and never say a word.
             with address.connect(read_timeout=LOGIN_TIMEOUT) as connection, connection.cursor() as cursor:
                 cursor.execute("SELECT dolt_version()")
-                _check_version(str(cursor.fetchone()[0]))  # type: ignore[index]
+                check_server_version(str(cursor.fetchone()[0]))  # type: ignore[index]
                 if not self._is_ours():
                     # A person's server has it off by default, and bulk loads need it. It is not persisted.
                     cursor.execute("SET GLOBAL local_infile = 1")
@@ -307,7 +321,7 @@ class Server:
 
     def _stop(self) -> None:
         address = self._running()
-        if address is not None:
+        if address is not None and address.pid is not None:
             try:
                 self._collect_garbage(address)
             finally:
@@ -368,7 +382,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _check_version(version: str) -> None:
+def check_server_version(version: str) -> None:
     if tuple(int(part) for part in version.split("-")[0].split(".")) < MINIMUM_VERSION:
         wanted = ".".join(map(str, MINIMUM_VERSION))
         raise ServerError(

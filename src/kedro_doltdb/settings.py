@@ -47,6 +47,8 @@ class Settings:
     """What ``conf/*/dolt.yml`` says.
 
     Attributes:
+        managed: runs start and stop a server on ``data/``; if not, the credentials ``dolt`` name one that
+            somebody else runs.
         port: TCP port of the managed server; None takes a free one each time.
         on_uncommitted: what becomes of edits that stand uncommitted on a run's target branch:
             ``commit`` commits them apart, ``refuse`` refuses the run.
@@ -55,6 +57,7 @@ class Settings:
         initial_tables: what ``kedro dolt init`` loads into a new repository.
     """
 
+    managed: bool = True
     port: int | None = None
     on_uncommitted: str = "commit"
     metrics: tuple[str, ...] = ()
@@ -89,9 +92,17 @@ class Settings:
             ConfigError: an unknown key (the nearest right one is named) or a value of the wrong kind.
         """
         _check_keys(config, [f.name for f in fields(cls)], "")
+        managed = config.get("managed", True)
+        if not isinstance(managed, bool):
+            _refuse("managed", "true or false", managed)
         port = config.get("port")
         if port is not None and (type(port) is not int or not 0 < port < 65536):
             _refuse("port", "null or a whole number from 1 to 65535", port)
+        if port is not None and not managed:
+            raise ConfigError(
+                "conf/*/dolt.yml: with `managed: false` the server's port belongs into the credentials "
+                "`dolt`: remove `port`."
+            )
         on_uncommitted = config.get("on_uncommitted", "commit")
         if on_uncommitted not in ("commit", "refuse"):
             _refuse("on_uncommitted", "`commit` or `refuse`", on_uncommitted)
@@ -104,7 +115,7 @@ class Settings:
             _refuse("initial_tables", "a mapping from table names to their files", tables)
         initial_tables = tuple(_initial_table(str(name), table) for name, table in tables.items())
         remote = None if config.get("remote") is None else _remote(config["remote"])
-        return cls(port, on_uncommitted, tuple(metrics), initial_tables, remote)
+        return cls(managed, port, on_uncommitted, tuple(metrics), initial_tables, remote)
 
 
 def _remote(config: object) -> RemoteSettings:

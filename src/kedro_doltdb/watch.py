@@ -42,31 +42,32 @@ class _Watched:
         return [connection for connection in self.connections if connection.open]
 
 
-_watched: dict[int, _Watched] = {}
+# By host and port.
+_watched: dict[tuple[str, int], _Watched] = {}
 
 
-def watch(connection: Connection, port: int, connect: Callable[[float], Connection]) -> None:
+def watch(connection: Connection, server: tuple[str, int], connect: Callable[[float], Connection]) -> None:
     """Cut ``connection`` should the server stop answering.
 
     Args:
         connection: just opened.
-        port: the server's, by which its connections are told from those of others.
+        server: its host and port, by which its connections are told from those of others.
         connect: opens another one, whose answers may take the seconds given.
     """
     with _lock:
-        if port not in _watched:
-            watched = _watched[port] = _Watched()
+        if server not in _watched:
+            watched = _watched[server] = _Watched()
             threading.Thread(target=_watch, args=(watched, connect), name="dolt-watch", daemon=True).start()
-        _watched[port].connections.add(connection)
+        _watched[server].connections.add(connection)
 
 
 def end_idle() -> None:
     """Watch no more the servers to which this process has no connection."""
     with _lock:
-        for port, watched in list(_watched.items()):
+        for server, watched in list(_watched.items()):
             if not watched.open():
                 watched.ended.set()
-                del _watched[port]
+                del _watched[server]
 
 
 def _watch(watched: _Watched, connect: Callable[[float], Connection]) -> None:
@@ -88,8 +89,8 @@ def _watch(watched: _Watched, connect: Callable[[float], Connection]) -> None:
                 with suppress(OSError, AttributeError):
                     connection._sock.shutdown(socket.SHUT_RDWR)
         with _lock:
-            for port in [port for port, other in _watched.items() if other is watched]:
-                del _watched[port]
+            for server in [server for server, other in _watched.items() if other is watched]:
+                del _watched[server]
 
 
 def _forget() -> None:

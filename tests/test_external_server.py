@@ -1,0 +1,367 @@
+"""A server that somebody else runs: the same project, a change of configuration, the rights of the docs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pymysql
+import pytest
+from conftest import ROOT, run_kedro
+from dolt_server import _free_port
+from helpers import TABLES, break_node, let_go, start_kedro, start_slow_run
+from helpers import hashes as managed_hashes
+
+from kedro_doltdb.dolt_cli import find_dolt
+from kedro_doltdb.errors import ConfigError
+from kedro_doltdb.external import ExternalServer
+
+PASSWORD = "correct horse battery staple"
+DATABASE = "iris"
+
+
+class External:
+    """A Dolt server with the project's data as one of its databases, and a user with the docs' rights."""
+
+    def __init__(self, directory: Path, data: Path, **listener: Any) -> None:
+        self.port = _free_port()
+        self._directory = directory
+        self._process: subprocess.Popen[bytes] | None = None
+        databases = directory / "databases"
+        databases.mkdir(parents=True)
+        shutil.copytree(data, databases / DATABASE, ignore=shutil.ignore_patterns("kedro", "01_raw"))
+        self._config = directory / "config.json"
+        self._config.write_text(
+            json.dumps(
+                {
+                    "log_level": "info",
+                    "data_dir": str(databases),
+                    "privilege_file": str(directory / "privileges.db"),
+                    "listener": {"host": "127.0.0.1", "port": self.port, **listener},
+                    "system_variables": {"local_infile": 1},
+                }
+            )
+        )
+
+    def start(self) -> None:
+        with open(self._directory / "log", "ab") as log:
+            self._process = subprocess.Popen(
+                [find_dolt(), "sql-server", "--config", str(self._config)],
+                cwd=self._directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                return self.root("SELECT 1").clear()
+            except pymysql.err.OperationalError:
+                assert self._process.poll() is None and time.monotonic() < deadline, self.log
+                time.sleep(0.05)
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(30)
+            self._process = None
+
+    @property
+    def log(self) -> str:
+        return (self._directory / "log").read_text()
+
+    def root(self, *statements: str, branch: str = "main") -> list[tuple[Any, ...]]:
+        """What the last statement gives."""
+        database = None if branch == "" else f"{DATABASE}/{branch}"
+        connection = pymysql.connect(
+            host="127.0.0.1", port=self.port, user="root", database=database, autocommit=True,
+            ssl_disabled="tls_key" not in self._config.read_text(),
+        )  # fmt: skip
+        with connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            return list(cursor.fetchall())
+
+    def let_in(self) -> None:
+        """Make the user as the docs say."""
+        page = (ROOT / "docs" / "external_server.md").read_text()
+        (grants,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+        self.root(*filter(None, map(str.strip, grants.replace("a long password", PASSWORD).split(";"))))
+
+    def hashes(self, branch: str = "main") -> dict[str, str]:
+        there = {row[0] for row in self.root("SHOW TABLES", branch=branch)} & {*TABLES}
+        return {
+            table: self.root(f"SELECT dolt_hashof_table('{table}')", branch=branch)[0][0]
+            for table in sorted(there)
+        }
+
+    def messages(self, branch: str = "main") -> list[str]:
+        return [row[0].splitlines()[0] for row in self.root(f"SELECT message FROM dolt_log('{branch}')")]
+
+    def branches(self) -> list[str]:
+        return [row[0] for row in self.root("SELECT name FROM dolt_branches ORDER BY name")]
+
+
+@pytest.fixture
+def external(generated: Path, tmp_path: Path) -> Iterator[External]:
+    server = External(tmp_path / "server", generated / "data")
+    try:
+        server.start()
+        server.let_in()
+        yield server
+    finally:
+        server.stop()
+
+
+def use(project: Path, port: int, **more: object) -> None:
+    """Have the project work on the server at that port of this machine."""
+    shutil.rmtree(project / "data" / ".dolt", ignore_errors=True)
+    (project / "conf" / "local" / "dolt.yml").write_text("managed: false\n")
+    credentials = {
+        "host": "127.0.0.1", "port": port, "user": "kedro", "password": "${oc.env:DOLT_SECRET}",
+        "database": DATABASE, **more,
+    }  # fmt: skip
+    (project / "conf" / "local" / "credentials.yml").write_text(json.dumps({"dolt": credentials}))
+
+
+@pytest.fixture
+def project(project: Path, external: External, monkeypatch: pytest.MonkeyPatch) -> Path:
+    use(project, external.port)
+    monkeypatch.setenv("DOLT_SECRET", PASSWORD)
+    return project
+
+
+def kedro(project: Path, *args: str, code: int = 0) -> str:
+    done = run_kedro(project, *args, check=False)
+    output = done.stdout + done.stderr
+    assert done.returncode == code, output
+    assert PASSWORD not in output
+    return re.sub(r"\s+", " ", output)
+
+
+def test_runs_with_the_rights_of_the_docs(project: Path, external: External, generated: Path) -> None:
+    managed = project.parent / "managed"
+    shutil.copytree(generated, managed)
+    run_kedro(managed, "run", "--params", "example_test_data_ratio=0.3")
+
+    assert "Committed" in kedro(project, "run", "--params", "example_test_data_ratio=0.3")
+    assert external.hashes() == managed_hashes(managed)
+    output = kedro(project, "run", "--params", "example_test_data_ratio=0.1")
+    (compared,) = re.findall(r"See it with: kedro (dolt compare \S+ \S+)", output)
+    assert "example_test_data_ratio 0.3 0.1" in kedro(project, *compared.split())
+    (run_id,) = re.findall(r"Update data from Kedro run (\S+) with params", external.messages()[0])
+    assert run_id in kedro(project, "dolt", "runs") and "bulk_load" not in external.log
+    assert "example_predictions" in kedro(project, "dolt", "lineage", "example_metrics")
+    assert run_id in kedro(project, "dolt", "blame", "example_metrics")
+    assert "main" in kedro(project, "dolt", "status")
+    assert "Committed" in kedro(project, "run", "--runner", "ParallelRunner", "--params", "dolt_branch=two")
+    assert external.branches() == ["kedro/state", "main", "two"]
+    assert external.root("SELECT COUNT(*) FROM unfinished_runs", branch="kedro/state") == [(0,)]
+    assert not (project / "data" / ".dolt").exists()
+    assert PASSWORD not in external.log and PASSWORD not in str(external.root("SELECT * FROM kedro_runs"))
+    for command in (["init"], ["server", "--user", "ada"]):
+        output = kedro(project, "dolt", *command, code=1)
+        assert f"the data is on 127.0.0.1:{external.port}/iris and not in data/" in output
+
+
+def test_a_failed_run_is_resumed(project: Path, external: External) -> None:
+    before = external.hashes()
+    break_node(project, "report_accuracy")
+    os.environ["BREAK"] = "raise ValueError('broken')"
+    try:
+        output = kedro(project, "run", "--params", "example_test_data_ratio=0.3", code=1)
+    finally:
+        del os.environ["BREAK"]
+    assert "The run was not published" in output
+    assert external.hashes() == before and len(external.branches()) == 3
+    nodes = "--from-nodes=report_accuracy"
+    output = kedro(project, "run", nodes, "--params", "example_test_data_ratio=0.3")
+    assert "took over" in output and "Committed" in output
+    assert external.hashes() != before
+
+
+def test_a_run_that_was_killed_is_seen_to_from_elsewhere(project: Path, external: External) -> None:
+    elsewhere = project.parent / "elsewhere"
+    shutil.copytree(project, elsewhere)
+    break_node(project, "report_accuracy")
+    process = start_slow_run(project, "run", "--runner", "ParallelRunner")
+    # Its workers outlive it, and must not hold its lease.
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    try:
+        deadline = time.monotonic() + 30
+        while "was killed; what it wrote is kept" not in (output := kedro(elsewhere, "run")):
+            assert time.monotonic() < deadline, output
+        assert "Committed" in output or "changed no data" in output
+        assert [branch for branch in external.branches() if branch.startswith("kedro/2")]
+        assert "killed" in kedro(elsewhere, "dolt", "runs")
+    finally:
+        (project / "go").touch()
+        os.killpg(process.pid, signal.SIGKILL)
+        assert process.stdout
+        process.stdout.close()
+
+
+def test_runs_at_once(project: Path, external: External) -> None:
+    processes = [
+        start_kedro(project, "run", "--params", f"dolt_branch=b{n},example_test_data_ratio=0.{n}")
+        for n in range(1, 5)
+    ]
+    for process in processes:
+        output = process.communicate(timeout=120)[0]
+        assert process.returncode == 0 and "Committed" in output, output
+    assert external.branches() == ["b1", "b2", "b3", "b4", "kedro/state", "main"]
+    assert len({str(external.hashes(f"b{n}")) for n in range(1, 5)}) == 4
+    assert [len(external.messages(f"b{n}")) for n in range(1, 5)] == [len(external.messages()) + 1] * 4
+
+
+def test_the_server_goes_in_the_middle_of_a_run(project: Path, external: External) -> None:
+    before, log = external.hashes(), external.messages()
+    break_node(project, "report_accuracy")
+    process = start_slow_run(project, "run")
+    external.stop(signal.SIGKILL)
+    output = re.sub(r"\s+", " ", let_go(project, process))
+    assert process.returncode == 1
+    assert "The Dolt server has ended, or does not answer" in output and PASSWORD not in output
+    assert "The Dolt server 127.0.0.1" in kedro(project, "run", code=1)
+    external.start()
+    assert (external.hashes(), external.messages()) == (before, log)
+    output = kedro(project, "run", "--params", "example_test_data_ratio=0.3")
+    assert "was killed" in output and "Committed" in output
+    assert len(external.messages()) == len(log) + 1
+
+
+def test_a_run_whose_lease_was_lost_is_not_published(project: Path, external: External) -> None:
+    log = external.messages()
+    break_node(project, "report_accuracy")
+    process = start_slow_run(project, "run")
+    locked = "SELECT id FROM information_schema.processlist WHERE user = 'kedro' AND command = 'Sleep'"
+    for (number,) in external.root(locked):
+        external.root(f"KILL {number}")
+    output = re.sub(r"\s+", " ", let_go(project, process))
+    assert process.returncode == 1 and "lost its connection to the Dolt server" in output
+    assert external.messages() == log
+    assert "Committed" in kedro(project, "run")
+
+
+def test_a_server_that_takes_no_local_files(project: Path, external: External) -> None:
+    kedro(project, "run", "--params", "dolt_branch=loaded")
+    external.root("SET GLOBAL local_infile = 0")
+    output = kedro(project, "run", "--params", "dolt_branch=inserted")
+    assert output.count("127.0.0.1 refuses LOAD DATA LOCAL") == 1
+    external.root("SET GLOBAL local_infile = 1", "REVOKE FILE ON *.* FROM kedro@'%'")
+    output = kedro(project, "run", "--params", "dolt_branch=denied")
+    assert output.count("127.0.0.1 refuses LOAD DATA LOCAL (command denied") == 1
+    assert external.hashes("loaded") == external.hashes("inserted") == external.hashes("denied")
+
+
+def test_the_catalog_outside_a_run(project: Path, external: External) -> None:
+    code = (
+        "from kedro.framework.startup import bootstrap_project\n"
+        "from kedro.framework.session import KedroSession\n"
+        "bootstrap_project('.')\n"
+        "with KedroSession.create() as session:\n"
+        "    catalog = session.load_context().catalog\n"
+        "    print(len(catalog.load('example_iris_data')), repr(catalog))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True)
+    assert "150" in done.stdout, done.stderr
+    assert PASSWORD not in done.stdout + done.stderr
+
+
+# TLS
+
+
+def make(directory: Path, name: str, issuer: str | None = None, host: str = "localhost") -> None:
+    """A key and a certificate: of an authority, or issued by one for a host."""
+    subject = ["-subj", f"/CN={name}", "-days", "2", "-newkey", "rsa:2048", "-nodes"]
+    extensions = ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign"]
+    if issuer:
+        subject += ["-CA", f"{issuer}.pem", "-CAkey", f"{issuer}.key"]
+        extensions = ["basicConstraints=critical,CA:FALSE", f"subjectAltName=DNS:{host}"]
+    for extension in extensions:
+        subject += ["-addext", extension]
+    subprocess.run(
+        ["openssl", "req", "-x509", *subject, "-keyout", f"{name}.key", "-out", f"{name}.pem"],
+        cwd=directory, check=True, capture_output=True,
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates of this test")
+def test_tls(
+    project: Path, external: External, generated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "certificates"
+    directory.mkdir()
+    for args in (("ours",), ("other",), ("server", "ours"), ("elsewhere", "ours", "dolt.example.com")):
+        make(directory, *args)
+    for server, host, authority, words in (
+        ("server", "localhost", "ours", None),
+        ("server", "localhost", "other", "certificate verify failed"),
+        ("server", "localhost", None, "certificate verify failed"),
+        ("server", "127.0.0.1", "ours", "certificate verify failed: IP address mismatch"),
+        ("elsewhere", "localhost", "ours", "certificate verify failed: Hostname mismatch"),
+    ):
+        encrypted = External(
+            tmp_path / f"{server} {host} {authority}", generated / "data",
+            tls_cert=str(directory / f"{server}.pem"), tls_key=str(directory / f"{server}.key"),
+            require_secure_transport=True,
+        )  # fmt: skip
+        try:
+            encrypted.start()
+            encrypted.let_in()
+            trust = {"ssl_ca": str(directory / f"{authority}.pem")} if authority else {"tls": True}
+            use(project, encrypted.port, host=host, **trust)
+            output = kedro(project, "run", code=1 if words else 0)
+            assert (words or "Committed") in output
+            if words:
+                assert "Traceback" not in output and len(encrypted.messages()) == len(external.messages())
+        finally:
+            encrypted.stop()
+    # A server without TLS gets no password.
+    use(project, external.port, host="localhost", ssl_ca=str(directory / "ours.pem"))
+    assert "doesn't support" in kedro(project, "run", code=1)
+
+
+# The configuration
+
+
+def test_what_the_credentials_must_say(tmp_path: Path) -> None:
+    right = {"host": "h", "user": "u", "password": "secret", "database": "d"}
+    for change, words in (
+        ({"host": None}, "`dolt.host` must be text"),
+        ({"password": 5}, "`dolt.password` must be text"),
+        ({"pasword": "x"}, "`dolt.pasword` is not a key of a server: did you mean `password`?"),
+        ({"port": "3306"}, "`dolt.port` must be a whole number"),
+        ({"tls": "yes"}, "`dolt.tls` must be true or false"),
+        ({"ssl_ca": str(tmp_path / "none")}, "`dolt.ssl_ca` must be a file that can be read"),
+    ):
+        with pytest.raises(ConfigError, match=re.escape(words)) as caught:
+            ExternalServer.from_credentials("dolt", {**right, **change})
+        assert "secret" not in str(caught.value)
+    with pytest.raises(ConfigError, match="has no mapping `dolt`"):
+        ExternalServer.from_credentials("dolt", None)
+
+
+@pytest.mark.parametrize(
+    ("more", "encrypted"),
+    [({"host": "db"}, True), ({"host": "db", "tls": False}, False), ({"host": "localhost"}, False)],
+)
+def test_what_goes_to_another_machine_is_encrypted(more: dict[str, object], encrypted: bool) -> None:
+    right = {"user": "u", "password": "secret", "database": "d"}
+    _, address = "", ExternalServer.from_credentials("dolt", {**right, **more})._address
+    assert (address.tls is not None) is encrypted
+    assert "secret" not in repr(address)
+
+
+def test_settings_that_contradict_the_server(project: Path) -> None:
+    (project / "conf" / "local" / "dolt.yml").write_text("managed: false\nport: 3306\n")
+    assert "the server's port belongs into the credentials" in kedro(project, "run", code=1)
+    (project / "conf" / "local" / "dolt.yml").write_text("")
+    assert "set `managed: false` in conf/*/dolt.yml" in kedro(project, "run", code=1)
