@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -12,100 +11,15 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import pymysql
 import pytest
-from conftest import ROOT, run_kedro
-from dolt_server import _free_port
-from helpers import TABLES, break_node, let_go, start_kedro, start_slow_run
+from conftest import run_kedro
+from external_dolt import PASSWORD, External, kedro, use
+from helpers import break_node, let_go, start_kedro, start_slow_run
 from helpers import hashes as managed_hashes
 
-from kedro_doltdb.dolt_cli import find_dolt
 from kedro_doltdb.errors import ConfigError
 from kedro_doltdb.external import ExternalServer
-
-PASSWORD = "correct horse battery staple"
-DATABASE = "iris"
-
-
-class External:
-    """A Dolt server with the project's data as one of its databases, and a user with the docs' rights."""
-
-    def __init__(self, directory: Path, data: Path, **listener: Any) -> None:
-        self.port = _free_port()
-        self._directory = directory
-        self._process: subprocess.Popen[bytes] | None = None
-        databases = directory / "databases"
-        databases.mkdir(parents=True)
-        shutil.copytree(data, databases / DATABASE, ignore=shutil.ignore_patterns("kedro", "01_raw"))
-        self._config = directory / "config.json"
-        self._config.write_text(
-            json.dumps(
-                {
-                    "log_level": "info",
-                    "data_dir": str(databases),
-                    "privilege_file": str(directory / "privileges.db"),
-                    "listener": {"host": "127.0.0.1", "port": self.port, **listener},
-                    "system_variables": {"local_infile": 1},
-                }
-            )
-        )
-
-    def start(self) -> None:
-        with open(self._directory / "log", "ab") as log:
-            self._process = subprocess.Popen(
-                [find_dolt(), "sql-server", "--config", str(self._config)],
-                cwd=self._directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                return self.root("SELECT 1").clear()
-            except pymysql.err.OperationalError:
-                assert self._process.poll() is None and time.monotonic() < deadline, self.log
-                time.sleep(0.05)
-
-    def stop(self, number: int = signal.SIGTERM) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
-            self._process.wait(30)
-            self._process = None
-
-    @property
-    def log(self) -> str:
-        return (self._directory / "log").read_text()
-
-    def root(self, *statements: str, branch: str = "main") -> list[tuple[Any, ...]]:
-        """What the last statement gives."""
-        database = None if branch == "" else f"{DATABASE}/{branch}"
-        connection = pymysql.connect(
-            host="127.0.0.1", port=self.port, user="root", database=database, autocommit=True,
-            ssl_disabled="tls_key" not in self._config.read_text(),
-        )  # fmt: skip
-        with connection, connection.cursor() as cursor:
-            for statement in statements:
-                cursor.execute(statement)
-            return list(cursor.fetchall())
-
-    def let_in(self) -> None:
-        """Make the user as the docs say."""
-        page = (ROOT / "docs" / "external_server.md").read_text()
-        (grants,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
-        self.root(*filter(None, map(str.strip, grants.replace("a long password", PASSWORD).split(";"))))
-
-    def hashes(self, branch: str = "main") -> dict[str, str]:
-        there = {row[0] for row in self.root("SHOW TABLES", branch=branch)} & {*TABLES}
-        return {
-            table: self.root(f"SELECT dolt_hashof_table('{table}')", branch=branch)[0][0]
-            for table in sorted(there)
-        }
-
-    def messages(self, branch: str = "main") -> list[str]:
-        return [row[0].splitlines()[0] for row in self.root(f"SELECT message FROM dolt_log('{branch}')")]
-
-    def branches(self) -> list[str]:
-        return [row[0] for row in self.root("SELECT name FROM dolt_branches ORDER BY name")]
 
 
 @pytest.fixture
@@ -119,30 +33,11 @@ def external(generated: Path, tmp_path: Path) -> Iterator[External]:
         server.stop()
 
 
-def use(project: Path, port: int, **more: object) -> None:
-    """Have the project work on the server at that port of this machine."""
-    shutil.rmtree(project / "data" / ".dolt", ignore_errors=True)
-    (project / "conf" / "local" / "dolt.yml").write_text("managed: false\n")
-    credentials = {
-        "host": "127.0.0.1", "port": port, "user": "kedro", "password": "${oc.env:DOLT_SECRET}",
-        "database": DATABASE, **more,
-    }  # fmt: skip
-    (project / "conf" / "local" / "credentials.yml").write_text(json.dumps({"dolt": credentials}))
-
-
 @pytest.fixture
 def project(project: Path, external: External, monkeypatch: pytest.MonkeyPatch) -> Path:
     use(project, external.port)
     monkeypatch.setenv("DOLT_SECRET", PASSWORD)
     return project
-
-
-def kedro(project: Path, *args: str, code: int = 0) -> str:
-    done = run_kedro(project, *args, check=False)
-    output = done.stdout + done.stderr
-    assert done.returncode == code, output
-    assert PASSWORD not in output
-    return re.sub(r"\s+", " ", output)
 
 
 def test_runs_with_the_rights_of_the_docs(project: Path, external: External, generated: Path) -> None:
