@@ -16,21 +16,29 @@ from . import versions
 from .measure import measure
 from .memory import memory
 from .save_table import save_table
+from .scaling import scaling
 from .whole_run import whole_run
 
 COMPARISONS = {"whole_run": (whole_run, 7), "save_table": (save_table, 5)}
 NAMES = [*COMPARISONS, "memory", "versions"]
+# Only when it is named.
+ALONE = ["scaling"]
 PACKAGES = ("kedro", "pandas", "pyarrow", "sqlalchemy", "pymysql", "deltalake", "dvc")
 
 
 def main() -> None:
     """Run what the command line names, print the tables, and write them where it says."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(NAMES)}; all without one")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="name",
+        help=f"of {', '.join(NAMES)}, {ALONE[0]}; without one all but the last",
+    )
     parser.add_argument("--full", action="store_true", help="more and larger tables: takes hours")
-    parser.add_argument("--output", type=Path, help="a directory for results.md and results.png")
+    parser.add_argument("--output", type=Path, help="a directory for results.md and results.png, or <names>.md")
     options = parser.parse_args()
-    if unknown := set(options.names) - set(NAMES):
+    if unknown := set(options.names) - {*NAMES, *ALONE}:
         parser.error(f"there is no benchmark {', '.join(unknown)}")
     # Without bytecode files, as this variable has it, a start of Python takes two to three times as long.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -40,7 +48,8 @@ def main() -> None:
         print(f"{part}\n", flush=True)
         parts.append(part)
     if options.output:
-        (options.output / "results.md").write_text("# Benchmarks, measured\n\n" + "\n\n".join(parts) + "\n")
+        name = "-".join(options.names) or "results"
+        (options.output / f"{name}.md").write_text("# Benchmarks, measured\n\n" + "\n\n".join(parts) + "\n")
 
 
 def _parts(options: argparse.Namespace) -> Iterator[str]:
@@ -57,6 +66,8 @@ def _parts(options: argparse.Namespace) -> Iterator[str]:
                 yield measure(benchmark, repeats)
         if "memory" in names:
             yield memory(place / "memory", 1_000_000 if options.full else 200_000)
+        if "scaling" in names:
+            yield from scaling(place / "scaling", options.full)
         if "versions" in names:
             sizes = [10**4, 10**5, 10**6] if options.full else [10**4, 10**5]
             count = 20 if options.full else 4
