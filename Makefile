@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 TEMPLATE := {{ cookiecutter.repo_name }}/src/{{ cookiecutter.python_package }}
 
-.PHONY: help demo test test-slow test-deep torture oldest matrix plugins bench bench-full check clean dolt
+.PHONY: help demo test test-slow test-deep test-airflow torture oldest matrix plugins bench bench-full check clean dolt
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -33,6 +33,10 @@ test-slow: .venv/.installed dolt ## the tests that install the wheel and the sdi
 test-deep: .venv/.installed dolt ## thousands of random pairs of tables, saved as a difference and in full
 	@KEDRO_DOLT_EXAMPLES=30 .venv/bin/python -m pytest tests/test_table_dataset.py -k full_save $(ARGS)
 
+# Not in .venv: Airflow brings some two hundred packages with it.
+test-airflow: .airflow/.installed dolt ## the project as an Airflow DAG, tasks at once on one Dolt server
+	@.airflow/bin/python examples/airflow/demo.py
+
 torture: .venv/.installed dolt ## faults by the hundred, half an hour; ARGS="--seed 7 --only kills" and more, see --help
 	@.venv/bin/python -m torture $(ARGS)
 
@@ -46,7 +50,7 @@ check: .venv/.installed dolt ## lint, types, and the template's exact list of fi
 	.venv/bin/python -m ruff check
 	.venv/bin/python -m ruff format --check
 	.venv/bin/python -m mypy
-	.venv/bin/python -m mypy benchmarks torture
+	.venv/bin/python -m mypy benchmarks torture examples
 	.venv/bin/python scripts/audit
 	.venv/bin/zizmor --offline --quiet --persona=pedantic .github/workflows
 	@# mypy wants a package's directory to have a Python name, which the template's gets only in a project.
@@ -69,7 +73,7 @@ plugins: .venv/.installed dolt ## Kedro-Viz, kedro-mlflow, kedro server and Ibis
 	@.venv/bin/python -m nox --session plugins
 
 clean: ## remove what these targets made here; Dolt stays where it was installed
-	rm -rf .venv .nox demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .airflow .nox demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 dolt:
@@ -81,6 +85,12 @@ dolt:
 	@test -x .venv/bin/python || { echo "making the virtual environment .venv"; $(PYTHON) -m venv --clear .venv; }
 	@echo "installing the package and its development tools into .venv"
 	.venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --editable ".[dev]"
+	@touch $@
+
+.airflow/.installed: pyproject.toml
+	@test -x .airflow/bin/python || $(PYTHON) -m venv .airflow
+	.airflow/bin/python -m pip install --disable-pip-version-check --progress-bar off --editable . \
+	  "apache-airflow>=3.2,<4" "kedro-airflow>=0.11,<1" "omegaconf<2.4"
 	@touch $@
 
 .venv/.bench-installed: .venv/.installed

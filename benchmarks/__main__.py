@@ -36,7 +36,9 @@ def main() -> None:
         help=f"of {', '.join(NAMES)}, {ALONE[0]}; without one all but the last",
     )
     parser.add_argument("--full", action="store_true", help="more and larger tables: takes hours")
-    parser.add_argument("--output", type=Path, help="a directory for results.md and results.png, or <names>.md")
+    parser.add_argument(
+        "--output", type=Path, help="a directory for results.md and results.png, or <names>.md"
+    )
     options = parser.parse_args()
     if unknown := set(options.names) - {*NAMES, *ALONE}:
         parser.error(f"there is no benchmark {', '.join(unknown)}")

@@ -64,7 +64,7 @@ def dolt_server(directory: Path) -> Iterator[Engine]:
     try:
         _wait_until_ready(process, data_dir, log_file)
         yield create_engine(
-            "mysql+pymysql://dolt/data", creator=lambda: _connect(data_dir), poolclass=NullPool
+            "dolt+pymysql://dolt/data", creator=lambda: _connect(data_dir), poolclass=NullPool
         )
     finally:
         process.terminate()

@@ -280,6 +280,16 @@ def test_hard_names(engine: Engine, name: str) -> None:
     assert len(load(engine, table=name)) == 4
 
 
+@pytest.mark.parametrize("keyed", [False, True])
+def test_words_that_only_dolt_reserves(engine: Engine, keyed: bool) -> None:
+    names = ["std", "count", "mean", "rank", "system", "window", "of", "min", "max", "25%", "variance"]
+    frame = pd.DataFrame({name: [number, 1] for number, name in enumerate(names, start=2)})
+    method = bulk_load("std") if keyed else None
+    frame.to_sql("lateral", engine, if_exists="replace", index=False, method=method)
+    loaded = pd.read_sql_table("lateral", engine).sort_values("std", ascending=False, ignore_index=True)
+    pd.testing.assert_frame_equal(loaded, frame)
+
+
 @pytest.mark.parametrize(
     ("column", "table"), [("b`t", "t"), ("a\nb", "t"), ("a", "back`tick"), ("a", "a\nb")]
 )

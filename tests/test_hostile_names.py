@@ -34,7 +34,7 @@ from kedro_doltdb.tables import identifier, read_at
 
 NASTY = "'\"`;%\\/-.,:@#$&*(){}[]<>|!?=+~^ \t\n\r\x00\x1e\x1féß中😀\u200b\u202e"
 WORDS = (
-    "select", "table", "order", "null", "NULL", "information_schema", "mysql", "HEAD", "main", "data",
+    "std", "select", "table", "order", "null", "NULL", "information_schema", "mysql", "HEAD", "main", "data",
     "dolt_log", "dolt_docs", "kedro_runs", "KEDRO_LINEAGE", "kept", "KEPT", "Kept ", " kept",
     "x'; DROP TABLE kept; --", "x`; DROP TABLE kept; --", "%s", "%(a)s", "../../etc",
     "a" * 64, "a" * 65, "é" * 64,

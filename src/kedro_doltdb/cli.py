@@ -105,17 +105,19 @@ def init(metadata: ProjectMetadata, env: str | None) -> None:
 @click.option("--all", "all_branches", is_flag=True, help="Runs of all branches.")
 @click.option("--limit", "-n", type=click.IntRange(min=0), default=20, show_default=True, help="0 lists all.")
 @click.option("--sort", metavar="METRIC", default=None, help="Highest first, instead of latest first.")
+@click.option("--group", "-g", metavar="NAME", default=None, help="The runs of a group, one by one.")
 @_json
 @_env
 @click.pass_obj
 def runs(
     metadata: ProjectMetadata, branch: str | None, all_branches: bool, limit: int, sort: str | None,
-    as_json: bool, env: str | None,
+    group: str | None, as_json: bool, env: str | None,
 ) -> None:  # fmt: skip
     """List the runs: parameters that differ among them, metrics, rows changed.
 
     Runs that failed, were interrupted or could not be published are listed for as long as their branch is
-    kept. Metrics come from the tables under `metrics` in dolt.yml.
+    kept. Metrics come from the tables under `metrics` in dolt.yml. Runs with the same `dolt_run_group` are
+    one line.
 
     Example: kedro dolt runs --all --sort accuracy
     """
@@ -125,7 +127,7 @@ def runs(
     with _serving(metadata, env) as (database, repository):
         found = listed_runs(
             repository, database.settings.metrics, branch=branch, all_branches=all_branches,
-            limit=limit or None, sort=sort,
+            limit=limit or None, sort=sort, group=group,
         )  # fmt: skip
         where = "any branch" if all_branches else branch or repository.checked_out()
     if as_json:

@@ -60,7 +60,7 @@ class Database:
         self.server = server or Server(self.data_dir, settings.port)
         # SQLTableDataset caches engines by this string, and an engine stays on the branch it first saw:
         # no two contexts may share one. The part after @ is never looked up.
-        self.con = f"mysql+pymysql://dolt@127.0.0.1/data?context={uuid.uuid4().hex}"
+        self.con = f"dolt+pymysql://dolt@127.0.0.1/data?context={uuid.uuid4().hex}"
         self._lock = threading.Lock()
         self._address: Address | None = None
         self._branch: str | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pymysql
@@ -136,8 +137,8 @@ def find(repository: Repository, name: str, branch: str | None = None) -> Point:
 
     Args:
         repository: where it is.
-        name: a run's id, a commit, a branch, a tag, ``HEAD~2``, or the unique beginning of a run's id or of a
-            commit.
+        name: a run's id, a commit, a branch, a tag, ``HEAD~2``, a group of runs (its last commit), or the
+            unique beginning of a run's id or of a commit.
         branch: what ``HEAD`` means; None is the branch checked out in ``data/``.
 
     Raises:
@@ -154,6 +155,10 @@ def find(repository: Repository, name: str, branch: str | None = None) -> Point:
             (Point(name, commit, entry.run) for entry in runs.values() if entry.commit == commit),
             Point(name, commit),
         )
+    if group := [
+        entry for entry in runs.values() if name and entry.run.run_group == name and entry.published
+    ]:
+        return _of_entry(latest(group))
     begun = [run_id for run_id in runs if run_id.startswith(name)] if name else []
     if len(begun) == 1:
         return _of_entry(runs[begun[0]])
@@ -164,6 +169,11 @@ def find(repository: Repository, name: str, branch: str | None = None) -> Point:
         f"{name} names no run, commit, branch or tag of data/: see `kedro dolt runs --all`, and "
         "`dolt log` and `dolt branch` in data/."
     )
+
+
+def latest(entries: Iterable[Entry]) -> Entry:
+    """The run that ended last."""
+    return max(entries, key=lambda entry: entry.run.finished or entry.run.started or datetime.min)
 
 
 def _of_entry(entry: Entry) -> Point:

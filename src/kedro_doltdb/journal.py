@@ -36,6 +36,7 @@ _COLUMNS = {
         "resumed_from": "VARCHAR(80) COMMENT 'the failed run whose tables it took over'",
         "git_commit": "VARCHAR(64) COMMENT 'of the code'",
         "versions": "JSON",
+        "run_group": "VARCHAR(255) COMMENT 'what it is one of several runs of'",
     },
     LINEAGE: {
         "run_id": "VARCHAR(80) NOT NULL",
@@ -72,6 +73,7 @@ class Run:
         resumed_from: the failed run whose tables it took over.
         git_commit: the commit of the code, with ``-dirty`` if there were uncommitted changes.
         versions: of the packages and of Dolt.
+        run_group: the name of the whole that it is a part of, an Airflow DAG run for one.
     """
 
     run_id: str
@@ -88,6 +90,7 @@ class Run:
     resumed_from: str | None = None
     git_commit: str | None = None
     versions: dict[str, Any] = field(default_factory=dict)
+    run_group: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The run as JSON holds it; times in ISO 8601 with the offset."""

@@ -22,6 +22,7 @@ def commit_message(run: Run, runtime_params: Mapping[str, Any]) -> str:
         "Pipeline": run.pipeline,
         **{name.replace("_", " ").capitalize(): _listed(value) for name, value in run.filters.items()},
         "Environment": run.environment,
+        "Group": run.run_group,
         "Code": run.git_commit,
     }
     body = "\n".join(f"{name}: {value}" for name, value in facts.items() if value)

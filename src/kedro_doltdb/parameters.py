@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 # They say where a run happens, not what it computes.
-RUN_KEYS = ("dolt_branch", "dolt_from")
+RUN_KEYS = ("dolt_branch", "dolt_from", "dolt_run_group")
 
 MASK = "***"
 

@@ -170,7 +170,7 @@ def runs_section(runs: Sequence[ListedRun]) -> Section:
             status += f": {shown(entry.run.error)}"
         rows.append(
             [
-                entry.run.run_id,
+                shown(entry.run.run_id) + (f" ({len(run.group)} runs)" if run.group else ""),
                 entry.commit[:10],
                 local_time(entry.run.started),
                 took or "-",

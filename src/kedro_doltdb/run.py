@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MAX_GROUP = 255
+
 
 class DoltRun:
     """One ``kedro run``: the server it needs, the branch it writes to, the commit it becomes.
@@ -47,7 +49,7 @@ class DoltRun:
         catalog: its catalog.
 
     Raises:
-        ConfigError: ``dolt_branch`` or ``dolt_from`` is not usable.
+        ConfigError: ``dolt_branch``, ``dolt_from`` or ``dolt_run_group`` is not usable.
     """
 
     _footprint: Footprint
@@ -58,6 +60,7 @@ class DoltRun:
         self._database: Database | None = None
         self._branch = _branch_parameter(run_params, "dolt_branch")
         self._from = _branch_parameter(run_params, "dolt_from")
+        self._group = _group_parameter(run_params)
         self._lease: Lease | None = None
         self._address: Address | None = None
         self._transaction: Transaction | None = None
@@ -138,7 +141,9 @@ class DoltRun:
         self._transaction = Transaction(repository, records, record)
         self._transaction.begin()
         partial = self._params.get("from_nodes") or self._params.get("from_inputs")
-        if partial and not self._from and (failed := resumable(records, target, record.pipeline)):
+        # What one of a group leaves is not for its siblings; one that is tried again begins at the target.
+        alone = not self._from and not self._group
+        if partial and alone and (failed := resumable(records, target, record.pipeline)):
             tables = self._transaction.take_over(failed)
             logger.warning("Resuming run %s: took over %s.", failed.run_id, ", ".join(tables) or "no table")
         self._transaction.note_inputs()
@@ -198,7 +203,7 @@ class DoltRun:
 
     def _describe(self, database: Database, repository: Repository, target: str, base: str) -> Run:
         run = describe(self._params, self._catalog, database.project_path, database.secrets)
-        run.run_id, run.branch, run.base = self._name, target, base
+        run.run_id, run.branch, run.base, run.run_group = self._name, target, base, self._group
         run.versions["dolt"] = repository.version()
         return run
 
@@ -344,15 +349,30 @@ class DoltRun:
                 add_missing_key(cursor, table, primary_key)
 
 
-def _branch_parameter(run_params: Mapping[str, Any], name: str) -> str | None:
+def _group_parameter(run_params: Mapping[str, Any]) -> str | None:
+    value = _text_parameter(run_params, "dolt_run_group")
+    if value is not None and not (0 < len(value) <= MAX_GROUP and value.isprintable()):
+        raise ConfigError(
+            f"dolt_run_group={value!r} is no name for a group of runs: it has 1 to {MAX_GROUP} characters "
+            "and no line break."
+        )
+    return value
+
+
+def _text_parameter(run_params: Mapping[str, Any], name: str) -> str | None:
     value = (run_params.get("runtime_params") or {}).get(name)
-    if value is None:
-        return None
-    if not isinstance(value, str):
+    if value is not None and not isinstance(value, str):
         raise ConfigError(
             f"{name} must be text, but the command line made {value!r} of it: quote it twice, "
             f"""--params '{name}="..."'."""
         )
+    return value
+
+
+def _branch_parameter(run_params: Mapping[str, Any], name: str) -> str | None:
+    value = _text_parameter(run_params, name)
+    if value is None:
+        return None
     if not value or value.startswith("-") or (name == "dolt_branch" and value.startswith("kedro/")):
         raise ConfigError(
             f"{name}={value} is no name for a branch: it may not be empty, nor begin with `-`, "
