@@ -203,6 +203,7 @@ def airflow_environment(home: Path) -> dict[str, str]:
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(64),
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
@@ -214,26 +215,34 @@ def airflow_environment(home: Path) -> dict[str, str]:
 
 @contextmanager
 def airflow(home: Path, environment: dict[str, str]) -> Iterator[None]:
-    """Airflow with all its parts, in a process group of its own that is ended as a whole."""
+    """Airflow's parts, each in a process group of its own that is ended as a whole."""
     say("starting Airflow")
-    with open(home / "log", "wb") as log:
-        process = subprocess.Popen(
-            [BIN / "airflow", "standalone"],
-            cwd=home, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True,
-        )  # fmt: skip
+    run([BIN / "airflow", "db", "migrate"], home, environment)
+    processes = []
     try:
+        # Not `airflow standalone`: it serves logs to every machine.
+        for part in (["api-server"], ["scheduler", "--skip-serve-logs"], ["dag-processor"]):
+            with open(home / f"{part[0]}.log", "wb") as log:
+                processes.append(
+                    subprocess.Popen(
+                        [BIN / "airflow", *part],
+                        cwd=home, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                        start_new_session=True,
+                    )
+                )  # fmt: skip
         yield
     except BaseException:
-        print((home / "log").read_text(errors="replace")[-5000:], file=sys.stderr)
+        for file in home.glob("*.log"):
+            print(file.read_text(errors="replace")[-3000:], file=sys.stderr)
         raise
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(60)
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for process in processes:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, number)
+            for process in processes:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(30)
 
 
 def trigger(place: Path, environment: dict[str, str]) -> None:
@@ -249,7 +258,8 @@ def trigger(place: Path, environment: dict[str, str]) -> None:
     run([BIN / "airflow", "dags", "unpause", DAG], home, environment)
     while True:
         listed = run([BIN / "airflow", "dags", "list-runs", DAG, "--output", "json"], home, environment)
-        state = json.loads(listed[listed.index("[") :])[0]["state"]
+        # Airflow logs to standard output as well.
+        state = json.JSONDecoder().raw_decode(listed[listed.index("[{") :])[0][0]["state"]
         if state in ("success", "failed"):
             break
         if time.monotonic() > deadline:
