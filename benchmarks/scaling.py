@@ -86,6 +86,7 @@ def _wide(times: int) -> pd.DataFrame:
 
 def _by_size(directory: Path, frame: pd.DataFrame, by_columns: bool = False) -> list[str]:
     os.environ["XDG_CACHE_HOME"] = str(directory / "cache")
+    directory.mkdir()
     initialise(directory / "data", [])
     database = Database(directory, Settings())
     dataset = DoltTableDataset(table_name="t", credentials=database.credentials(), primary_key="id")
@@ -128,6 +129,7 @@ def _sql(database: Database, statement: str) -> None:
 def _by_branches(directory: Path, counts: tuple[int, ...]) -> Iterator[list[str]]:
     from kedro_doltdb.fast_forward import fast_forward
 
+    directory.mkdir()
     initialise(directory / "data", [])
     database = Database(directory, Settings())
     with database.serving() as repository:
@@ -157,12 +159,13 @@ def _external_server(project: Path) -> Iterator[int]:
     (project / "data").mkdir()
     config = {
         "log_level": "error",
+        "data_dir": ".",
         "listener": {"host": "127.0.0.1", "port": port},
         "system_variables": {"local_infile": 1},
     }
     (directory / "server.json").write_text(json.dumps(config))
     process = subprocess.Popen(
-        [find_dolt(), "sql-server", "--config", "server.json", "--data-dir", "."],
+        [find_dolt(), "sql-server", "--config", "server.json"],
         cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:

@@ -248,7 +248,7 @@ def airflow(home: Path, environment: dict[str, str]) -> Iterator[None]:
 def trigger(place: Path, environment: dict[str, str]) -> None:
     """Run the DAG once and wait for its end."""
     home = place / "airflow"
-    command = [BIN / "airflow", "dags", "trigger", "--run-id", RUN, DAG]
+    command = [str(BIN / "airflow"), "dags", "trigger", "--run-id", RUN, DAG]
     deadline = time.monotonic() + 300
     while subprocess.run(command, cwd=home, env=environment, capture_output=True).returncode:
         if time.monotonic() > deadline:
