@@ -33,6 +33,8 @@ class External:
         self.port = _free_port()
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
+        # How root connects, where it has to show a certificate: arguments of PyMySQL's.
+        self.encryption: dict[str, Any] = {"ssl_disabled": "tls_key" not in listener}
         databases = directory / "databases"
         databases.mkdir(parents=True)
         if data is not None:
@@ -83,7 +85,7 @@ class External:
         database = None if branch == "" else f"{DATABASE}/{branch}"
         connection = pymysql.connect(
             host="127.0.0.1", port=self.port, user="root", database=database, autocommit=True,
-            ssl_disabled="tls_key" not in self._config.read_text(),
+            **self.encryption,
         )  # fmt: skip
         with connection, connection.cursor() as cursor:
             for statement in statements:

@@ -224,6 +224,36 @@ def test_tls(
     assert "doesn't support" in kedro(project, "run", code=1)
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates of this test")
+def test_a_server_that_asks_for_a_certificate(project: Path, generated: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "certificates"
+    directory.mkdir()
+    for args in (("ours",), ("server", "ours"), ("kedro", "ours", "client"), ("other",), ("bad", "other")):
+        make(directory, *args)
+    ours, own = (
+        str(directory / "ours.pem"),
+        {f"ssl_{what}": str(directory / f"kedro.{end}") for what, end in (("cert", "pem"), ("key", "key"))},
+    )
+    server = External(
+        tmp_path / "strict", generated / "data",
+        tls_cert=str(directory / "server.pem"), tls_key=str(directory / "server.key"), ca_cert=ours,
+        require_client_cert=True, require_secure_transport=True,
+    )  # fmt: skip
+    server.encryption = own
+    try:
+        server.start()
+        server.let_in()
+        use(project, server.port, host="localhost", ssl_ca=ours, **own)
+        assert "Committed" in kedro(project, "run")
+        for wrong in ({}, {name: path.replace("kedro.", "bad.") for name, path in own.items()}):
+            use(project, server.port, host="localhost", ssl_ca=ours, **wrong)
+            output = kedro(project, "run", code=1)
+            assert f"The Dolt server localhost:{server.port}/iris cannot be used" in output
+            assert "Traceback" not in output
+    finally:
+        server.stop()
+
+
 # The configuration
 
 
