@@ -156,6 +156,27 @@ def test_a_server_that_takes_no_local_files(project: Path, external: External) -
     assert external.hashes("loaded") == external.hashes("inserted") == external.hashes("denied")
 
 
+def test_fast_tables(
+    project: Path, external: External, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    kedro(project, "run", "--params", "dolt_branch=stock")
+    catalog = project / "conf" / "base" / "catalog.yml"
+    text = catalog.read_text().replace("pandas.SQLTableDataset", "kedro_doltdb.DoltTableDataset")
+    entry = r"  save_args:\n    if_exists: replace\n    method: \$\{dolt.bulk_load:(\w+)\}\n"
+    catalog.write_text(re.sub(entry, r"  primary_key: \1\n", text))
+    kedro(project, "run", "--params", "dolt_branch=fast")
+    assert external.root("SELECT * FROM example_metrics", branch="fast") == external.root(
+        "SELECT * FROM example_metrics", branch="stock"
+    )
+    assert (tmp_path / "HOME" / ".config" / "kedro-dolt" / "cache-key").stat().st_mode & 0o77 == 0
+    assert list((tmp_path / "XDG_CACHE_HOME" / "kedro-dolt" / "tables").glob("*.arrow"))
+    external.root("SET GLOBAL local_infile = 0")
+    kedro(project, "run", "--params", "dolt_branch=inserted")
+    assert external.hashes("inserted") == external.hashes("fast")
+
+
 def test_the_catalog_outside_a_run(project: Path, external: External) -> None:
     code = (
         "from kedro.framework.startup import bootstrap_project\n"

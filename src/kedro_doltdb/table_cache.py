@@ -157,6 +157,7 @@ def _key(file: Path) -> bytes:
         if len(key := file.read_bytes()) == _KEY_BYTES:
             return key
         file.unlink(missing_ok=True)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=file.parent)
     try:
         with open(descriptor, "wb") as new:
