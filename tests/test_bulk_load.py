@@ -26,7 +26,7 @@ from kedro_datasets.pandas import SQLTableDataset
 from sqlalchemy import Engine, types
 from sqlalchemy.dialects import mysql
 
-from kedro_doltdb import bulk_load as bulk_load_module
+from kedro_doltdb import table_sql
 from kedro_doltdb.bulk_load import BulkLoad, add_missing_key, bulk_load
 from kedro_doltdb.errors import BulkLoadError, ConfigError
 from kedro_doltdb.load_file import Column, encode
@@ -560,7 +560,7 @@ def test_names_in_inserts(engine: Engine, without_local_infile: None, name: str)
 
 
 def test_many_inserts(engine: Engine, without_local_infile: None, caplog: pytest.LogCaptureFixture) -> None:
-    bulk_load_module._say_refused.cache_clear()
+    table_sql._say_refused.cache_clear()
     frame = pd.DataFrame({"id": range(25_000), "value": ["x" * (n % 100) for n in range(25_000)]})
     save(frame, engine, "id")
     save(frame.assign(id=frame["id"] + 25_000), engine, "id", if_exists="append")

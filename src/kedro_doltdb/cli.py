@@ -122,7 +122,8 @@ def runs(
     Example: kedro dolt runs --all --sort accuracy
     """
     from .listing import listed_runs
-    from .render import print_sections, runs_section, to_json
+    from .render import print_sections, to_json
+    from .views import runs_section
 
     with _serving(metadata, env) as (database, repository):
         found = listed_runs(
@@ -162,7 +163,8 @@ def compare(
     """
     from .compare import compare as compare_points
     from .compare import default_points
-    from .render import comparison_json, comparison_sections, print_sections, to_json, to_markdown
+    from .render import print_sections, to_json, to_markdown
+    from .views import comparison_json, comparison_sections
 
     if as_json and as_markdown:
         raise click.UsageError("--json and --md exclude each other.")
@@ -205,8 +207,9 @@ def rerun(metadata: ProjectMetadata, run_id: str) -> None:
     from .compare import compare as compare_points
     from .errors import ConfigError
     from .history import find
-    from .render import comparison_sections, print_sections
+    from .render import print_sections
     from .rerun import overrides, parameters_today, result_of, run_again, starting_branch, warnings
+    from .views import comparison_sections
 
     with _serving(metadata, None, replica=False) as (database, repository):
         point = find(repository, run_id)
@@ -243,7 +246,7 @@ def lineage(metadata: ProjectMetadata, dataset: str, ref: str | None, env: str |
     """
     from .history import find
     from .lineage import lineage as trace
-    from .render import print_lineage
+    from .views import print_lineage
 
     with _serving(metadata, env) as (_, repository):
         origin = trace(repository, dataset, find(repository, ref or "HEAD").commit)
@@ -266,7 +269,8 @@ def blame(metadata: ProjectMetadata, table: str, where: tuple[str, ...], limit: 
     Example: kedro dolt blame example_predictions --where sample_id=7
     """
     from .blame import blame as blame_rows
-    from .render import blame_section, print_sections
+    from .render import print_sections
+    from .views import blame_section
 
     conditions = {}
     for condition in where:
@@ -291,8 +295,9 @@ def status(metadata: ProjectMetadata, env: str | None) -> None:
 
     Example: kedro dolt status
     """
-    from .render import print_sections, status_sections
+    from .render import print_sections
     from .status import status as look
+    from .views import status_sections
 
     with _serving(metadata, env) as (database, repository):
         found = look(repository, metadata.project_path, database.settings.remote)

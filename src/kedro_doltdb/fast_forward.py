@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pymysql
 
 from . import journal
-from .bulk_load import quote
 from .repository import GONE, changed_names
+from .table_sql import quote
 
 if TYPE_CHECKING:
     from .repository import Repository

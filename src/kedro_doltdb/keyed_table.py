@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,11 +18,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pymysql
 
-from .bulk_load import KEY_LENGTHS, BulkLoad, create_table, definition, load_fields, quote
+from .bulk_load import KEY_LENGTHS, BulkLoad
 from .columns import BYTES, arrow_type, longest, python_values, to_arrow, to_fields
+from .delta import Delta, at, compare
 from .errors import BulkLoadError
 from .load_file import Column, encode
 from .rows import read_rows
+from .table_sql import create_table, definition, load_fields, quote
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -35,8 +37,6 @@ _MAX_SHORT_TEXTS = 40
 _COLLATION = "utf8mb4_0900_bin"
 _ATTEMPTS = 3
 _OLD_KEYS = "`kedro-dolt removed keys`"
-
-Places: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 
 
 @dataclass(frozen=True)
@@ -56,24 +56,6 @@ class Standing:
     primary_key: tuple[str, ...]
     plain: bool
     unique: bool
-
-
-@dataclass(frozen=True)
-class Delta:
-    """What tells two states of a table apart.
-
-    Attributes:
-        removed: the places of the rows that are to go, among the old ones.
-        added: the places of the rows whose keys are new, among the new ones.
-        modified: the places of those that differ from the old one with the same key, likewise.
-    """
-
-    removed: Places
-    added: Places
-    modified: Places
-
-    def __len__(self) -> int:
-        return len(self.removed) + len(self.added) + len(self.modified)
 
 
 def content_hash(cursor: Cursor, table: str) -> str | None:
@@ -331,75 +313,6 @@ def _in_order(rows: pa.Table, primary_key: Sequence[str]) -> pa.Table | None:
     return None if pc.any(same).as_py() else rows
 
 
-def compare(old: pa.Table, new: pa.Table, primary_key: Sequence[str]) -> Delta:
-    """What has to be removed from and written to ``old`` to make it ``new``; both have unique keys.
-
-    Args:
-        old: the rows that stand.
-        new: the rows that are to stand, with the same columns.
-        primary_key: the columns of the key.
-    """
-    if len(old) == len(new) and not _differing(old.select(primary_key), new.select(primary_key)).any():
-        none = np.empty(0, np.int64)
-        return Delta(none, none, np.flatnonzero(_differing(old, new)))
-    old_keys, new_keys = _codes(old, new, primary_key)
-    places = pc.index_in(new_keys, value_set=old_keys)
-    is_new = places.is_null().to_numpy(zero_copy_only=False)
-    stays, places = np.flatnonzero(~is_new), places.drop_null().to_numpy()
-    modified = stays[_differing(_at(old, places), _at(new, stays))]
-    removed = np.ones(len(old), bool)
-    removed[places] = False
-    return Delta(np.flatnonzero(removed), np.flatnonzero(is_new), modified)
-
-
-def _at(rows: pa.Table, places: Places) -> pa.Table:
-    if len(places) == len(rows) and (not len(places) or (places == np.arange(len(rows))).all()):
-        return rows
-    return rows.take(places)
-
-
-def _codes(old: pa.Table, new: pa.Table, primary_key: Sequence[str]) -> tuple[pa.Array, pa.Array]:
-    """A number for each key, the same in both tables."""
-    codes = None
-    for name in primary_key:
-        chunks = [*old.column(name).chunks, *new.column(name).chunks]
-        column = _numbered(pa.chunked_array(chunks, old.schema.field(name).type))
-        if codes is None:
-            codes = column
-        else:
-            codes = _numbered(pa.array(codes.to_numpy() * len(column) + column.to_numpy()))
-    assert codes is not None
-    return codes.slice(0, len(old)), codes.slice(len(old))
-
-
-def _numbered(values: pa.Array | pa.ChunkedArray) -> pa.Array:
-    encoded = values.dictionary_encode()
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.combine_chunks()
-    return encoded.indices.cast(pa.int64())
-
-
-def _differing(old: pa.Table, new: pa.Table) -> np.ndarray[Any, Any]:
-    """Which rows differ in a column, to the bit."""
-    changed = np.zeros(len(new), bool)
-    for name in new.column_names:
-        changed |= _differ(old.column(name), new.column(name))
-    return changed
-
-
-def _differ(old: pa.ChunkedArray, new: pa.ChunkedArray) -> np.ndarray[Any, Any]:
-    if pa.types.is_floating(new.type):
-        # 0.0 and -0.0 are equal as numbers.
-        bits = pa.int64() if new.type == pa.float64() else pa.int32()
-        old, new = (
-            pa.chunked_array([chunk.view(bits) for chunk in values.chunks], bits) for values in (old, new)
-        )
-    differ = pc.not_equal(old, new)
-    if differ.null_count:
-        differ = pc.if_else(differ.is_null(), pc.xor(old.is_null(), new.is_null()), differ)
-    return np.asarray(differ.to_numpy(), bool)
-
-
 def _write(
     cursor: Cursor, table: str, standing: Standing, old: pa.Table, rows: pa.Table, delta: Delta
 ) -> bool:
@@ -408,11 +321,11 @@ def _write(
     columns = list(standing.columns.values())
     keys = [standing.columns[name] for name in standing.primary_key]
     replaces = len(delta.modified) or None
-    removed = _at(old.select(standing.primary_key), delta.removed)
+    removed = at(old.select(standing.primary_key), delta.removed)
     if standing.unique:
         # REPLACE would remove rows that are equal in another unique column as well.
         replaces = None
-        removed = pa.concat_tables([removed, _at(rows.select(standing.primary_key), delta.modified)])
+        removed = pa.concat_tables([removed, at(rows.select(standing.primary_key), delta.modified)])
     # To replace a row costs twice as much as to add one to an empty table.
     anew = 2 * len(delta) > len(rows)
     if len(removed) and not anew:
@@ -428,7 +341,7 @@ def _write(
             cursor.execute(f"DELETE FROM {quoted}")
             written, replaces = rows, None
         else:
-            written = _at(rows, np.sort(np.concatenate([delta.added, delta.modified])))
+            written = at(rows, np.sort(np.concatenate([delta.added, delta.modified])))
         if len(removed) and not anew:
             load_fields(cursor, _OLD_KEYS, to_fields(removed, keys))
             same = " AND ".join(f"old.{quote(key.name)} = gone.{quote(key.name)}" for key in keys)

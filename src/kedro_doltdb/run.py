@@ -24,7 +24,7 @@ from .parameters import mask, plain
 from .records import Record
 from .remote import Remote
 from .repository import dolt_errors
-from .run_params import describe, pipelines, run_id
+from .run_params import branch_parameter, describe, group_parameter, pipelines, run_id
 from .transaction import Transaction, recover, resumable
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from .repository import Repository
 
 logger = logging.getLogger(__name__)
-
-MAX_GROUP = 255
 
 
 class DoltRun:
@@ -58,9 +56,9 @@ class DoltRun:
         self._params = run_params
         self._pipeline, self._catalog = pipeline, catalog
         self._database: Database | None = None
-        self._branch = _branch_parameter(run_params, "dolt_branch")
-        self._from = _branch_parameter(run_params, "dolt_from")
-        self._group = _group_parameter(run_params)
+        self._branch = branch_parameter(run_params, "dolt_branch")
+        self._from = branch_parameter(run_params, "dolt_from")
+        self._group = group_parameter(run_params)
         self._lease: Lease | None = None
         self._address: Address | None = None
         self._transaction: Transaction | None = None
@@ -347,38 +345,6 @@ class DoltRun:
         with database.repository(address).on(branch) as cursor:
             for table, primary_key in self._footprint.primary_keys.items():
                 add_missing_key(cursor, table, primary_key)
-
-
-def _group_parameter(run_params: Mapping[str, Any]) -> str | None:
-    value = _text_parameter(run_params, "dolt_run_group")
-    if value is not None and not (0 < len(value) <= MAX_GROUP and value.isprintable()):
-        raise ConfigError(
-            f"dolt_run_group={value!r} is no name for a group of runs: it has 1 to {MAX_GROUP} characters "
-            "and no line break."
-        )
-    return value
-
-
-def _text_parameter(run_params: Mapping[str, Any], name: str) -> str | None:
-    value = (run_params.get("runtime_params") or {}).get(name)
-    if value is not None and not isinstance(value, str):
-        raise ConfigError(
-            f"{name} must be text, but the command line made {value!r} of it: quote it twice, "
-            f"""--params '{name}="..."'."""
-        )
-    return value
-
-
-def _branch_parameter(run_params: Mapping[str, Any], name: str) -> str | None:
-    value = _text_parameter(run_params, name)
-    if value is None:
-        return None
-    if not value or value.startswith("-") or (name == "dolt_branch" and value.startswith("kedro/")):
-        raise ConfigError(
-            f"{name}={value} is no name for a branch: it may not be empty, nor begin with `-`, "
-            "nor with `kedro/`, where runs keep their own."
-        )
-    return value
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
+from .errors import ConfigError
 from .journal import Run, now
 from .parameters import plain, without_run_keys
 
@@ -21,6 +22,7 @@ FILTERS = (
     "tags", "node_names", "from_nodes", "to_nodes", "from_inputs", "to_outputs", "namespaces",
     "load_versions", "only_missing_outputs",
 )  # fmt: skip
+MAX_GROUP = 255
 
 
 def run_id(run_params: Mapping[str, Any]) -> str:
@@ -37,6 +39,48 @@ def pipelines(run_params: Mapping[str, Any]) -> list[str]:
 def filters(run_params: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of ``session.run`` that chose the nodes, as JSON values; those not given are left out."""
     return {name: plain(run_params[name]) for name in FILTERS if run_params.get(name)}
+
+
+def group_parameter(run_params: Mapping[str, Any]) -> str | None:
+    """The run parameter ``dolt_run_group``; None if it was not given.
+
+    Raises:
+        ConfigError: it is no text, too long, empty or has a line break.
+    """
+    value = _text_parameter(run_params, "dolt_run_group")
+    if value is not None and not (0 < len(value) <= MAX_GROUP and value.isprintable()):
+        raise ConfigError(
+            f"dolt_run_group={value!r} is no name for a group of runs: it has 1 to {MAX_GROUP} characters "
+            "and no line break."
+        )
+    return value
+
+
+def _text_parameter(run_params: Mapping[str, Any], name: str) -> str | None:
+    value = (run_params.get("runtime_params") or {}).get(name)
+    if value is not None and not isinstance(value, str):
+        raise ConfigError(
+            f"{name} must be text, but the command line made {value!r} of it: quote it twice, "
+            f"""--params '{name}="..."'."""
+        )
+    return value
+
+
+def branch_parameter(run_params: Mapping[str, Any], name: str) -> str | None:
+    """The run parameter ``dolt_branch`` or ``dolt_from``, whichever is named; None if it was not given.
+
+    Raises:
+        ConfigError: it is no text, or no name for a branch.
+    """
+    value = _text_parameter(run_params, name)
+    if value is None:
+        return None
+    if not value or value.startswith("-") or (name == "dolt_branch" and value.startswith("kedro/")):
+        raise ConfigError(
+            f"{name}={value} is no name for a branch: it may not be empty, nor begin with `-`, "
+            "nor with `kedro/`, where runs keep their own."
+        )
+    return value
 
 
 def describe(

@@ -1,0 +1,101 @@
+"""What tells two states of a table apart, row by row, in Arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Places: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
+
+
+@dataclass(frozen=True)
+class Delta:
+    """What tells two states of a table apart.
+
+    Attributes:
+        removed: the places of the rows that are to go, among the old ones.
+        added: the places of the rows whose keys are new, among the new ones.
+        modified: the places of those that differ from the old one with the same key, likewise.
+    """
+
+    removed: Places
+    added: Places
+    modified: Places
+
+    def __len__(self) -> int:
+        return len(self.removed) + len(self.added) + len(self.modified)
+
+
+def compare(old: pa.Table, new: pa.Table, primary_key: Sequence[str]) -> Delta:
+    """What has to be removed from and written to ``old`` to make it ``new``; both have unique keys.
+
+    Args:
+        old: the rows that stand.
+        new: the rows that are to stand, with the same columns.
+        primary_key: the columns of the key.
+    """
+    if len(old) == len(new) and not _differing(old.select(primary_key), new.select(primary_key)).any():
+        none = np.empty(0, np.int64)
+        return Delta(none, none, np.flatnonzero(_differing(old, new)))
+    old_keys, new_keys = _codes(old, new, primary_key)
+    places = pc.index_in(new_keys, value_set=old_keys)
+    is_new = places.is_null().to_numpy(zero_copy_only=False)
+    stays, places = np.flatnonzero(~is_new), places.drop_null().to_numpy()
+    modified = stays[_differing(at(old, places), at(new, stays))]
+    removed = np.ones(len(old), bool)
+    removed[places] = False
+    return Delta(np.flatnonzero(removed), np.flatnonzero(is_new), modified)
+
+
+def at(rows: pa.Table, places: Places) -> pa.Table:
+    """The rows at ``places``, in that order."""
+    if len(places) == len(rows) and (not len(places) or (places == np.arange(len(rows))).all()):
+        return rows
+    return rows.take(places)
+
+
+def _codes(old: pa.Table, new: pa.Table, primary_key: Sequence[str]) -> tuple[pa.Array, pa.Array]:
+    """A number for each key, the same in both tables."""
+    codes = None
+    for name in primary_key:
+        chunks = [*old.column(name).chunks, *new.column(name).chunks]
+        column = _numbered(pa.chunked_array(chunks, old.schema.field(name).type))
+        if codes is None:
+            codes = column
+        else:
+            codes = _numbered(pa.array(codes.to_numpy() * len(column) + column.to_numpy()))
+    assert codes is not None
+    return codes.slice(0, len(old)), codes.slice(len(old))
+
+
+def _numbered(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    encoded = values.dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    return encoded.indices.cast(pa.int64())
+
+
+def _differing(old: pa.Table, new: pa.Table) -> np.ndarray[Any, Any]:
+    """Which rows differ in a column, to the bit."""
+    changed = np.zeros(len(new), bool)
+    for name in new.column_names:
+        changed |= _differ(old.column(name), new.column(name))
+    return changed
+
+
+def _differ(old: pa.ChunkedArray, new: pa.ChunkedArray) -> np.ndarray[Any, Any]:
+    if pa.types.is_floating(new.type):
+        # 0.0 and -0.0 are equal as numbers.
+        bits = pa.int64() if new.type == pa.float64() else pa.int32()
+        old, new = (
+            pa.chunked_array([chunk.view(bits) for chunk in values.chunks], bits) for values in (old, new)
+        )
+    differ = pc.not_equal(old, new)
+    if differ.null_count:
+        differ = pc.if_else(differ.is_null(), pc.xor(old.is_null(), new.is_null()), differ)
+    return np.asarray(differ.to_numpy(), bool)
