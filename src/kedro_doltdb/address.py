@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .table_sql import quote
 from .watch import watch
 
 if TYPE_CHECKING:
@@ -62,8 +63,10 @@ class Address:
     ) -> pymysql.Connection[Cursor]:
         """Open a connection on ``branch``, or on the branch checked out in ``data/``.
 
+        Every name of the database means that branch then: ``data.t`` is the same table as ``t``.
+
         Args:
-            branch: the branch.
+            branch: a branch, or the hash of a commit, which can only be read.
             autocommit: whether each statement is a transaction of its own.
             read_timeout: seconds that an answer may take; None waits for as long as the server lives.
 
@@ -80,6 +83,12 @@ class Address:
         import pymysql
         from pymysql.constants import CLIENT
 
+        # Dolt does not report that autocommit is on, so PyMySQL would not turn it off by itself.
+        session = [] if autocommit else ["autocommit = 0"]
+        if branch:
+            # Without it, a name qualified with the database would mean the branch checked out in data/.
+            head = pymysql.converters.escape_string(branch)
+            session.append(f"SESSION {quote(f'{self.database}_head_ref')} = '{head}'")
         return pymysql.connect(
             host=self.host,
             port=self.port,
@@ -88,8 +97,7 @@ class Address:
             database=f"{self.database}/{branch}" if branch else self.database,
             charset="utf8mb4",
             autocommit=autocommit,
-            # Dolt does not report that autocommit is on, so PyMySQL would not turn it off by itself.
-            init_command=None if autocommit else "SET autocommit = 0",
+            init_command=f"SET {', '.join(session)}" if session else None,
             # The driver is to send no file, whatever a server asks for: see local_infile.py.
             client_flag=CLIENT.LOCAL_FILES,
             local_infile=False,

@@ -8,14 +8,14 @@ import os
 import sys
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .address import Address
 from .dolt_cli import identity
-from .errors import ConfigError
+from .errors import ConfigError, DoltError
 from .external import ExternalServer
 from .parameters import secrets_in
 from .repository import Repository, dolt_errors
@@ -61,9 +61,11 @@ class Database:
         # SQLTableDataset caches engines by this string, and an engine stays on the branch it first saw:
         # no two contexts may share one. The part after @ is never looked up.
         self.con = f"dolt+pymysql://dolt@127.0.0.1/data?context={uuid.uuid4().hex}"
-        self._lock = threading.Lock()
+        self._lock, self._beginning = threading.Lock(), threading.RLock()
         self._address: Address | None = None
         self._branch: str | None = None
+        self._commit: str | None = None
+        self._begin_run: Callable[[], None] | None = None
         self._lease: Lease | None = None
         self._pid = os.getpid()
         self._author: str | None = None
@@ -82,7 +84,13 @@ class Database:
         database = cls.load(Path(context.project_path), context.config_loader)
         credentials = _credentials(context.config_loader)
         context.config_loader["credentials"] = {**credentials, "dolt": database.credentials()}
+        _attached.database = database
         return database
+
+    @staticmethod
+    def attached() -> Database | None:
+        """Return the database of the context that this thread has made last."""
+        return getattr(_attached, "database", None)
 
     @classmethod
     def load(cls, project_path: Path, config_loader: AbstractConfigLoader, replica: bool = False) -> Database:
@@ -117,24 +125,30 @@ class Database:
         return {"con": self.con, "creator": self, "poolclass": NoPool}
 
     def __call__(self) -> pymysql.Connection[Cursor]:
-        """Open a connection for a dataset: on the run's branch, else on the branch checked out.
+        """Open a connection for a dataset.
+
+        It is on the branch of the run under way; after a run, on the commit that it left, which can only be
+        read; else on the branch checked out in ``data/``.
 
         Raises:
             ServerError: no server could be started, or it does not answer.
-            DoltError: it refuses.
+            DoltError: it refuses, or the run did not know that it uses Dolt and this is a worker process.
         """
         from pymysql.constants import CR
         from pymysql.err import OperationalError
 
+        with self._beginning:
+            if self._begin_run:
+                self._begin_run()
         try:
-            return self._get_address().connect(self._branch)
+            return self._get_address().connect(self._branch or self._commit)
         except OperationalError as error:
             # In a notebook the server may be a person's, who has stopped it meanwhile.
             with dolt_errors():
                 if error.args[0] != CR.CR_CONN_HOST_ERROR or self._lease is None:
                     raise
                 self.close()
-                return self._get_address().connect(self._branch)
+                return self._get_address().connect(self._branch or self._commit)
 
     def _get_address(self) -> Address:
         with self._lock:
@@ -170,13 +184,19 @@ class Database:
         """Send every dataset to ``branch`` of the server at ``address``."""
         self._forget_engines()
         with self._lock:
-            self._address, self._branch = address, branch
+            self._address, self._branch, self._commit = address, branch, None
 
-    def leave(self) -> None:
-        """Send datasets to the branch checked out in ``data/`` again."""
+    def leave(self, commit: str | None = None) -> None:
+        """Send datasets to what a run has left.
+
+        Args:
+            commit: the commit, to be read only; None is the branch checked out in ``data/``, or the commit of
+                an earlier call.
+        """
         self._forget_engines()
         with self._lock:
-            self._branch = None
+            self._begin_run = None
+            self._branch, self._commit = None, commit or self._commit
             if self._lease is None:
                 self._address = None
 
@@ -187,10 +207,19 @@ class Database:
             if engine is not None:
                 engine.dispose()
 
+    def begin_at_first_use(self, begin: Callable[[], None] | None) -> None:
+        """Have ``begin`` called before a dataset connects; None takes that back."""
+        self._begin_run = begin
+
     @property
     def branch(self) -> str | None:
-        """The branch that datasets are on; None is the one checked out in ``data/``."""
+        """The private branch of the run that datasets are on; None outside a run."""
         return self._branch
+
+    @property
+    def name(self) -> str:
+        """The name that the server knows the database by."""
+        return self.server.database
 
     def repository(self, address: Address) -> Repository:
         """The repository behind the server at ``address``, with the person as the author of commits."""
@@ -209,12 +238,13 @@ class Database:
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        del state["_lock"]
-        # Workers have no use for the secrets.
-        return {**state, "_lease": None, "secrets": frozenset()}
+        del state["_lock"], state["_beginning"]
+        # Workers have no use for the secrets, and cannot begin a run.
+        begin = _refuse_to_begin if self._begin_run else None
+        return {**state, "_lease": None, "secrets": frozenset(), "_begin_run": begin}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _lock=threading.Lock(), _pid=os.getpid())
+        self.__dict__.update(state, _lock=threading.Lock(), _beginning=threading.RLock(), _pid=os.getpid())
 
     def __repr__(self) -> str:
         return f"Database({self.server.name!r})"
@@ -231,6 +261,17 @@ class NoPool:
         from sqlalchemy.pool import NullPool
 
         return NullPool(*args, **kwargs)
+
+
+# Kedro makes a run's context in the thread that calls its hooks.
+_attached = threading.local()
+
+
+def _refuse_to_begin() -> None:
+    raise DoltError(
+        "This run began without Dolt, for none of its datasets was in it, and a worker process cannot change "
+        "that: put a dataset with `credentials: dolt` into catalog.yml, or use another runner."
+    )
 
 
 def _lease_name() -> str:

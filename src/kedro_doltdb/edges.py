@@ -36,7 +36,7 @@ def edges_of(pipeline: Pipeline, catalog: DataCatalog, project_path: Path) -> li
                 if name == "parameters" or name.startswith("params:"):
                     continue
                 dataset = catalog.get(name)
-                edge = Edge(_shortened(node.name), _shortened(name), direction)
+                edge = Edge(shortened(node.name), shortened(name), direction)
                 if dataset is not None and find_database(dataset):
                     edge.table_name = table_of(dataset)
                 elif dataset is not None and (file := file_of(dataset, base_name(name) in produced)):
@@ -52,36 +52,30 @@ def base_name(name: str) -> str:
     return name.partition("@")[0]
 
 
-def completed(edges: Iterable[Edge], tables: set[str]) -> list[Edge]:
-    """The edges of the nodes that are known to have finished.
+def finished_nodes(edges: Iterable[Edge], complete: set[str]) -> set[str]:
+    """Return the names of the nodes that are known to have finished.
 
     Args:
         edges: all edges of a run that did not finish.
-        tables: the tables that are completely saved.
-
-    Returns:
-        Those of the nodes whose tables are all complete, and of those before them that save no table.
+        complete: the datasets that are noted as complete. A node's are noted all at once, or when another
+            node begins to load them: one will do, and what its node loaded was complete before.
     """
-    edges = list(edges)
-    by_node: dict[str, list[Edge]] = {}
+    inputs: dict[str, set[str]] = {}
+    makers: dict[str, str] = {}
     for edge in edges:
-        by_node.setdefault(edge.node, []).append(edge)
-
-    def saved(name: str) -> set[str]:
-        return {edge.table_name for edge in by_node[name] if edge.direction == "save" and edge.table_name}
-
-    done = {name for name in by_node if saved(name) and saved(name) <= tables}
-    found = True
-    while found:
-        loaded = {
-            base_name(edge.dataset) for name in done for edge in by_node[name] if edge.direction == "load"
-        }
-        before = {
-            edge.node for edge in edges if edge.direction == "save" and base_name(edge.dataset) in loaded
-        }
-        found = bool(before - done)
-        done |= before
-    return [edge for edge in edges if edge.node in done]
+        name = base_name(edge.dataset)
+        if edge.direction == "save":
+            makers[name] = edge.node
+        else:
+            inputs.setdefault(edge.node, set()).add(name)
+    finished: set[str] = set()
+    waiting = [makers[name] for name in complete if name in makers]
+    while waiting:
+        node = waiting.pop()
+        if node not in finished:
+            finished.add(node)
+            waiting += [makers[name] for name in inputs.get(node, ()) if name in makers]
+    return finished
 
 
 def with_hashes(edges: list[Edge], tables: Mapping[str, str]) -> list[Edge]:
@@ -162,7 +156,8 @@ def _relative(path: Path, project_path: Path) -> str:
     return (path.relative_to(project_path) if path.is_relative_to(project_path) else path).as_posix()
 
 
-def _shortened(name: str) -> str:
+def shortened(name: str) -> str:
+    """Return ``name`` as the journal's lineage keeps it: at most 255 characters, the last ones a hash."""
     if len(name) <= MAX_NAME:
         return name
     return f"{name[: MAX_NAME - 17]}~{hashlib.sha256(name.encode()).hexdigest()[:16]}"

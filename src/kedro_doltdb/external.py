@@ -95,6 +95,11 @@ class ExternalServer:
         return f"{self._address.host}:{self._address.port}/{self._address.database}"
 
     @property
+    def database(self) -> str:
+        """The name of the database on the server."""
+        return self._address.database
+
+    @property
     def cache_key_file(self) -> Path:
         """The key that the copies of tables are signed with."""
         return Path.home() / ".config" / "kedro-dolt" / "cache-key"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .bulk_load import BulkLoad
 from .database import Database
+from .errors import ConfigError
 
 if TYPE_CHECKING:
     from kedro.io import AbstractDataset, DataCatalog
@@ -25,6 +28,7 @@ class Footprint:
         writes: tables that the pipeline produces.
         reads_all: a query, or a dataset of a kind we do not know, may read any table.
         primary_keys: the key of each produced table that is saved by ``dolt.bulk_load``.
+        elsewhere: datasets in other databases of the same server, which are no part of the run's commit.
     """
 
     database: Database | None = None
@@ -32,10 +36,15 @@ class Footprint:
     writes: set[str] = field(default_factory=set)
     reads_all: bool = False
     primary_keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    elsewhere: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, pipeline: Pipeline, catalog: DataCatalog) -> Footprint:
-        """Look at every dataset of ``pipeline`` in ``catalog``."""
+        """Look at every dataset of ``pipeline`` in ``catalog``.
+
+        Raises:
+            ConfigError: a dataset names a branch, and would read or write past the run's own.
+        """
         footprint = cls()
         # `a@query` is not the name that is produced with `a@table`, but no free input either.
         produced, free = pipeline.all_outputs(), pipeline.inputs()
@@ -44,12 +53,14 @@ class Footprint:
             if dataset is None or (database := find_database(dataset)) is None:
                 continue
             footprint.database = database
-            table = table_of(dataset)
-            if table is None:
+            _check_names_no_branch(name, dataset, database.name)
+            if other_database(dataset, database.name):
+                footprint.elsewhere.add(name)
+            elif (table := table_of(dataset)) is None:
                 footprint.reads_all = True
             elif name in produced:
                 footprint.writes.add(table)
-                method = dataset._save_args.get("method")  # type: ignore[attr-defined]
+                method = _arguments(dataset, "_save_args").get("method")
                 if isinstance(method, BulkLoad):
                     footprint.primary_keys[table] = method.primary_key
             elif name in free:
@@ -58,12 +69,12 @@ class Footprint:
 
 
 def likely_database(pipeline: Pipeline, catalog: DataCatalog) -> Database | None:
-    """The database of some dataset of ``pipeline``, told from the catalog's configuration.
+    """Return the database of some dataset of ``pipeline``, told from the catalog's configuration.
 
     Making the datasets takes much longer: it imports what they need.
 
     Returns:
-        None where none is found: a dataset that a pattern makes, for one, is not there yet.
+        None where none is found: a dataset that a pattern makes, for example, is not there yet.
     """
     wanted = {f"{name}_credentials" for name in pipeline.datasets()}
     # Not every catalog can be written as a configuration.
@@ -76,7 +87,7 @@ def likely_database(pipeline: Pipeline, catalog: DataCatalog) -> Database | None
 
 
 def find_database(dataset: AbstractDataset[Any, Any]) -> Database | None:
-    """The Dolt database that a dataset was given in its credentials, if it was.
+    """Return the Dolt database that a dataset was given in its credentials, if it was.
 
     Datasets keep their credentials in attributes of their own choice, and wrappers keep a dataset.
     """
@@ -97,8 +108,60 @@ def _databases(value: object, depth: int) -> Iterator[Database]:
 
 
 def table_of(dataset: AbstractDataset[Any, Any]) -> str | None:
-    """The table of a ``pandas.SQLTableDataset``; None for other kinds of datasets."""
-    load_args = getattr(dataset, "_load_args", None)
-    if isinstance(load_args, dict) and "table_name" in load_args and hasattr(dataset, "_save_args"):
-        return str(load_args["table_name"])
+    """Return the table of a ``pandas.SQLTableDataset``, or of one in a wrapper such as ``CachedDataset``.
+
+    Returns:
+        None for other kinds of datasets, and for a table of another database.
+    """
+    table = _arguments(dataset, "_load_args").get("table_name")
+    database = find_database(dataset)
+    if table is None or (database and other_database(dataset, database.name)):
+        return None
+    return str(table)
+
+
+def other_database(dataset: AbstractDataset[Any, Any], name: str) -> str | None:
+    """Return the database that ``schema`` in a dataset's arguments names, unless it is ``name`` itself."""
+    for schema in _schemas(dataset):
+        if schema.lower() != name.lower():
+            return schema
     return None
+
+
+def _check_names_no_branch(name: str, dataset: AbstractDataset[Any, Any], database: str) -> None:
+    query = _arguments(dataset, "_load_args").get("sql")
+    if query is None and (file := getattr(_unwrapped(dataset), "_filepath", None)) is not None:
+        # Where the file is elsewhere, or not there, the dataset says so.
+        with suppress(OSError):
+            query = Path(str(file)).read_text()
+    branch = re.compile(rf"{re.escape(database)}/", re.IGNORECASE)
+    named = any(branch.match(schema) for schema in _schemas(dataset))
+    if named or (isinstance(query, str) and re.search(rf"`{branch.pattern}", query, re.IGNORECASE)):
+        raise ConfigError(
+            f"The dataset {name} names a branch (`{database}/...`), past the branch of the run: choose the "
+            "run's with `--params dolt_branch=...`, or read another with `... AS OF '<branch>'`."
+        )
+
+
+def _schemas(dataset: AbstractDataset[Any, Any]) -> list[str]:
+    arguments = (_arguments(dataset, name) for name in ("_load_args", "_save_args"))
+    return [str(schema) for given in arguments if (schema := given.get("schema"))]
+
+
+def _arguments(dataset: AbstractDataset[Any, Any], name: str) -> dict[str, Any]:
+    arguments = getattr(_unwrapped(dataset), name, None)
+    return arguments if isinstance(arguments, dict) else {}
+
+
+def _unwrapped(dataset: AbstractDataset[Any, Any]) -> AbstractDataset[Any, Any]:
+    """Return the dataset in a wrapper: the one that was given the credentials."""
+    from kedro.io import AbstractDataset, MemoryDataset
+
+    while not isinstance(getattr(dataset, "_load_args", None), dict):
+        for value in vars(dataset).values():
+            if isinstance(value, AbstractDataset) and not isinstance(value, MemoryDataset):
+                dataset = value
+                break
+        else:
+            break
+    return dataset

@@ -1,4 +1,4 @@
-"""Closing runs that reach no hook.
+"""The runs of this process that have not ended, and the closing of those that reach no hook.
 
 Kedro calls neither ``after_pipeline_run`` nor ``on_pipeline_error`` after Ctrl-C, ``sys.exit`` in a node or
 an error in another hook, and SIGTERM ends a Python process without its exit handlers. Such a run is closed
@@ -10,47 +10,96 @@ from __future__ import annotations
 import atexit
 import os
 import signal
+import sys
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from types import FrameType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import DoltError
 
+if TYPE_CHECKING:
+    from .database import Database
 
-class Closeable(Protocol):
+
+class OpenRun(Protocol):
     """A run, as far as this module is concerned."""
+
+    @property
+    def database(self) -> Database | None:
+        """The database that it writes to, once it is known."""
 
     def close(self) -> None:
         """End the run, if it has not ended."""
 
 
-# By the thread that runs it: a thread has one run at a time.
-_open: dict[int, Closeable] = {}
+@dataclass
+class _Open:
+    run: Any
+    catalog: object
+    thread: int
+    session: FrameType | None
 
 
-def opened(run: Closeable) -> None:
-    """Have ``run`` closed should it reach no hook; close what its thread, or one that ended, has left
-    open."""
+_open: dict[int, _Open] = {}
+
+
+def opened(run: OpenRun, catalog: object) -> None:
+    """Have ``run`` closed should it reach no hook, and close the runs that did not.
+
+    Those are the runs of threads that ended, and of this thread unless it is still inside them: a node or a
+    hook may run another pipeline.
+
+    Args:
+        run: the run that begins now.
+        catalog: its catalog, by which :func:`run_of` finds it.
+    """
     alive = {thread.ident for thread in threading.enumerate()}
-    for thread, other in list(_open.items()):
-        if thread == threading.get_ident() or thread not in alive:
-            other.close()
-    _open[threading.get_ident()] = run
+    here, frames = threading.get_ident(), list(_frames())
+    for entry in list(_open.values()):
+        left = entry.thread == here and not any(frame is entry.session for frame in frames)
+        if left or entry.thread not in alive:
+            entry.run.close()
+    session = next((frame for frame in frames if _is_session_run(frame)), None)
+    _open[id(run)] = _Open(run, catalog, here, session)
 
 
-def closed(run: Closeable) -> None:
-    """The run has ended and needs no closing."""
-    for thread, other in list(_open.items()):
-        if other is run:
-            del _open[thread]
+def closed(run: OpenRun) -> None:
+    """Forget a run that has ended."""
+    _open.pop(id(run), None)
+
+
+def run_of(catalog: object) -> Any:
+    """Return the open run of ``catalog``; None if it has none."""
+    return next((entry.run for entry in list(_open.values()) if entry.catalog is catalog), None)
+
+
+def database_of(catalog: object) -> Database | None:
+    """Return the database that the open run of ``catalog`` writes to, if it has one."""
+    run: OpenRun | None = run_of(catalog)
+    return run.database if run else None
+
+
+def _frames() -> Iterator[FrameType]:
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def _is_session_run(frame: FrameType) -> bool:
+    return frame.f_code.co_name == "run" and frame.f_globals.get("__name__", "").startswith(
+        "kedro.framework.session"
+    )
 
 
 @atexit.register
 def _close_all() -> None:
-    for run in list(_open.values()):
+    for entry in list(_open.values()):
         with suppress(DoltError):
-            run.close()
+            entry.run.close()
 
 
 class SignalWatch:

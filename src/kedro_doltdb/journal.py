@@ -46,6 +46,7 @@ _COLUMNS = {
         "table_name": "VARCHAR(64)",
         "file": "TEXT",
         "content_hash": "VARCHAR(80) COMMENT 'dolt_hashof_table, or sha256: of the file'",
+        "computed_by": "VARCHAR(80) COMMENT 'the failed run that it was taken over from'",
     },
 }
 _KEYS = {RUNS: ("run_id",), LINEAGE: ("run_id", "node", "dataset", "direction")}
@@ -121,6 +122,7 @@ class Edge:
         table_name: its table in Dolt, if it is one.
         file: its file or directory, relative to the project where it lies in it, if it is a local one.
         content_hash: what was loaded or saved: ``dolt_hashof_table``, or ``sha256:`` and that of the file.
+        computed_by: the failed run whose node this was, if the run took its work over.
     """
 
     node: str
@@ -129,6 +131,7 @@ class Edge:
     table_name: str | None = None
     file: str | None = None
     content_hash: str | None = None
+    computed_by: str | None = None
 
 
 def now() -> datetime:

@@ -1,4 +1,4 @@
-"""Which tables of a run are complete, noted as its nodes finish, in whatever process they run.
+"""Which datasets of a run are complete, noted as its nodes finish, in whatever process they run.
 
 Kedro calls node hooks in the worker processes of ``ParallelRunner`` too, with hook objects of their own; all
 that they share with the run is its catalog, whose credentials know the run's branch.
@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import inspect
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .footprint import find_database, table_of
+from .edges import base_name, shortened
+from .footprint import find_database
+from .interruption import database_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from kedro.io import DataCatalog
     from kedro.pipeline.node import Node
+
+    from .database import Database
 
 # A node starts and saves in one thread.
 _current = threading.local()
@@ -22,21 +28,14 @@ _current = threading.local()
 
 def node_started(node: Node, catalog: DataCatalog) -> None:
     """Note that the node's inputs are complete, and wait for its outputs."""
-    tables: dict[str, str] = {}
-    _current.records = None
-    for name in (*node.inputs, *node.outputs):
-        dataset: Any = catalog.get(name)
-        database = dataset and find_database(dataset)
-        if database and database.branch and (table := table_of(dataset)):
-            tables[name] = table
-            _current.records = database.records()
-            _current.run = database.branch.removeprefix("kedro/")
-    _current.tables = tables
+    database = _running(node, catalog)
+    _current.records = database.records() if database else None
     _current.missing = set(node.outputs)
-    # A generator saves in chunks: its outputs are complete when a node that reads them starts.
+    # A generator saves in chunks: its outputs are complete when a node that loads them starts.
     _current.streams = inspect.isgeneratorfunction(node.func)
-    if _current.records is not None:
-        _current.records.add_complete(_current.run, [tables[name] for name in node.inputs if name in tables])
+    if database and database.branch:
+        _current.run = database.branch.removeprefix("kedro/")
+        _current.records.add_complete(_current.run, _names(node.inputs))
 
 
 def dataset_saved(name: str, node: Node) -> None:
@@ -45,5 +44,20 @@ def dataset_saved(name: str, node: Node) -> None:
         return
     _current.missing.discard(name)
     if not _current.missing and not _current.streams:
-        outputs = [_current.tables[output] for output in node.outputs if output in _current.tables]
-        _current.records.add_complete(_current.run, outputs)
+        _current.records.add_complete(_current.run, _names(node.outputs))
+
+
+def _running(node: Node, catalog: DataCatalog) -> Database | None:
+    """Return the database of the run, if it is on its branch."""
+    database = database_of(catalog)
+    if database is None:
+        datasets = (catalog.get(name) for name in (*node.inputs, *node.outputs))
+        found = (find_database(dataset) for dataset in datasets if dataset is not None)
+        database = next((candidate for candidate in found if candidate), None)
+    return database if database and database.branch else None
+
+
+def _names(datasets: Iterable[str]) -> list[str]:
+    """Return the names of datasets as the journal's lineage has them, parameters left out."""
+    names = (name for name in datasets if name != "parameters" and not name.startswith("params:"))
+    return sorted({base_name(shortened(name)) for name in names})

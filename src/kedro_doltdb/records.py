@@ -37,6 +37,10 @@ class Record:
         superseded: another run of the target has ended since, so this one is not resumed.
         run: its row in the journal, as far as it is known.
         edges: its rows in the journal's lineage, likewise.
+        parameters_read: the names of the parameters that each of its nodes loads, ``""`` for all; None in a
+            record of an older version.
+        runtime_params: what ``--params`` gave, as JSON values.
+        head: the commit at which its branch was kept.
     """
 
     name: str
@@ -53,6 +57,9 @@ class Record:
     superseded: bool = False
     run: Run | None = None
     edges: list[Edge] = field(default_factory=list)
+    parameters_read: dict[str, list[str]] | None = None
+    runtime_params: dict[str, Any] = field(default_factory=dict)
+    head: str | None = None
 
     @property
     def branch(self) -> str:
@@ -66,7 +73,7 @@ class Record:
 
 
 class Records(Protocol):
-    """The records of a repository's unfinished runs, and beside them the tables that are complete."""
+    """The records of a repository's unfinished runs, and beside them the datasets that are complete."""
 
     def save(self, record: Record) -> None:
         """Write or replace a record, whole or not at all."""
@@ -80,15 +87,15 @@ class Records(Protocol):
     def delete(self, record: Record) -> None:
         """Forget a run."""
 
-    def add_complete(self, name: str, tables: list[str]) -> None:
-        """Note that ``tables`` are completely saved by the run ``name``; any process of it may say so."""
+    def add_complete(self, name: str, datasets: list[str]) -> None:
+        """Note that the run ``name`` has saved ``datasets`` completely; any process of it may say so."""
 
     def complete(self, record: Record) -> set[str]:
-        """The tables that are completely saved by the run."""
+        """Return the datasets that the run has saved completely."""
 
 
 class FileRecords:
-    """The records in ``directory``, one JSON file a run, and beside it the tables that are complete."""
+    """The records in ``directory``, one JSON file a run, and beside it the datasets that are complete."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -124,13 +131,13 @@ class FileRecords:
         (self._directory / f"{record.name}.json").unlink(missing_ok=True)
         (self._directory / f"{record.name}.complete").unlink(missing_ok=True)
 
-    def add_complete(self, name: str, tables: list[str]) -> None:
-        """Note that ``tables`` are completely saved by the run ``name``; any process of it may say so."""
+    def add_complete(self, name: str, datasets: list[str]) -> None:
+        """Note that the run ``name`` has saved ``datasets`` completely; any process of it may say so."""
         with open(self._directory / f"{name}.complete", "a") as file:
-            file.write("".join(json.dumps(table) + "\n" for table in tables))
+            file.write("".join(json.dumps(name) + "\n" for name in datasets))
 
     def complete(self, record: Record) -> set[str]:
-        """The tables that are completely saved by the run."""
+        """Return the datasets that the run has saved completely."""
         try:
             lines = (self._directory / f"{record.name}.complete").read_text().splitlines()
         except FileNotFoundError:

@@ -17,6 +17,7 @@ from pymysql.constants import CR
 
 from . import journal
 from .errors import ConfigError, DoltError, ServerError
+from .table_sql import quote
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -112,39 +113,65 @@ class Repository:
             try:
                 cursor.execute("CALL DOLT_BRANCH(%s, %s)", (branch, commit))
             except pymysql.err.Error as error:
-                raise ConfigError(f"{branch!r} is no name for a Dolt branch: {error.args[-1]}") from error
+                raise ConfigError(f"{branch!r} is not a valid branch name: {error.args[-1]}") from error
 
     def delete_branch(self, branch: str) -> None:
         """Delete ``branch``, merged or not."""
         with self.on() as cursor:
             cursor.execute("CALL DOLT_BRANCH('-D', %s)", (branch,))
 
-    def uncommitted(self, branch: str) -> list[str]:
-        """The tables with uncommitted changes on ``branch``."""
+    def uncommitted(self, branch: str, *, ignored: bool = False) -> list[str]:
+        """Return the tables with uncommitted changes on ``branch``.
+
+        Args:
+            branch: the branch.
+            ignored: whether to include new tables that ``dolt_ignore`` matches.
+        """
         with self.on(branch) as cursor:
-            cursor.execute("SELECT DISTINCT table_name FROM dolt_status")
-            return sorted(row[0] for row in cursor.fetchall())
+            return _uncommitted(cursor, ignored)
+
+    def merge_in_progress(self, branch: str) -> bool:
+        """Return whether a merge on ``branch`` waits to be resolved and committed."""
+        with self.on(branch) as cursor:
+            return bool(_value(cursor, "SELECT is_merging FROM dolt_merge_status"))
+
+    def views(self, branch: str) -> set[str]:
+        """Return the names of the views on ``branch``."""
+        with self.on(branch) as cursor:
+            cursor.execute("SHOW FULL TABLES WHERE Table_type = 'VIEW'")
+            return {row[0] for row in cursor.fetchall()}
+
+    def commit_edits(self, branch: str, message: str) -> None:
+        """Commit the user's edits on ``branch``; new tables that ``dolt_ignore`` matches stay as they are."""
+        with self.on(branch) as cursor:
+            # `DOLT_ADD('-A')` passes over changes of a tracked table as well, if a pattern matches its name.
+            tables = _uncommitted(cursor, ignored=False)
+            cursor.execute(f"CALL DOLT_ADD('--force'{', %s' * len(tables)})", tables)
+            cursor.execute("CALL DOLT_COMMIT('-m', %s, '--author', %s)", (message, self._author))
 
     def commit_all(
         self, branch: str, message: str, write_journal: Callable[[Cursor], None] | None = None
     ) -> str | None:
-        """Commit everything on ``branch``, and with it what ``write_journal`` writes.
+        """Commit everything on a run's private ``branch``, and with it what ``write_journal`` writes.
+
+        Tables that ``dolt_ignore`` matches are committed too: all that is on that branch is the run's.
 
         Returns:
             The commit; None when there was nothing to commit, and then nothing is written to the journal.
         """
         with self.on(branch) as cursor:
-            cursor.execute("CALL DOLT_ADD('-A')")
-            if not _value(cursor, "SELECT COUNT(*) FROM dolt_status"):
+            if not _uncommitted(cursor, ignored=True):
                 return None
             if write_journal:
                 write_journal(cursor)
-            return str(_value(cursor, "CALL DOLT_COMMIT('-Am', %s, '--author', %s)", message, self._author))
+            cursor.execute("CALL DOLT_ADD('-A', '--force')")
+            return str(_value(cursor, "CALL DOLT_COMMIT('-m', %s, '--author', %s)", message, self._author))
 
-    def table_hashes(self, branch: str, tables: Iterable[str]) -> dict[str, str]:
-        """The content hash of each of ``tables`` that is there, by its name as given."""
-        with self.on(branch) as cursor:
-            cursor.execute("SHOW TABLES")
+    def table_hashes(self, ref: str, tables: Iterable[str]) -> dict[str, str]:
+        """Return the content hash of each of ``tables`` that is a table on ``ref``, by its name as given."""
+        with self.on(ref) as cursor:
+            # A view has no content of its own.
+            cursor.execute("SHOW FULL TABLES WHERE Table_type = 'BASE TABLE'")
             there = {row[0].lower() for row in cursor.fetchall()}
             found = [table for table in tables if table.lower() in there]
             if not found:
@@ -152,16 +179,28 @@ class Repository:
             cursor.execute(f"SELECT {', '.join(['dolt_hashof_table(%s)'] * len(found))}", found)
             return dict(zip(found, cursor.fetchone() or (), strict=True))
 
-    def cherry_pick(self, commit: str, branch: str) -> str:
-        """Repeat the change of ``commit`` on ``branch``, author and message kept; returns the new commit."""
-        with self.on(branch) as cursor:
-            return str(_value(cursor, "CALL DOLT_CHERRY_PICK(%s)", commit))
+    def take_tables(self, tables: Iterable[str], source: str, branch: str) -> None:
+        """Put ``tables`` as they are on ``source``, a branch or commit, into the working set of ``branch``.
 
-    def take_tables(self, tables: list[str], source: str, branch: str) -> None:
-        """Put ``tables`` as they are on branch ``source`` into the working set of ``branch``."""
+        A table that is not there on ``source`` is dropped. What ``dolt_ignore`` matches comes along, which
+        ``DOLT_CHERRY_PICK`` leaves out without a word.
+        """
+        tables = sorted(tables)
+        with self.on(source) as cursor:
+            cursor.execute("SHOW FULL TABLES WHERE Table_type = 'BASE TABLE'")
+            there = {row[0].lower() for row in cursor.fetchall()}
         with self.on(branch) as cursor:
+            cursor.execute("SET foreign_key_checks = 0")
             for table in tables:
-                cursor.execute("CALL DOLT_CHECKOUT(%s, '--', %s)", (source, table))
+                if table.lower() in there or table.startswith("dolt_"):
+                    cursor.execute("CALL DOLT_CHECKOUT(%s, '--', %s)", (source, table))
+                else:
+                    cursor.execute(f"DROP TABLE IF EXISTS {quote(table)}")
+
+    def breaks_constraints(self, branch: str) -> bool:
+        """Return whether rows on ``branch`` break a foreign key or another constraint."""
+        with self.on(branch) as cursor:
+            return bool(_value(cursor, "CALL DOLT_VERIFY_CONSTRAINTS('--all', '--output-only')"))
 
     def contains(self, branch: str, commit: str) -> bool:
         """Whether ``commit`` is in the history of ``branch``."""
@@ -199,6 +238,11 @@ class Repository:
                 yield
             finally:
                 cursor.execute("SELECT RELEASE_LOCK(%s)", (name,))
+
+
+def _uncommitted(cursor: Cursor, ignored: bool) -> list[str]:
+    cursor.execute("SELECT DISTINCT table_name, ignored FROM dolt_status_ignored")
+    return sorted({name for name, is_ignored in cursor.fetchall() if ignored or not is_ignored})
 
 
 def lock_name(database: str, what: str) -> str:

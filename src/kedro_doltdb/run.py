@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
-import re
-import uuid
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import journal
 from .address import Address
 from .database import Database
 from .edges import edges_of, hash_files
-from .errors import ConfigError, DoltError, LeaseTakenError, RemoteError
+from .errors import ConfigError, DoltError, RemoteError
 from .footprint import Footprint, find_database, likely_database
 from .history import find
-from .interruption import SignalWatch, closed, opened
+from .interruption import SignalWatch, closed, opened, run_of
 from .message import commit_message
-from .parameters import mask, plain
-from .records import Record
+from .parameters import mask, plain, without_run_keys
+from .records import Record, folded
 from .remote import Remote
 from .repository import dolt_errors
-from .run_params import branch_parameter, describe, group_parameter, pipelines, run_id
+from .run_lease import lease_for_run, starting
+from .run_options import RunOptions, check_target
+from .run_params import all_parameters, describe, parameters_read, pipelines, run_id
 from .transaction import Transaction, recover, resumable
 
 if TYPE_CHECKING:
@@ -33,13 +31,21 @@ if TYPE_CHECKING:
 
     from .journal import Run
     from .locks import Lease
+    from .records import Records
     from .repository import Repository
 
 logger = logging.getLogger(__name__)
 
+_CLOSED = (
+    "This run was closed before it ended, because another run began where it seemed to have been left: "
+    "nothing of it was published."
+)
+
 
 class DoltRun:
     """One ``kedro run``: the server it needs, the branch it writes to, the commit it becomes.
+
+    As a context it leaves the server at the end; the last one to leave stops it.
 
     Args:
         run_params: as Kedro gives them to ``before_pipeline_run``.
@@ -55,10 +61,12 @@ class DoltRun:
     def __init__(self, run_params: Mapping[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         self._params = run_params
         self._pipeline, self._catalog = pipeline, catalog
+        self._reads = parameters_read(pipeline)
+        self._runtime = run_params.get("runtime_params") or {}
+        used = {name for names in self._reads.values() for name in names}
+        self._options = RunOptions.of(all_parameters(run_params, catalog), self._runtime, used)
         self._database: Database | None = None
-        self._branch = branch_parameter(run_params, "dolt_branch")
-        self._from = branch_parameter(run_params, "dolt_from")
-        self._group = group_parameter(run_params)
+        self._waiting: Database | None = None
         self._lease: Lease | None = None
         self._address: Address | None = None
         self._transaction: Transaction | None = None
@@ -66,37 +74,87 @@ class DoltRun:
         self._interruption: BaseException | None = None
         self._target: str | None = None
         self._name = ""
+        self._ended = False
         self._pid = os.getpid()
+
+    @classmethod
+    def start(cls, run_params: Mapping[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> DoltRun:
+        """Start the server, or join the one that runs, and send every dataset to a branch of the run's own.
+
+        Where no dataset is in Dolt, that happens when the first one connects: other hooks may add some.
+
+        Args:
+            run_params: as Kedro gives them to ``before_pipeline_run``.
+            pipeline: the pipeline that is run, filters applied.
+            catalog: its catalog.
+
+        Raises:
+            ConfigError: an option cannot be used, or a dataset would go past the run's branch.
+            ServerError: the server could not be started.
+            DoltError: uncommitted edits are to be refused, or a failed run cannot be resumed.
+        """
+        run = cls(run_params, pipeline, catalog)
+        run.start_server()
+        run.begin()
+        return run
+
+    @staticmethod
+    def of(catalog: DataCatalog) -> DoltRun:
+        """Return the run of ``catalog`` that has begun and not ended.
+
+        Raises:
+            DoltError: there is none. It was closed when it seemed to have been left.
+        """
+        run = run_of(catalog)
+        if not isinstance(run, DoltRun):
+            raise DoltError(_CLOSED)
+        return run
+
+    def __enter__(self) -> DoltRun:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop_server()
 
     @property
     def run_id(self) -> str:
         """Kedro's id of the run."""
         return run_id(self._params)
 
+    @property
+    def database(self) -> Database | None:
+        """The database that the run writes to, once it is known."""
+        return self._database
+
     def start_server(self) -> None:
         """Start the server on ``data/``, or join the one that runs there. Nothing if no dataset is in Dolt.
 
         Raises:
-            ConfigError: a dataset has the name of a table of the journal's.
+            ConfigError: a dataset has the name of a table of the journal's, or names a branch.
             ServerError: the server could not be started.
         """
-        opened(self)
+        opened(self, self._catalog)
         self._signals = SignalWatch()
         try:
-            with _starting(likely_database(self._pipeline, self._catalog)) as started:
+            with starting(likely_database(self._pipeline, self._catalog)) as started:
                 # This makes the datasets, and imports pandas and SQLAlchemy for it, while Dolt starts.
-                self._footprint = Footprint.of(self._pipeline, self._catalog)
-                if taken := sorted(self._footprint.writes & journal.TABLES):
-                    raise ConfigError(
-                        f"No dataset can be saved to {taken[0]}: the journal of runs has that name."
-                    )
+                self._footprint = self._look()
                 if self._footprint.database is not None:
                     started()
-                    self._database = self._footprint.database
-                    self._name, self._lease, self._address = _lease(self._database, self.run_id, self._branch)
+                    self._join(self._footprint.database)
         except BaseException:
             self.stop_server()
             raise
+
+    def _look(self) -> Footprint:
+        footprint = Footprint.of(self._pipeline, self._catalog)
+        if taken := sorted(folded(footprint.writes) & journal.TABLES):
+            raise ConfigError(f"No dataset can be saved to {taken[0]}: the journal of runs has that name.")
+        return footprint
+
+    def _join(self, database: Database) -> None:
+        self._name, self._lease, self._address = lease_for_run(database, self.run_id, self._options.branch)
+        self._database = database
 
     def begin(self) -> None:
         """Make the run's branch and send every dataset of the run there.
@@ -106,6 +164,9 @@ class DoltRun:
             DoltError: uncommitted edits are to be refused, or a failed run cannot be resumed.
         """
         if self._database is None or self._address is None:
+            if (waiting := Database.attached()) is not None:
+                self._waiting = waiting
+                waiting.begin_at_first_use(lambda: self._begin_late(waiting))
             return
         try:
             with dolt_errors():
@@ -115,38 +176,68 @@ class DoltRun:
             self.stop_server()
             raise
 
+    def _begin_late(self, database: Database) -> None:
+        """Begin when a dataset connects that was not in the catalog when the hooks were called."""
+        if self._name:
+            raise DoltError(f"Run {self.run_id} could not begin on Dolt: see the error before this one.")
+        self._footprint = self._look()
+        self._join(database)
+        assert self._address is not None
+        with dolt_errors():
+            self._begin(database, self._address)
+        database.begin_at_first_use(None)
+
     def _begin(self, database: Database, address: Address) -> None:
         repository = database.repository(address)
         records = database.records(address)
         for record in recover(repository, records, database.server.is_leased):
             logger.warning("Run %s was killed; what it wrote is kept on %s.", record.run_id, record.branch)
         checked_out = repository.checked_out()
-        target = self._branch or checked_out
+        target = self._options.branch or checked_out
+        check_target(target)
         self._pull(database, repository, target)
         created = target not in repository.branches()
+        if not created:
+            self._settle_uncommitted(database, repository, target)
+        base = self._start(repository, target, checked_out, created)
         if created:
-            base = self._start(repository, checked_out)
             repository.create_branch(target, base)
-        else:
-            self._settle_uncommitted(database, address, target)
-            base = self._start(repository, target)
+        footprint = self._footprint
+        if not footprint.reads_all and folded(footprint.reads) & folded(repository.views(base)):
+            # A view may read any table.
+            footprint.reads_all = True
         record = Record(
             self._name, self.run_id, target, base, pipelines(self._params),
-            sorted(self._footprint.reads), sorted(self._footprint.writes), self._footprint.reads_all, created,
+            sorted(footprint.reads), sorted(footprint.writes), footprint.reads_all, created,
             run=self._describe(database, repository, target, base),
             edges=edges_of(self._pipeline, self._catalog, database.project_path),
+            parameters_read=self._reads,
+            runtime_params=plain(without_run_keys(self._runtime), database.secrets),
         )  # fmt: skip
         self._transaction = Transaction(repository, records, record)
         self._transaction.begin()
-        partial = self._params.get("from_nodes") or self._params.get("from_inputs")
-        # What one of a group leaves is not for its siblings; one that is tried again begins at the target.
-        alone = not self._from and not self._group
-        if partial and alone and (failed := resumable(records, target, record.pipeline)):
-            tables = self._transaction.take_over(failed)
-            logger.warning("Resuming run %s: took over %s.", failed.run_id, ", ".join(tables) or "no table")
+        self._resume(self._transaction, records)
         self._transaction.note_inputs()
         self._warn_of_load_versions()
+        if footprint.elsewhere:
+            logger.warning(
+                "%s: another database than %s, and no part of this run's commit.",
+                ", ".join(sorted(footprint.elsewhere)),
+                repository.database,
+            )
         database.enter(address, record.branch)
+
+    def _resume(self, transaction: Transaction, records: Records) -> None:
+        """Go on from the run that failed right before, if this one begins inside the pipeline."""
+        partial = self._params.get("from_nodes") or self._params.get("from_inputs")
+        # What one of a group leaves is not for its siblings; one that is tried again begins at the target.
+        if not partial or self._options.start or self._options.group:
+            return
+        record = transaction.record
+        failed = resumable(records, record.target, record.pipeline)
+        if failed is None or (tables := transaction.take_over(failed)) is None:
+            return
+        logger.warning("Resuming run %s: took over %s.", failed.run_id, ", ".join(tables) or "no table")
 
     def _pull(self, database: Database, repository: Repository, target: str) -> None:
         """Begin with what the team has, where ``dolt.yml`` says so."""
@@ -195,19 +286,31 @@ class DoltRun:
                 ", ".join(tables),
             )
 
-    def _start(self, repository: Repository, branch: str) -> str:
-        """The commit that the run begins at."""
-        return find(repository, self._from, branch).commit if self._from else repository.head(branch)
+    def _start(self, repository: Repository, target: str, checked_out: str, created: bool) -> str:
+        """Return the commit that the run begins at."""
+        if not self._options.start:
+            return repository.head(checked_out if created else target)
+        start = find(repository, self._options.start, checked_out if created else target).commit
+        if not created and start != repository.head(target):
+            raise ConfigError(
+                f"dolt_from={self._options.start} is for a new branch, and {target} is there, at another "
+                f"commit: name a new one with dolt_branch, or leave dolt_from out to go on from {target}."
+            )
+        return start
 
     def _describe(self, database: Database, repository: Repository, target: str, base: str) -> Run:
         run = describe(self._params, self._catalog, database.project_path, database.secrets)
-        run.run_id, run.branch, run.base, run.run_group = self._name, target, base, self._group
+        run.run_id, run.branch, run.base, run.run_group = self._name, target, base, self._options.group
         run.versions["dolt"] = repository.version()
         return run
 
-    def _settle_uncommitted(self, database: Database, address: Address, target: str) -> None:
-        repository = database.repository(address)
+    def _settle_uncommitted(self, database: Database, repository: Repository, target: str) -> None:
         with repository.locked(target):
+            if repository.merge_in_progress(target):
+                raise DoltError(
+                    f"A merge on {target} is not finished: in data/, resolve it and `dolt commit`, or "
+                    "`dolt merge --abort`."
+                )
             tables = repository.uncommitted(target)
             if not tables:
                 return
@@ -219,7 +322,7 @@ class DoltRun:
                     f"{', '.join(tables)} has uncommitted edits on {target}: {ways}; "
                     "or set `on_uncommitted: commit` in dolt.yml."
                 )
-            repository.commit_all(target, f"Uncommitted edits found before Kedro run {self.run_id}")
+            repository.commit_edits(target, f"Uncommitted edits found before Kedro run {self.run_id}")
             logger.warning("Committed the uncommitted edits of %s on %s apart.", ", ".join(tables), target)
 
     def commit(self) -> str:
@@ -230,13 +333,16 @@ class DoltRun:
 
         Raises:
             PublishError: the data cannot be published; it is kept on the run's branch.
+            DoltError: the run was closed before it ended, by another one that took it for left.
         """
+        if self._ended:
+            raise DoltError(_CLOSED)
         if self._database is None or self._transaction is None or self._address is None:
             return "No dataset of this run is in Dolt: nothing to commit."
-        self._database.leave()
         record = self._transaction.record
         try:
             with dolt_errors():
+                self._note_late_datasets(self._database, self._transaction)
                 if self._lease is None or not self._lease.held:
                     raise DoltError(
                         f"Run {record.run_id} lost its connection to the Dolt server, and other runs may "
@@ -252,11 +358,13 @@ class DoltRun:
         self._transaction = None
         self._target = record.target
         if published is None:
+            self._database.leave(self._database.repository(self._address).head(record.target))
             return (
                 f"This run changed no data on {record.target}: no commit was made, "
                 "and its parameters are in no log."
             )
         commit, changes = published
+        self._database.leave(commit)
         look = f"cd data && dolt diff {record.target}~1 {record.target}"
         if not self._database.settings.managed:
             look = f"kedro dolt compare {record.target}~1 {record.target}"
@@ -288,8 +396,9 @@ class DoltRun:
         transaction, self._transaction = self._transaction, None
         if self._database is None or transaction is None:
             return "The run failed before it wrote anything to Dolt."
-        self._database.leave()
         record = transaction.record
+        # Even if nothing can be kept, no dataset may go on to write, nor see the target as the run's.
+        self._database.leave(record.base)
         try:
             with dolt_errors():
                 hash_files(record.edges, self._database.project_path)
@@ -299,6 +408,8 @@ class DoltRun:
         except DoltError as problem:
             # What ended the run is the error that counts, and the next run does what could not be done now.
             return f"The run was not published, and the next run will see to what it left: {problem.message}"
+        if record.head:
+            self._database.leave(record.head)
         if not kept:
             return f"The run left nothing to keep; {record.target} is as it was."
         return (
@@ -319,11 +430,14 @@ class DoltRun:
         if os.getpid() != self._pid:
             return
         lease, self._lease = self._lease, None
+        for database in (self._database, self._waiting):
+            if database is not None:
+                database.leave()
         if self._database is not None and lease is not None:
-            self._database.leave()
             self._database.server.release(lease)
         if self._signals is not None:
             self._signals.stop()
+        self._ended = True
         closed(self)
         if self._interruption is not None:
             raise self._interruption
@@ -338,6 +452,14 @@ class DoltRun:
         finally:
             self.stop_server()
 
+    def _note_late_datasets(self, database: Database, transaction: Transaction) -> None:
+        """Note what datasets read and wrote that came into the catalog after the run had begun."""
+        seen, self._footprint = self._footprint, self._look()
+        self._footprint.reads_all |= seen.reads_all
+        if self._footprint != seen:
+            edges = edges_of(self._pipeline, self._catalog, database.project_path)
+            transaction.note_late(self._footprint, edges)
+
     def _add_missing_keys(self, database: Database, address: Address, branch: str) -> None:
         """Give empty tables their primary key: pandas does not call ``method=`` for an empty frame."""
         from .bulk_load import add_missing_key
@@ -345,49 +467,3 @@ class DoltRun:
         with database.repository(address).on(branch) as cursor:
             for table, primary_key in self._footprint.primary_keys.items():
                 add_missing_key(cursor, table, primary_key)
-
-
-@contextmanager
-def _starting(database: Database | None) -> Iterator[Callable[[], object]]:
-    """Have the server of ``database`` start in another thread, and leave it at the end.
-
-    Returns:
-        A function that waits for the server and raises what its start has raised.
-    """
-    if database is None:
-        yield lambda: None
-        return
-    acquire: Callable[[str], tuple[Lease, Address]] = database.server.acquire
-    with ThreadPoolExecutor(1, "dolt-start") as thread:
-        start = thread.submit(acquire, f"start-{os.getpid()}-{uuid.uuid4().hex[:8]}")
-        try:
-            yield start.result
-        finally:
-            if start.exception() is None:
-                database.server.release(start.result()[0])
-
-
-def _lease(database: Database, run_id: str, target: str | None) -> tuple[str, Lease, Address]:
-    """Take a lease named after the run. Run ids are times: two clones or processes can have the same."""
-    plain = re.sub(r"[^A-Za-z0-9._-]", "-", run_id)
-    for number in range(1, 100):
-        name = plain if number == 1 else f"{plain}-{number}"
-        try:
-            lease, address = database.server.acquire(name)
-        except LeaseTakenError:
-            continue
-        try:
-            with dolt_errors():
-                if not _is_taken(database.repository(address), name, target):
-                    return name, lease, address
-        except BaseException:
-            database.server.release(lease)
-            raise
-        database.server.release(lease)
-    raise DoltError(f"There are too many runs with the id {run_id}.")
-
-
-def _is_taken(repository: Repository, name: str, target: str | None) -> bool:
-    branches = repository.branches()
-    with repository.on(target if target in branches else None) as cursor:
-        return f"kedro/{name}" in branches or bool(journal.runs(cursor, run_id=name))

@@ -11,18 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
-from .errors import ConfigError
 from .journal import Run, now
 from .parameters import plain, without_run_keys
 
 if TYPE_CHECKING:
     from kedro.io import DataCatalog
+    from kedro.pipeline import Pipeline
 
 FILTERS = (
     "tags", "node_names", "from_nodes", "to_nodes", "from_inputs", "to_outputs", "namespaces",
     "load_versions", "only_missing_outputs",
 )  # fmt: skip
-MAX_GROUP = 255
 
 
 def run_id(run_params: Mapping[str, Any]) -> str:
@@ -41,46 +40,22 @@ def filters(run_params: Mapping[str, Any]) -> dict[str, Any]:
     return {name: plain(run_params[name]) for name in FILTERS if run_params.get(name)}
 
 
-def group_parameter(run_params: Mapping[str, Any]) -> str | None:
-    """The run parameter ``dolt_run_group``; None if it was not given.
+def all_parameters(run_params: Mapping[str, Any], catalog: DataCatalog) -> dict[str, Any]:
+    """Return all parameters of the run: those of the configuration with those given at runtime over them."""
+    dataset = catalog.get("parameters")
+    return dict(dataset.load() if dataset is not None else run_params.get("runtime_params") or {})
 
-    Raises:
-        ConfigError: it is no text, too long, empty or has a line break.
-    """
-    value = _text_parameter(run_params, "dolt_run_group")
-    if value is not None and not (0 < len(value) <= MAX_GROUP and value.isprintable()):
-        raise ConfigError(
-            f"dolt_run_group={value!r} is no name for a group of runs: it has 1 to {MAX_GROUP} characters "
-            "and no line break."
+
+def parameters_read(pipeline: Pipeline) -> dict[str, list[str]]:
+    """Return the names of the parameters that each node loads, by node; ``""`` stands for all of them."""
+    return {
+        node.name: sorted(
+            name.removeprefix("params:") if name.startswith("params:") else ""
+            for name in node.inputs
+            if name == "parameters" or name.startswith("params:")
         )
-    return value
-
-
-def _text_parameter(run_params: Mapping[str, Any], name: str) -> str | None:
-    value = (run_params.get("runtime_params") or {}).get(name)
-    if value is not None and not isinstance(value, str):
-        raise ConfigError(
-            f"{name} must be text, but the command line made {value!r} of it: quote it twice, "
-            f"""--params '{name}="..."'."""
-        )
-    return value
-
-
-def branch_parameter(run_params: Mapping[str, Any], name: str) -> str | None:
-    """The run parameter ``dolt_branch`` or ``dolt_from``, whichever is named; None if it was not given.
-
-    Raises:
-        ConfigError: it is no text, or no name for a branch.
-    """
-    value = _text_parameter(run_params, name)
-    if value is None:
-        return None
-    if not value or value.startswith("-") or (name == "dolt_branch" and value.startswith("kedro/")):
-        raise ConfigError(
-            f"{name}={value} is no name for a branch: it may not be empty, nor begin with `-`, "
-            "nor with `kedro/`, where runs keep their own."
-        )
-    return value
+        for node in pipeline.nodes
+    }
 
 
 def describe(
@@ -94,8 +69,6 @@ def describe(
         project_path: the project, whose code may be in git.
         secrets: what must not appear in the parameters.
     """
-    dataset = catalog.get("parameters")
-    params = dataset.load() if dataset is not None else run_params.get("runtime_params") or {}
     versions = {
         "kedro": str(run_params.get("kedro_version")),
         "kedro-doltdb": __version__,
@@ -107,7 +80,7 @@ def describe(
         started=now(),
         pipeline=", ".join(pipelines(run_params)),
         filters=filters(run_params),
-        params=plain(without_run_keys(params), secrets),
+        params=plain(without_run_keys(all_parameters(run_params, catalog)), secrets),
         environment=run_params.get("env"),
         git_commit=git_commit(project_path),
         versions=versions,

@@ -69,6 +69,11 @@ class Server:
         return str(self.data_dir)
 
     @property
+    def database(self) -> str:
+        """The name that the server knows the repository by."""
+        return self.data_dir.name
+
+    @property
     def runs_dir(self) -> Path:
         """Where runs keep their records."""
         return self._state / "runs"

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 BRANCH = "kedro/state"
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS unfinished_runs (name VARCHAR(255) PRIMARY KEY, record LONGTEXT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS complete_tables (name VARCHAR(255), table_name VARCHAR(255), "
-    "PRIMARY KEY (name, table_name))",
+    "CREATE TABLE IF NOT EXISTS complete_datasets (name VARCHAR(255), dataset VARCHAR(255), "
+    "PRIMARY KEY (name, dataset))",
 )
 _ATTEMPTS = 5
 _NO_SUCH_DATABASE, _NO_SUCH_TABLE = 1049, 1146
@@ -45,19 +45,19 @@ class SqlRecords:
 
     def delete(self, record: Record) -> None:
         """Forget a run."""
-        for table in ("unfinished_runs", "complete_tables"):
+        for table in ("unfinished_runs", "complete_datasets"):
             self._write(f"DELETE FROM {table} WHERE name = %s", (record.name,))
 
-    def add_complete(self, name: str, tables: list[str]) -> None:
-        """Note that ``tables`` are completely saved by the run ``name``; any process of it may say so."""
-        if tables:
-            values = ", ".join(["(%s, %s)"] * len(tables))
-            args = tuple(value for table in tables for value in (name, table))
-            self._write(f"REPLACE INTO complete_tables VALUES {values}", args)
+    def add_complete(self, name: str, datasets: list[str]) -> None:
+        """Note that the run ``name`` has saved ``datasets`` completely; any process of it may say so."""
+        if datasets:
+            values = ", ".join(["(%s, %s)"] * len(datasets))
+            args = tuple(value for dataset in datasets for value in (name, dataset))
+            self._write(f"REPLACE INTO complete_datasets VALUES {values}", args)
 
     def complete(self, record: Record) -> set[str]:
-        """The tables that are completely saved by the run."""
-        rows = self._read("SELECT table_name FROM complete_tables WHERE name = %s", (record.name,))
+        """Return the datasets that the run has saved completely."""
+        rows = self._read("SELECT dataset FROM complete_datasets WHERE name = %s", (record.name,))
         return {row[0] for row in rows}
 
     def _read(self, query: str, args: tuple[str, ...] = ()) -> tuple[tuple[str, ...], ...]:

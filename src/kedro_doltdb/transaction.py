@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING
 import pymysql
 
 from . import journal
-from .edges import base_name, completed, with_hashes
+from .edges import base_name, finished_nodes, with_hashes
 from .errors import DoltError, PublishError
 from .fast_forward import EditedError, fast_forward, finish_moves
 from .records import Record, Records, folded
 from .repository import Repository, TableChange
+from .resume import take_over
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
 
+    from .footprint import Footprint
     from .journal import Edge
 
 KEPT_BRANCHES = 10
@@ -59,42 +61,64 @@ class Transaction:
         with_hashes(inputs, self._hashes(inputs))
         self._records.save(record)
 
+    def note_late(self, footprint: Footprint, edges: list[Edge]) -> None:
+        """Note datasets that came into the catalog after the run had begun.
+
+        Args:
+            footprint: of the pipeline as it is now.
+            edges: likewise.
+        """
+        record = self.record
+        known = {(edge.node, edge.dataset, edge.direction): edge for edge in record.edges}
+        record.reads = sorted({*record.reads, *footprint.reads})
+        record.writes = sorted({*record.writes, *footprint.writes})
+        record.reads_all |= footprint.reads_all
+        late = []
+        for edge in edges:
+            old = known.get((edge.node, edge.dataset, edge.direction))
+            if old is None or (old.table_name, old.file) != (edge.table_name, edge.file):
+                known[edge.node, edge.dataset, edge.direction] = edge
+                late.append(edge)
+        inputs = [edge for edge in late if edge.table_name in footprint.reads]
+        with_hashes(
+            inputs, self._repository.table_hashes(record.base, {edge.table_name or "" for edge in inputs})
+        )
+        record.edges = list(known.values())
+
     def _hashes(self, edges: list[Edge]) -> dict[str, str]:
         tables = {edge.table_name for edge in edges if edge.table_name}
         return self._repository.table_hashes(self.record.branch, sorted(tables))
 
-    def take_over(self, failed: Record) -> list[str]:
-        """Put the tables that a failed run completed, and that this run reads but does not write, on the
-        branch.
+    def take_over(self, failed: Record) -> list[str] | None:
+        """Put what a failed run's finished nodes saved on the branch, if this run skips them.
 
         Returns:
-            Their names.
+            The tables; None when this run skips no node that ``failed`` finished.
 
         Raises:
-            DoltError: the target has changed since in a table that the failed run read or wrote.
+            DoltError: this run and what ``failed`` left would not be one whole run.
         """
-        changed = self._repository.changed_tables(failed.base, self.record.base)
-        written = self._repository.changed_tables(failed.base, failed.branch)
+        repository, record = self._repository, self.record
+        changed = repository.changed_tables(failed.base, record.base)
+        written = repository.changed_tables(failed.base, failed.branch)
+        taken = take_over(failed, self._records.complete(failed), written, record)
+        if taken is None:
+            return None
         if stale := sorted(failed.touches(changed) | (changed & written)):
             raise DoltError(
                 f"Run {failed.run_id} cannot be resumed: {', '.join(stale)} changed on {failed.target} "
                 "since. Run the whole pipeline, or start from it as it is with `--params dolt_from=HEAD`."
             )
-        wanted = self._records.complete(failed) & written
-        tables = sorted(
-            wanted & set(self.record.reads) if not self.record.reads_all else wanted - set(self.record.writes)
-        )
-        self._repository.take_tables(tables, failed.branch, self.record.branch)
-        self._records.add_complete(self.record.name, tables)
+        repository.take_tables(taken.tables, failed.branch, record.branch)
+        self._records.add_complete(record.name, taken.datasets)
         # What was taken over was computed from what the failed run read.
-        self.record.reads = sorted(
-            {*self.record.reads, *failed.reads, *failed.writes} - set(self.record.writes)
-        )
-        self.record.reads_all |= failed.reads_all
-        if self.record.run:
-            self.record.run.resumed_from = failed.name
-        self._records.save(self.record)
-        return tables
+        record.reads = sorted({*record.reads, *failed.reads, *failed.writes} - set(record.writes))
+        record.reads_all |= failed.reads_all
+        record.edges += taken.edges
+        record.parameters_read = {**taken.parameters, **(record.parameters_read or {})}
+        if record.run:
+            record.run.resumed_from = failed.name
+        return taken.tables
 
     def publish(self, message: str) -> tuple[str, list[TableChange]] | None:
         """Commit what the run wrote and move the target to it.
@@ -107,25 +131,27 @@ class Transaction:
         """
         repository, record = self._repository, self.record
 
-        def write_journal(cursor: Cursor) -> None:
-            if record.run:
-                run = replace(record.run, status="succeeded", finished=journal.now())
-                journal.write(cursor, run, with_hashes(record.edges, self._hashes(record.edges)))
-
-        commit = repository.commit_all(record.branch, message, write_journal)
+        if record.run:
+            record.run = replace(record.run, status="succeeded", finished=journal.now())
+        commit = repository.commit_all(record.branch, message, self._write_journal)
         if commit is None:
             self._end()
             return None
         with repository.locked(record.target):
-            published = self._move_target(commit)
+            published = self._move_target(commit, message)
         self._end()
         return published
 
-    def _move_target(self, commit: str) -> tuple[str, list[TableChange]] | None:
+    def _write_journal(self, cursor: Cursor) -> None:
+        record = self.record
+        if record.run:
+            journal.write(cursor, record.run, with_hashes(record.edges, self._hashes(record.edges)))
+
+    def _move_target(self, commit: str, message: str) -> tuple[str, list[TableChange]] | None:
         repository, record = self._repository, self.record
         for attempt in range(MERGE_ATTEMPTS):
             tip = repository.head(record.target)
-            record.commit = commit if tip == record.base else self._on_top_of(tip, commit)
+            record.commit = commit if tip == record.base else self._on_top_of(tip, commit, message)
             if record.commit is None:
                 return None
             self._records.save(record)
@@ -133,8 +159,8 @@ class Transaction:
                 fast_forward(repository, record.target, record.commit)
             except EditedError as error:
                 raise self._not_published(
-                    f"{', '.join(error.tables)} got uncommitted edits on {record.target} "
-                    "during the run; commit them with `dolt commit -a`"
+                    f"{', '.join(error.tables)} has uncommitted edits on {record.target}: commit it with "
+                    "`dolt commit -a`, or, if it is new and dolt_ignore matches it, rename or drop it"
                 ) from error
             except pymysql.err.Error as error:
                 if attempt == MERGE_ATTEMPTS - 1:
@@ -144,7 +170,7 @@ class Transaction:
                 return record.commit, repository.changes(tip, record.commit)
         raise AssertionError("unreachable")
 
-    def _on_top_of(self, tip: str, commit: str) -> str | None:
+    def _on_top_of(self, tip: str, commit: str, message: str) -> str | None:
         """Repeat the run's commit on top of a target that has moved; None when that would change nothing."""
         repository, record = self._repository, self.record
         theirs = folded(repository.changed_tables(record.base, tip))
@@ -163,7 +189,12 @@ class Transaction:
         with suppress(pymysql.err.Error):
             repository.delete_branch(branch)
         repository.create_branch(branch, tip)
-        return repository.cherry_pick(commit, branch)
+        repository.take_tables(repository.changed_tables(record.base, commit), commit, branch)
+        if repository.breaks_constraints(branch):
+            raise self._not_published(
+                f"its tables and those of {record.target} now break a foreign key together"
+            )
+        return repository.commit_all(branch, message, self._write_journal)
 
     def _not_published(self, why: str) -> PublishError:
         record = self.record
@@ -196,18 +227,20 @@ class Transaction:
             self._end()
             return False
         if status and record.run:
-            edges = completed(record.edges, self._records.complete(record))
+            finished_ones = finished_nodes(record.edges, self._records.complete(record))
+            edges = [edge for edge in record.edges if edge.node in finished_ones]
             run = replace(record.run, status=status, error=error, finished=finished)
             with repository.on(record.branch) as cursor:
                 journal.write(cursor, run, with_hashes(edges, self._hashes(edges)))
         repository.commit_all(record.branch, f"Kept from Kedro run {record.name}, which {why}")
         if record.created_target:
             self._delete_unused_target()
-        if repository.head(record.branch) == record.base:
+        head = repository.head(record.branch)
+        if head == record.base:
             self._end()
             return False
         self._delete_publish_branch()
-        record.status, record.commit = "kept", None
+        record.status, record.commit, record.head = "kept", None, head
         self._records.save(record)
         self._supersede()
         return True
@@ -266,11 +299,16 @@ def recover(repository: Repository, records: Records, is_alive: Callable[[str], 
         kept = [record for record in records.all() if record.status == "kept"]
         # Ids are times, and clocks are set back: what can be resumed is the newest, whatever its id.
         kept.sort(key=lambda record: not record.superseded)
-        branches = repository.branches()
+        branches, checked_out = repository.branches(), repository.checked_out()
         for number, record in enumerate(kept, start=1):
             if record.branch not in branches:
                 records.delete(record)
-            elif number <= len(kept) - KEPT_BRANCHES:
+            elif (
+                number <= len(kept) - KEPT_BRANCHES
+                and record.branch != checked_out
+                # What somebody has committed on it since is theirs to delete.
+                and record.head in (None, repository.head(record.branch))
+            ):
                 repository.delete_branch(record.branch)
                 records.delete(record)
     return found

@@ -5,7 +5,6 @@ package ``kedro_doltdb``; https://docs.kedro.org/en/stable/extend/hooks/introduc
 """
 
 import logging
-import threading
 from typing import Any
 
 from kedro.framework.context import KedroContext
@@ -23,11 +22,7 @@ logger = logging.getLogger(__name__)
 class DoltHooks:
     """Starts the Dolt server for a run, commits what the run wrote, stops the server."""
 
-    def __init__(self) -> None:
-        # A thread has one run at a time; ids are no help, for runs that begin at once have the same one.
-        self._thread = threading.local()
-
-    @hook_impl
+    @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
         """Give the catalog its credentials `dolt`: the server starts when they are first used."""
         Database.attach(context)
@@ -37,9 +32,7 @@ class DoltHooks:
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
     ) -> None:
         """Start the server, and send all datasets of the run to a branch of its own."""
-        run = self._thread.run = DoltRun(run_params, pipeline, catalog)
-        run.start_server()
-        run.begin()
+        DoltRun.start(run_params, pipeline, catalog)
 
     @hook_impl
     def before_node_run(self, node: Node, catalog: DataCatalog) -> None:
@@ -52,21 +45,15 @@ class DoltHooks:
         dataset_saved(dataset_name, node)
 
     @hook_impl(trylast=True)
-    def after_pipeline_run(self) -> None:
+    def after_pipeline_run(self, catalog: DataCatalog) -> None:
         """Commit the run's data, publish it to the target branch, push that if dolt.yml says so, stop the
         server."""
-        run: DoltRun = self._thread.run
-        try:
+        with DoltRun.of(catalog) as run:
             logger.info(run.commit())
             run.push()
-        finally:
-            run.stop_server()
 
     @hook_impl
-    def on_pipeline_error(self, error: Exception) -> None:
+    def on_pipeline_error(self, error: Exception, catalog: DataCatalog) -> None:
         """Keep the run's data on its own branch, leave the target as it was, stop the server."""
-        run: DoltRun = self._thread.run
-        try:
+        with DoltRun.of(catalog) as run:
             logger.error(run.keep(error))
-        finally:
-            run.stop_server()
