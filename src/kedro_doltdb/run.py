@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from . import journal
@@ -172,9 +173,16 @@ class DoltRun:
             with dolt_errors():
                 self._begin(self._database, self._address)
         except BaseException:
-            self._keep("did not begin")
+            self._abandon()
             self.stop_server()
             raise
+
+    def _abandon(self) -> None:
+        transaction, self._transaction = self._transaction, None
+        if transaction is not None:
+            # What refused the run is the error that counts; the next run does what cannot be done now.
+            with suppress(DoltError), dolt_errors():
+                transaction.abandon()
 
     def _begin_late(self, database: Database) -> None:
         """Begin when a dataset connects that was not in the catalog when the hooks were called."""
@@ -183,8 +191,12 @@ class DoltRun:
         self._footprint = self._look()
         self._join(database)
         assert self._address is not None
-        with dolt_errors():
-            self._begin(database, self._address)
+        try:
+            with dolt_errors():
+                self._begin(database, self._address)
+        except BaseException:
+            self._abandon()
+            raise
         database.begin_at_first_use(None)
 
     def _begin(self, database: Database, address: Address) -> None:

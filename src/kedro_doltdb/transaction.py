@@ -245,6 +245,13 @@ class Transaction:
         self._supersede()
         return True
 
+    def abandon(self) -> None:
+        """Undo what has been begun. The run that failed before can still be resumed."""
+        if self.record.created_target:
+            self._delete_unused_target()
+        self._delete_branches()
+        self._records.delete(self.record)
+
     def _delete_unused_target(self) -> None:
         record = self.record
         with self._repository.locked(record.target), suppress(pymysql.err.Error, DoltError):
@@ -257,9 +264,13 @@ class Transaction:
         if branch in self._repository.branches():
             self._repository.delete_branch(branch)
 
-    def _end(self) -> None:
+    def _delete_branches(self) -> None:
         self._delete_publish_branch()
-        self._repository.delete_branch(self.record.branch)
+        if self.record.branch in self._repository.branches():
+            self._repository.delete_branch(self.record.branch)
+
+    def _end(self) -> None:
+        self._delete_branches()
         self._records.delete(self.record)
         self._supersede()
 
