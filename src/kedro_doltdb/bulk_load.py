@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .errors import BulkLoadError, ConfigError
 from .load_file import Column, Field, describe, encode
-from .table_sql import create_table, definition, is_empty, joined, load_fields, quote
+from .table_sql import column_indexes, create_table, definition, is_empty, joined, load_fields, quote
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -79,7 +79,7 @@ class BulkLoad:
         """
         table = quote(*filter(None, (pd_table.schema, pd_table.name)))
         refuse_names(pd_table.name, keys)
-        _refuse_decorated_types(pd_table)
+        refuse_decorated_types(pd_table)
         values = dict(zip(keys, zip(*data_iter, strict=True), strict=True))
         cursor = cast("Cursor", conn.connection.cursor())
         try:
@@ -103,7 +103,10 @@ class BulkLoad:
             fields = [encode(columns[name], values[name]) for name in keys]
             self.check_unique(table, fields, values)
             if create:
-                create_table(cursor, table, columns.values(), self.primary_key)
+                # pandas makes one on each column that was the frame's index.
+                indexes = column_indexes(cursor, table)
+                kept = {name: column for name, column in indexes.items() if column != self.primary_key[0]}
+                create_table(cursor, table, columns.values(), self.primary_key, kept)
             # PyMySQL believes that it is off already, because Dolt does not report it; but it is on.
             cursor.execute("SET autocommit = 0")
             return load_fields(cursor, table, fields)
@@ -156,7 +159,7 @@ class BulkLoad:
         Raises:
             BulkLoadError: with the rows' numbers.
         """
-        texts = {field.column.name: field.texts for field in fields}
+        texts = {field.column.name: _key_texts(field) for field in fields}
         encoded: list[Any] = texts[self.primary_key[0]]
         if len(self.primary_key) > 1:
             encoded = list(zip(*(texts[name] for name in self.primary_key), strict=True))
@@ -217,7 +220,7 @@ def refuse_names(table: str, columns: Iterable[str]) -> None:
             )
 
 
-def _refuse_decorated_types(pd_table: Any) -> None:
+def refuse_decorated_types(pd_table: Any) -> None:
     """Refuse types that have SQLAlchemy store another value than the one that it is given."""
     from sqlalchemy.types import TypeDecorator
 
@@ -227,6 +230,13 @@ def _refuse_decorated_types(pd_table: Any) -> None:
                 f"Column {column.name!r} has the type {type(column.type).__name__}, which a bulk load does "
                 "not fill: choose another type in `save_args: dtype`, or leave `method` out of save_args."
             )
+
+
+def _key_texts(field: Field) -> list[str]:
+    """The texts of a key's values, the same for values that are equal in SQL."""
+    if field.column.type in ("double", "float"):
+        return ["0.0" if text == "-0.0" else text for text in field.texts]
+    return cast("list[str]", field.texts)
 
 
 def _improved_type(column: Column, values: Sequence[Any], is_key: bool) -> str:

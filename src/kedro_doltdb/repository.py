@@ -239,6 +239,12 @@ class Repository:
             finally:
                 cursor.execute("SELECT RELEASE_LOCK(%s)", (name,))
 
+    def is_free(self, what: str) -> bool:
+        """Whether nobody works on ``what`` and holds the lock of that name."""
+        with self.on() as cursor:
+            name = lock_name(self.database, what)
+            return bool(_value(cursor, "SELECT IS_FREE_LOCK(%s)", name))
+
 
 def _uncommitted(cursor: Cursor, ignored: bool) -> list[str]:
     cursor.execute("SELECT DISTINCT table_name, ignored FROM dolt_status_ignored")

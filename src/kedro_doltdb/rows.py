@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 if TYPE_CHECKING:
     import pymysql
@@ -27,7 +28,8 @@ def read_rows(connection: pymysql.Connection[Cursor], query: str, schema: pa.Sch
     """Run a query and read all of its rows, in the order in which they come.
 
     Args:
-        connection: a connection with the character set utf8mb4; it is closed if this raises ArrowInvalid.
+        connection: a connection with the character set utf8mb4; it is closed if this raises, unless it raises
+            ArrowInvalid.
         query: a SELECT of as many columns as ``schema`` has.
         schema: the columns' names, and the Arrow types that hold their values exactly.
 
@@ -42,8 +44,16 @@ def read_rows(connection: pymysql.Connection[Cursor], query: str, schema: pa.Sch
     result = cursor._result
     # PyMySQL is to wait for no rows: either all have been read here, or the connection is closed.
     result.unbuffered_active, result.connection = False, None
+    incoming = _blocks(connection)
     try:
-        blocks = [_record_batch(*block, schema) for block in _blocks(connection)]
+        try:
+            blocks = [_record_batch(*block, schema) for block in incoming]
+        except pa.ArrowInvalid:
+            for _ in incoming:
+                pass
+            raise
+    except pa.ArrowInvalid:
+        raise
     except BaseException:
         connection.close()
         raise
@@ -127,4 +137,14 @@ def _record_batch(data: bytearray, starts: list[int], schema: pa.Schema) -> pa.R
 
 def _parsed(values: pa.Array, wanted: pa.DataType) -> pa.Array:
     texts = values.cast(pa.large_string())
-    return texts if wanted == pa.large_string() else texts.cast(wanted)
+    if wanted == pa.large_string():
+        return texts
+    try:
+        return texts.cast(wanted)
+    except pa.ArrowInvalid:
+        if not pa.types.is_temporal(wanted):
+            raise
+    # Dolt sends the year 1 as 1, and Arrow knows it as 0001.
+    for short, padded in ((r"^(\d{1,3}-)", r"000\1"), (r"^0*(\d{4}-)", r"\1")):
+        texts = pc.replace_substring_regex(texts, short, padded)
+    return texts.cast(wanted)

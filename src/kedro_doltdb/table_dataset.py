@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from .table_cache import TableCache
 
 
+_SAVE_ARGS = {"name", "method", "if_exists", "index", "index_label", "dtype", "chunksize"}
+
+
 class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
     """A table of the Dolt repository ``data/``, with a primary key.
 
@@ -30,12 +34,12 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
         credentials: ``dolt``.
         primary_key: the column of its key, or the columns in their order.
         load_args: as for ``pandas.SQLTableDataset``; with others than ``columns`` it is loaded as there.
-        save_args: as there, without ``method``; ``if_exists`` is ``replace`` by default. With others than
-            ``dtype`` it is saved in full.
+        save_args: as there, without ``method`` and ``schema``; ``if_exists`` is ``replace`` by default, or
+            ``append`` or ``fail``.
         metadata: as there.
 
     Raises:
-        ConfigError: ``save_args`` has a ``method``, no key is named, or pyarrow is not installed.
+        ConfigError: ``save_args`` has something else in it, no key is named, or pyarrow is not installed.
     """
 
     def __init__(
@@ -66,6 +70,21 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
             save_args={"if_exists": "replace", **(save_args or {}), "method": method},
             metadata=metadata,
         )
+        if self._database() is not None:
+            self._refuse_arguments()
+
+    def _refuse_arguments(self) -> None:
+        args, name = self._save_args, self._save_args["name"]
+        if unknown := sorted(args.keys() - _SAVE_ARGS):
+            raise ConfigError(
+                f"The dataset of the table {name} has `{unknown[0]}` in its save_args, which a "
+                "DoltTableDataset does not know: remove it, or take pandas.SQLTableDataset."
+            )
+        if args["if_exists"] not in ("replace", "append", "fail"):
+            raise ConfigError(
+                f"The dataset of the table {name} has `if_exists: {args['if_exists']}` in its save_args: "
+                "choose replace, which keeps the table in place, append or fail."
+            )
 
     def load(self) -> Any:
         """The table as ``pandas.read_sql_table`` gives it."""
@@ -73,12 +92,12 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
         return pd.read_sql_table(con=self.engine, **self._load_args) if frame is None else frame
 
     def save(self, data: pd.DataFrame) -> None:
-        """Make the table equal ``data``, without its index.
+        """Make the table equal ``data``, without its index unless ``save_args`` say so.
 
         Raises:
             BulkLoadError: the frame cannot be stored exactly; the table is as it was.
         """
-        if not self._save_fast(data):
+        if not self._save_whole(data):
             data.to_sql(con=self.engine, **self._save_args)
 
     def _load_fast(self) -> pd.DataFrame | None:
@@ -99,28 +118,46 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
             rows = rows.select(columns)
         return to_frame(rows)
 
-    def _save_fast(self, data: pd.DataFrame) -> bool:
-        from .keyed_table import save_frame
+    def _save_whole(self, data: pd.DataFrame | pd.Series[Any]) -> bool:
+        """Save in one transaction; False for what pandas is to save, which then drops no table."""
+        from .keyed_table import look_at, save_frame
 
-        database = self._database()
-        args = self._save_args
-        if (
-            database is None
-            or not isinstance(data, pd.DataFrame)
-            or not args.keys() <= {"name", "index", "if_exists", "method", "dtype"}
-            or args["if_exists"] != "replace"
-            or args["index"]
-        ):
+        database, args = self._database(), self._save_args
+        if database is None or not isinstance(data, pd.DataFrame | pd.Series):
             return False
+        frame, indexes = _columns(data, args)
         dtype = args.get("dtype") or {}
         if not isinstance(dtype, dict):
-            dtype = dict.fromkeys(map(str, data.columns), dtype)
+            dtype = dict.fromkeys(frame.columns, dtype)
         with dolt_errors(), _connected(database) as connection:
-            return save_frame(connection, args["name"], data, args["method"], dtype, _cache(database))
+            if args["if_exists"] != "replace":
+                with connection.cursor() as cursor:
+                    if look_at(cursor, args["name"]) is not None:
+                        return False
+            grows = args["if_exists"] == "append"
+            save_frame(
+                connection, args["name"], frame, args["method"], dtype, _cache(database), indexes, grows=grows
+            )
+        return True
 
     def _database(self) -> Database | None:
         database = self._connection_args.get("creator")
         return database if isinstance(database, Database) else None
+
+
+def _columns(data: pd.DataFrame | pd.Series[Any], args: dict[str, Any]) -> tuple[pd.DataFrame, list[str]]:
+    """The frame with its index as columns, where ``to_sql`` has it so, and the names of these."""
+    from pandas.io.sql import SQLTable
+
+    frame = data.to_frame() if isinstance(data, pd.Series) else data
+    if not args.get("index"):
+        return frame, []
+    nowhere: Any = SimpleNamespace(meta=SimpleNamespace(schema=None))
+    table = SQLTable("frame", nowhere, frame=frame, index=True, index_label=args.get("index_label"))
+    labels: list[Any] = list(table.index or ())
+    frame = frame.copy(deep=False)
+    frame.index.names = labels
+    return frame.reset_index(), [str(label) for label in labels]
 
 
 @contextmanager

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import BulkLoadError
 from .load_file import FIELD_END, NULL, ROW_END, Column, Field
@@ -44,14 +44,31 @@ def definition(cursor: Cursor, table: str) -> tuple[dict[str, Column], tuple[str
     if len(primary_key) < 2:
         return columns, primary_key
     # The columns' order within the key may be another one.
+    primary = sorted(
+        (key["Seq_in_index"], key["Column_name"])
+        for key in _keys(cursor, table)
+        if key["Key_name"] == "PRIMARY"
+    )
+    return columns, tuple(name for _, name in primary)
+
+
+def column_indexes(cursor: Cursor, table: str) -> dict[str, str]:
+    """Return the columns that have an index of their own, by the name of that.
+
+    Args:
+        cursor: a cursor on the branch of the table.
+        table: its quoted name.
+    """
+    keys = [key for key in _keys(cursor, table) if key["Non_unique"]]
+    names = [key["Key_name"] for key in keys]
+    return {key["Key_name"]: key["Column_name"] for key in keys if names.count(key["Key_name"]) == 1}
+
+
+def _keys(cursor: Cursor, table: str) -> list[dict[str, Any]]:
     cursor.execute(f"SHOW KEYS FROM {table}")
     assert cursor.description is not None
     names = [item[0] for item in cursor.description]
-    keys = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    primary = sorted(
-        (key["Seq_in_index"], key["Column_name"]) for key in keys if key["Key_name"] == "PRIMARY"
-    )
-    return columns, tuple(name for _, name in primary)
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def is_empty(cursor: Cursor, table: str) -> bool:
@@ -60,7 +77,52 @@ def is_empty(cursor: Cursor, table: str) -> bool:
     return cursor.fetchone() is None
 
 
-def create_table(cursor: Cursor, table: str, columns: Iterable[Column], primary_key: Sequence[str]) -> None:
+def content_hash(cursor: Cursor, table: str) -> str | None:
+    """Return the content hash of a table as this session sees it.
+
+    Args:
+        cursor: a cursor on the branch of the table.
+        table: its name.
+
+    Returns:
+        None if there is no table of exactly that name.
+    """
+    import pymysql
+
+    try:
+        cursor.execute("SELECT dolt_hashof_table(%s)", (table,))
+    except pymysql.err.Error:
+        return None
+    row = cursor.fetchone()
+    return str(row[0]) if row else None
+
+
+def refuse_key_types(table: str, columns: Iterable[Column], primary_key: Sequence[str]) -> None:
+    """Refuse columns of a key whose type has no length.
+
+    Args:
+        table: the table's quoted name.
+        columns: its columns.
+        primary_key: the columns of the key.
+
+    Raises:
+        BulkLoadError: with the first such column.
+    """
+    for column in columns:
+        if column.name in primary_key and re.match(r"\w*(text|blob)", column.type):
+            raise BulkLoadError(
+                f"Column {column.name!r} ({column.type}) of {table} cannot be in a primary key: "
+                "choose a type with a length in `save_args: dtype`, or leave the type to the bulk load."
+            )
+
+
+def create_table(
+    cursor: Cursor,
+    table: str,
+    columns: Iterable[Column],
+    primary_key: Sequence[str],
+    indexes: Mapping[str, str] | None = None,
+) -> None:
     """Put an empty table with a primary key in the place of the one that may be there.
 
     Args:
@@ -68,23 +130,20 @@ def create_table(cursor: Cursor, table: str, columns: Iterable[Column], primary_
         table: its quoted name.
         columns: its columns.
         primary_key: the columns of the key, in their order.
+        indexes: the columns that get an index of their own, by the name of that.
 
     Raises:
         BulkLoadError: a column cannot be in a key, or Dolt refused the table.
     """
     import pymysql
 
-    for column in columns:
-        if column.name in primary_key and re.match(r"\w*(text|blob)", column.type):
-            raise BulkLoadError(
-                f"Column {column.name!r} ({column.type}) of {table} cannot be in a primary key: "
-                "choose a type with a length in `save_args: dtype`, or leave the type to the bulk load."
-            )
+    refuse_key_types(table, columns, primary_key)
     lines = [
         f"{quote(column.name)} {column.type}{' NOT NULL' if column.name in primary_key else ''}"
         for column in columns
     ]
     lines.append(f"PRIMARY KEY ({', '.join(map(quote, primary_key))})")
+    lines += [f"KEY {quote(index)} ({quote(name)})" for index, name in (indexes or {}).items()]
     cursor.execute(f"DROP TABLE IF EXISTS {table}")
     try:
         cursor.execute(f"CREATE TABLE {table} ({', '.join(lines)})")

@@ -22,6 +22,7 @@ from .fast_forward import EditedError, fast_forward, finish_moves
 from .records import Record, Records, folded
 from .repository import Repository, TableChange
 from .resume import take_over
+from .table_build import discard_unfinished
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -299,6 +300,7 @@ def recover(repository: Repository, records: Records, is_alive: Callable[[str], 
     with repository.locked("recovery"):
         records.tidy()
         finish_moves(repository)
+        discard_unfinished(repository)
         gone = {record.name for record in records.all() if not is_alive(record.name)}
         # Read again: a run may have ended, and said so, between the first reading and the look at its lease.
         dead = [record for record in records.all() if record.name in gone and record.status == "running"]
