@@ -206,7 +206,9 @@ def add_missing_key(cursor: Cursor, table: str, primary_key: Sequence[str]) -> b
             f"the data has no column {missing[0]!r}, it has {joined(columns)}."
         )
     improve = BulkLoad(tuple(primary_key))._improve
-    create_table(cursor, quoted, [improve(column, ()) for column in columns.values()], primary_key)
+    indexes = column_indexes(cursor, quoted)
+    kept = {name: column for name, column in indexes.items() if column != primary_key[0]}
+    create_table(cursor, quoted, [improve(column, ()) for column in columns.values()], primary_key, kept)
     return True
 
 

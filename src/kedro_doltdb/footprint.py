@@ -165,3 +165,12 @@ def _unwrapped(dataset: AbstractDataset[Any, Any]) -> AbstractDataset[Any, Any]:
         else:
             break
     return dataset
+
+
+def save_arguments(dataset: AbstractDataset[Any, Any]) -> dict[str, Any]:
+    """Return the ``save_args`` of a dataset, or of the one in a wrapper.
+
+    Args:
+        dataset: any dataset.
+    """
+    return _arguments(dataset, "_save_args")

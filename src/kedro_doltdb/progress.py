@@ -10,6 +10,7 @@ import inspect
 import threading
 from typing import TYPE_CHECKING
 
+from . import chunks
 from .edges import base_name, shortened
 from .footprint import find_database
 from .interruption import database_of
@@ -31,6 +32,7 @@ def node_started(node: Node, catalog: DataCatalog) -> None:
     database = _running(node, catalog)
     _current.records = database.records() if database else None
     _current.missing = set(node.outputs)
+    chunks.node_started(node, catalog)
     # A generator saves in chunks: its outputs are complete when a node that loads them starts.
     _current.streams = inspect.isgeneratorfunction(node.func)
     if database and database.branch:
@@ -39,7 +41,12 @@ def node_started(node: Node, catalog: DataCatalog) -> None:
 
 
 def dataset_saved(name: str, node: Node) -> None:
-    """Note that the node's outputs are complete once the last of them is saved."""
+    """Note that the node's outputs are complete once the last of them is saved.
+
+    Raises:
+        ConfigError: the node saves in chunks what each save replaces.
+    """
+    chunks.dataset_saved(name, node)
     if getattr(_current, "records", None) is None:
         return
     _current.missing.discard(name)

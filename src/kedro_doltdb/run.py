@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import journal
 from .address import Address
+from .chunks import refuse_chunks
 from .database import Database
 from .edges import edges_of, hash_files
 from .errors import ConfigError, DoltError, RemoteError
@@ -151,6 +152,7 @@ class DoltRun:
         footprint = Footprint.of(self._pipeline, self._catalog)
         if taken := sorted(folded(footprint.writes) & journal.TABLES):
             raise ConfigError(f"No dataset can be saved to {taken[0]}: the journal of runs has that name.")
+        refuse_chunks(self._pipeline, self._catalog)
         return footprint
 
     def _join(self, database: Database) -> None:
