@@ -61,8 +61,8 @@ def _replaces(dataset: AbstractDataset[Any, Any] | None) -> bool:
     """Say whether each save of a dataset takes the place of the rows that its Dolt table has."""
     args = getattr(dataset, "_save_args", None)
     # CachedDataset, for one, keeps the dataset that it wraps.
-    if args is None and hasattr(dataset, "_dataset"):
-        return _replaces(dataset._dataset)
+    if args is None and (wrapped := getattr(dataset, "_dataset", None)) is not None:
+        return _replaces(wrapped)
     if dataset is None or not isinstance(args, dict):
         return False
     return args.get("if_exists") in ("replace", "delete_rows") and find_database(dataset) is not None

@@ -8,17 +8,13 @@ https://docs.sqlalchemy.org/en/20/core/connections.html#registering-new-dialects
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import event
+import pymysql
 from sqlalchemy.dialects.mysql.base import MySQLIdentifierPreparer
 from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
 
 from .errors import BulkLoadError
-
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
-    from sqlalchemy.engine import ExceptionContext
 
 _REFERENCED = re.compile(r"cannot drop table (`.*`) as it is referenced in foreign key (`.*`)")
 
@@ -34,22 +30,22 @@ class DoltDialect(MySQLDialect_pymysql):
     preparer = _Quoted  # type: ignore[assignment]
     supports_statement_cache = True
 
-    @classmethod
-    def engine_created(cls, engine: Engine) -> None:
-        """Have the errors of an engine looked at that is being made."""
-        event.listen(engine, "handle_error", _explain)
+    def do_execute(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
+        """Execute a statement.
 
-
-def _explain(context: ExceptionContext) -> None:
-    """Say what to do about a table that pandas cannot replace.
-
-    Raises:
-        BulkLoadError: in the place of Dolt's own error.
-    """
-    if match := _REFERENCED.search(str(context.original_exception)):
-        table, key = match.groups()
-        raise BulkLoadError(
-            f"Table {table} cannot be replaced, because the foreign key {key} of another table refers to it. "
-            "Save it with a `kedro_doltdb.DoltTableDataset`, which keeps the table in place, or drop the "
-            "foreign key: `ALTER TABLE <the other table> DROP FOREIGN KEY <the key>`. The table is as it was."
-        ) from context.original_exception
+        Raises:
+            BulkLoadError: it drops a table that a foreign key refers to.
+        """
+        try:
+            super().do_execute(cursor, statement, parameters, context)  # type: ignore[no-untyped-call]
+        except pymysql.err.Error as error:
+            # SQLAlchemy's own event of errors does not reach the statements of a connection that has looked
+            # for a table, as pandas does.
+            if match := _REFERENCED.search(str(error)):
+                table, key = match.groups()
+                raise BulkLoadError(
+                    f"Table {table} cannot be replaced, because the foreign key {key} of another table "
+                    "refers to it; it is as it was. Save it with a kedro_doltdb.DoltTableDataset, which "
+                    "keeps the table in place, or drop the key: `ALTER TABLE <other table> DROP FOREIGN KEY <key>`."
+                ) from error
+            raise

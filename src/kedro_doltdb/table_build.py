@@ -63,13 +63,13 @@ def replace_table(cursor: Cursor, table: str, plan: Plan, fields: list[Field], s
         connection.begin()
         if content_hash(cursor, table) != stood:
             return False
-        cursor.execute("SELECT table_name FROM dolt_status WHERE staged")
-        staged = [row[0] for row in cursor.fetchall()]
+        staged = _status(cursor, "WHERE staged")
         cursor.execute("CALL DOLT_CHECKOUT(%s, '--', %s)", (branch, table))
         # That has staged every table. The reset commits the transaction.
         cursor.execute("CALL DOLT_RESET()")
-        if staged:
-            cursor.execute(f"CALL DOLT_ADD({', '.join(['%s'] * len(staged))})", staged)
+        if staged := staged & _status(cursor):
+            cursor.execute(f"CALL DOLT_ADD({', '.join(['%s'] * len(staged))})", tuple(staged))
+            connection.commit()
     return True
 
 
@@ -82,6 +82,11 @@ def discard_unfinished(repository: Repository) -> None:
     for branch in repository.branches():
         if branch.startswith(_BUILDING) and repository.is_free(branch):
             repository.delete_branch(branch)
+
+
+def _status(cursor: Cursor, where: str = "") -> set[str]:
+    cursor.execute(f"SELECT table_name FROM dolt_status {where}")
+    return {row[0] for row in cursor.fetchall()}
 
 
 @contextmanager

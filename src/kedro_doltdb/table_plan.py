@@ -129,9 +129,10 @@ def _refuse_columns(table: str, names: Sequence[str]) -> None:
                 f"The column name {name!r} has {len(name)} characters, and SQL allows {_MAX_NAME}: rename "
                 f"the column of {table}."
             )
-        if (other := first.setdefault(name.lower(), name)) is not name:
+        if (other := first.get(name.lower())) is not None:
             how = "twice" if other == name else f"and {other!r}, which are one name in SQL"
             raise BulkLoadError(f"The frame for {table} has the column {name!r} {how}: rename one of them.")
+        first[name.lower()] = name
 
 
 def _types(frame: pd.DataFrame, dtype: Mapping[Any, Any]) -> list[str]:
