@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -42,14 +42,31 @@ def compare(old: pa.Table, new: pa.Table, primary_key: Sequence[str]) -> Delta:
     if len(old) == len(new) and not _differing(old.select(primary_key), new.select(primary_key)).any():
         none = np.empty(0, np.int64)
         return Delta(none, none, np.flatnonzero(_differing(old, new)))
+    delta, places = _matched(old, new, primary_key)
+    stays = delta.modified
+    return replace(delta, modified=stays[_differing(at(old, places), at(new, stays))])
+
+
+def by_key(old: pa.Table, new: pa.Table, primary_key: Sequence[str]) -> Delta:
+    """Return the difference that keys alone tell: every row whose key stays counts as modified.
+
+    Args:
+        old: the keys that stand.
+        new: the rows that are to stand.
+        primary_key: the columns of the key.
+    """
+    return _matched(old, new, primary_key)[0]
+
+
+def _matched(old: pa.Table, new: pa.Table, primary_key: Sequence[str]) -> tuple[Delta, Places]:
+    """The difference by key, and the places among the old rows of those whose key stays."""
     old_keys, new_keys = _codes(old, new, primary_key)
     places = pc.index_in(new_keys, value_set=old_keys)
     is_new = places.is_null().to_numpy(zero_copy_only=False)
-    stays, places = np.flatnonzero(~is_new), places.drop_null().to_numpy()
-    modified = stays[_differing(at(old, places), at(new, stays))]
+    places = places.drop_null().to_numpy()
     removed = np.ones(len(old), bool)
     removed[places] = False
-    return Delta(np.flatnonzero(removed), np.flatnonzero(is_new), modified)
+    return Delta(np.flatnonzero(removed), np.flatnonzero(is_new), np.flatnonzero(~is_new)), places
 
 
 def at(rows: pa.Table, places: Places) -> pa.Table:

@@ -46,6 +46,6 @@ class DoltDialect(MySQLDialect_pymysql):
                 raise BulkLoadError(
                     f"Table {table} cannot be replaced, because the foreign key {key} of another table "
                     "refers to it; it is as it was. Save it with a kedro_doltdb.DoltTableDataset, which "
-                    "keeps the table in place, or drop the key: `ALTER TABLE <other table> DROP FOREIGN KEY <key>`."
+                    "keeps the table in place, or drop the key with `ALTER TABLE ... DROP FOREIGN KEY ...`."
                 ) from error
             raise

@@ -16,7 +16,7 @@ import pymysql
 
 from .bulk_load import BulkLoad
 from .columns import arrow_type, to_fields
-from .delta import compare
+from .delta import by_key, compare
 from .errors import BulkLoadError
 from .rows import read_rows
 from .table_build import replace_table
@@ -158,11 +158,30 @@ def _write(
         old = cache.get(standing.content_hash) if cache else None
         if old is None:
             old = _read(connection, standing.name, standing.content_hash, planned.rows.schema, cache)
-    if old is not None:
+    if old is None and standing.referred_by:
+        # To remove a row is forbidden, or takes others with it: so the keys at least are compared.
+        old = _keys(connection, standing, planned)
+        delta = by_key(old, planned.rows, planned.primary_key)
+    elif old is not None:
         delta = compare(old, planned.rows, planned.primary_key)
         if not len(delta):
             return True
     return write_rows(cursor, standing, planned, old, delta)
+
+
+def _keys(connection: pymysql.Connection[Cursor], standing: Standing, planned: Plan) -> pa.Table:
+    schema = planned.rows.select(planned.primary_key).schema
+    if any(
+        arrow_type(key.type) is None or pa.types.is_floating(schema.field(key.name).type)
+        for key in (standing.keys)
+    ):
+        raise BulkLoadError(
+            f"Table {quote(standing.name)}, to which {standing.references} refers, has a key of a type whose "
+            "values are not compared: only integers, text, bytes and dates are. Give it a key of these, or "
+            "drop the foreign key."
+        )
+    names = ", ".join(map(quote, schema.names))
+    return read_rows(connection, f"SELECT {names} FROM {quote(standing.name)}", schema)
 
 
 def look_at(cursor: Cursor, table: str) -> Standing | None:

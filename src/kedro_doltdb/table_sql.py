@@ -210,8 +210,30 @@ def _load_data(cursor: Cursor, table: str, fields: list[Field], replace: bool) -
 
 def _insert(cursor: Cursor, table: str, fields: list[Field], replace: bool) -> int:
     """The same texts in INSERT statements, for a server that takes no ``LOAD DATA LOCAL``."""
+    return _send(cursor, "REPLACE" if replace else "INSERT", table, fields)
+
+
+def update_fields(cursor: Cursor, table: str, fields: list[Field], primary_key: Sequence[str]) -> None:
+    """Give rows that are there other values, in place: none is removed, not even for a moment.
+
+    Args:
+        cursor: a cursor in a transaction.
+        table: the table's quoted name.
+        fields: its columns' values, the key's among them, as for :func:`load_fields`.
+        primary_key: the columns of the key.
+
+    Raises:
+        pymysql.err.Error: Dolt refused a value; the transaction is to be rolled back.
+    """
+    names = [quote(field.column.name) for field in fields if field.column.name not in primary_key]
+    if names:
+        assignments = ", ".join(f"{name} = VALUES({name})" for name in names)
+        _send(cursor, "INSERT", table, fields, f" ON DUPLICATE KEY UPDATE {assignments}")
+
+
+def _send(cursor: Cursor, verb: str, table: str, fields: list[Field], end: str = "") -> int:
     names = ", ".join(quote(field.column.name) for field in fields)
-    start = f"{'REPLACE' if replace else 'INSERT'} INTO {table} ({names}) VALUES ".replace("%", "%%")
+    start, end = f"{verb} INTO {table} ({names}) VALUES ".replace("%", "%%"), end.replace("%", "%%")
     row = "(" + ", ".join((field.decode or "{}").format("%s") for field in fields) + ")"
     loaded, values, size = 0, list[str | None](), 0
 
@@ -220,7 +242,7 @@ def _insert(cursor: Cursor, table: str, fields: list[Field], replace: bool) -> i
         if not values:
             return 0
         count = len(values) // len(fields)
-        affected = cursor.execute(start + ", ".join([row] * count), values)
+        affected = cursor.execute(start + ", ".join([row] * count) + end, values)
         values, size = [], 0
         return affected
 

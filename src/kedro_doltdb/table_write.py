@@ -5,7 +5,6 @@ What is written goes through ``LOAD DATA``, as in a full save, so that Dolt ends
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,14 +16,14 @@ from .columns import to_fields
 from .delta import Delta, at
 from .errors import BulkLoadError
 from .load_file import Column
-from .table_sql import content_hash, joined, load_fields, quote
+from .table_sql import content_hash, joined, load_fields, quote, update_fields
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
 
     from .table_plan import Plan
 
-_OLD_KEYS, _NEW_ROWS = "`kedro-dolt removed keys`", "`kedro-dolt new rows`"
+_OLD_KEYS = "`kedro-dolt removed keys`"
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,8 @@ def write_rows(
         cursor: a cursor on the branch of the table.
         standing: the table, with the planned columns and key.
         plan: the rows that it is to hold.
-        old: the rows that it holds; None if they could not be read.
+        old: the rows that it holds, of which the keys will do; None if they could not be read, which they can
+            be if a foreign key refers to the table.
         delta: what tells them apart; None if that is not known.
 
     Returns:
@@ -78,15 +78,16 @@ def write_rows(
     Raises:
         BulkLoadError: Dolt refused a row; nothing is changed.
     """
-    quoted, connection, columns = quote(standing.name), cursor.connection, list(standing.columns.values())
+    quoted, connection = quote(standing.name), cursor.connection
     # To replace a row costs twice as much as to add one to an empty table.
     if not standing.referred_by and delta and 2 * len(delta) > len(plan.rows):
         delta = None
     # What makes a temporary table ends the transaction, hence a new one below.
     if delta and (len(delta.removed) or standing.unique):
-        _make_temporary(cursor, _OLD_KEYS, standing.keys, standing.primary_key)
-    if standing.referred_by:
-        _make_temporary(cursor, _NEW_ROWS, columns, standing.primary_key)
+        # Dolt may give the rows of a temporary table several times (seen), which does no harm to a DELETE.
+        lines = [f"{quote(key.name)} {key.type} NOT NULL" for key in standing.keys]
+        lines.append(f"PRIMARY KEY ({', '.join(map(quote, standing.primary_key))})")
+        cursor.execute(f"CREATE TEMPORARY TABLE IF NOT EXISTS {_OLD_KEYS} ({', '.join(lines)})")
     connection.begin()
     if content_hash(cursor, standing.name) != standing.content_hash:
         return False
@@ -121,20 +122,9 @@ def write_rows(
 
 def _write_all(cursor: Cursor, standing: Standing, rows: pa.Table) -> None:
     table, columns = quote(standing.name), list(standing.columns.values())
-    if not standing.referred_by:
-        cursor.execute(f"DELETE FROM {table}")
-        if len(rows):
-            load_fields(cursor, table, to_fields(rows, columns))
-        return
+    cursor.execute(f"DELETE FROM {table}")
     if len(rows):
-        load_fields(cursor, _NEW_ROWS, to_fields(rows, columns))
-    same, key = _same(standing.keys, "old", "new"), quote(standing.primary_key[0])
-    cursor.execute(f"DELETE old FROM {table} old LEFT JOIN {_NEW_ROWS} new ON {same} WHERE new.{key} IS NULL")
-    _update(cursor, standing)
-    names = ", ".join(quote(name) for name in standing.columns)
-    # Dolt gives the rows of a temporary table several times now and then (seen), so no row is taken for new
-    # because of a join. What else is ignored shows when the rows are counted.
-    cursor.execute(f"INSERT IGNORE INTO {table} ({names}) SELECT {names} FROM {_NEW_ROWS}")
+        load_fields(cursor, table, to_fields(rows, columns))
 
 
 def _write_difference(
@@ -152,34 +142,9 @@ def _write_difference(
         replaces = None
     if len(removed):
         load_fields(cursor, _OLD_KEYS, to_fields(removed, standing.keys))
-        same = _same(standing.keys, "old", "gone")
+        same = " AND ".join(f"old.{quote(key.name)} = gone.{quote(key.name)}" for key in standing.keys)
         cursor.execute(f"DELETE old FROM {table} old JOIN {_OLD_KEYS} gone ON {same}")
     if standing.referred_by and len(delta.modified):
-        load_fields(cursor, _NEW_ROWS, to_fields(at(rows, delta.modified), columns))
-        _update(cursor, standing)
+        update_fields(cursor, table, to_fields(at(rows, delta.modified), columns), standing.primary_key)
     if len(written):
         load_fields(cursor, table, to_fields(at(rows, written), columns), replaces)
-
-
-def _update(cursor: Cursor, standing: Standing) -> None:
-    """Give the rows whose keys are among the new ones the values that they have there."""
-    names = [quote(name) for name in standing.columns if name not in standing.primary_key]
-    if names:
-        same = _same(standing.keys, "old", "new")
-        assignments = ", ".join(f"old.{name} = new.{name}" for name in names)
-        cursor.execute(f"UPDATE {quote(standing.name)} old JOIN {_NEW_ROWS} new ON {same} SET {assignments}")
-
-
-def _make_temporary(
-    cursor: Cursor, table: str, columns: Sequence[Column], primary_key: Sequence[str]
-) -> None:
-    lines = [
-        f"{quote(column.name)} {column.type}{' NOT NULL' if column.name in primary_key else ''}"
-        for column in columns
-    ]
-    lines.append(f"PRIMARY KEY ({', '.join(map(quote, primary_key))})")
-    cursor.execute(f"CREATE TEMPORARY TABLE IF NOT EXISTS {table} ({', '.join(lines)})")
-
-
-def _same(keys: Sequence[Column], left: str, right: str) -> str:
-    return " AND ".join(f"{left}.{quote(key.name)} = {right}.{quote(key.name)}" for key in keys)
