@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from conftest import run_kedro
 from helpers import add_pipeline, messages, query
-from kedro.io import DataCatalog
+from kedro.io import CachedDataset, DataCatalog
 from kedro.pipeline import Node, Pipeline
 from kedro_datasets.pandas import SQLTableDataset
 
@@ -91,17 +91,6 @@ def test_one_frame_saved_in_chunks(project: Path) -> None:
     assert len(messages(project)) == before + 1
 
 
-class Wrapper:
-    """What keeps another dataset, as CachedDataset does."""
-
-    def __init__(self, dataset: Any) -> None:
-        self._dataset = dataset
-
-    def load(self) -> Any:
-        """Load it."""
-        return self._dataset.load()
-
-
 def test_what_counts_as_chunks(tmp_path: Path) -> None:
     credentials = Database(tmp_path, Settings()).credentials()
 
@@ -118,7 +107,7 @@ def test_what_counts_as_chunks(tmp_path: Path) -> None:
     elsewhere = entry("replace", credentials={"con": "sqlite://"})
     for dataset, refused in [
         (entry("replace"), True),
-        (Wrapper(entry("replace")), True),
+        (CachedDataset(entry("replace")), True),
         (entry("delete_rows"), True),
         (entry("append"), False),
         (entry("fail"), False),

@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError
-from .footprint import find_database
+from .footprint import find_database, save_arguments
 
 if TYPE_CHECKING:
     from kedro.io import AbstractDataset, DataCatalog
@@ -59,13 +59,9 @@ def dataset_saved(name: str, node: Node) -> None:
 
 def _replaces(dataset: AbstractDataset[Any, Any] | None) -> bool:
     """Say whether each save of a dataset takes the place of the rows that its Dolt table has."""
-    args = getattr(dataset, "_save_args", None)
-    # CachedDataset, for one, keeps the dataset that it wraps.
-    if args is None and (wrapped := getattr(dataset, "_dataset", None)) is not None:
-        return _replaces(wrapped)
-    if dataset is None or not isinstance(args, dict):
+    if dataset is None or save_arguments(dataset).get("if_exists") not in ("replace", "delete_rows"):
         return False
-    return args.get("if_exists") in ("replace", "delete_rows") and find_database(dataset) is not None
+    return find_database(dataset) is not None
 
 
 def _refusal(node: str, dataset: str) -> ConfigError:
