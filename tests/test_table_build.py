@@ -37,7 +37,7 @@ from test_table_dataset import (
     stock,
 )
 
-from kedro_doltdb import keyed_table, table_build
+from kedro_doltdb import keyed_table, table_build, table_write
 from kedro_doltdb.database import Database
 from kedro_doltdb.dolt_cli import initialise
 from kedro_doltdb.errors import ConfigError
@@ -241,10 +241,37 @@ def test_a_table_that_somebody_else_changes_each_time_stays_as_they_have_it(
         return load_fields(*args)
 
     monkeypatch.setattr(table_build, "load_fields", load)
-    with pytest.raises(DatasetError, match="was changed by somebody else each time"):
+    with pytest.raises(DatasetError, match="was changed by somebody else at the same moment"):
         ours(database, "id").save(GOOD.assign(y=1))
     same(stock(database).load(), GOOD.assign(x=[4.0, 5.0, 6.0]))
     assert not [name for name in names(database, "SELECT name FROM dolt_branches") if "building" in name]
+
+
+@pytest.mark.parametrize("changes", [{"x": 5.0}, {"y": 1}])
+@pytest.mark.parametrize("edit", ["INSERT INTO t (id) VALUES (9)", "UPDATE t SET n = 'z'"])
+def test_an_edit_that_is_committed_at_the_same_moment_is_not_mixed_in(
+    database: Database, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], edit: str
+) -> None:
+    query(database, "DROP TABLE IF EXISTS t")
+    ours(database, "id").save(GOOD)
+    edits = iter([edit])
+
+    def look(cursor: Any, table: str) -> str | None:
+        found = content_hash(cursor, table)
+        if "building" not in branch(cursor):
+            for statement in edits:
+                query(database, statement)
+        return found
+
+    def branch(cursor: Any) -> str:
+        cursor.execute("SELECT DATABASE()")
+        return str(cursor.fetchone()[0])
+
+    content_hash = table_build.content_hash
+    monkeypatch.setattr(table_build, "content_hash", look)
+    monkeypatch.setattr(table_write, "content_hash", look)
+    ours(database, "id").save(GOOD.assign(**changes))
+    same(stock(database).load(), GOOD.assign(**changes))
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from .errors import BulkLoadError
 from .rows import read_rows
 from .table_build import replace_table
 from .table_plan import Plan, plan
-from .table_sql import content_hash, definition, quote
+from .table_sql import committed, content_hash, definition, quote
 from .table_write import Standing, write_rows
 
 if TYPE_CHECKING:
@@ -114,15 +114,18 @@ def save_frame(
                 done = _replace(cursor, table, planned, standing)
             else:
                 done = _write(connection, cursor, standing, planned, cache)
-            if done:
+            if not done:
+                continue
+            name = standing.name if standing else table
+            saved = content_hash(cursor, name)
+            # What somebody else commits at the same moment, Dolt merges row by row.
+            if committed(connection) and content_hash(cursor, name) == saved:
                 break
         else:
             raise BulkLoadError(
-                f"Table {quote(table)} was changed by somebody else each time that it was to be saved, and "
-                "stays as they left it: save again."
+                f"Table {quote(table)} was changed by somebody else at the same moment, {_ATTEMPTS} times in "
+                "a row: save again."
             )
-        saved = content_hash(cursor, standing.name if standing else table)
-        connection.commit()
         if cache and saved and planned.comparable:
             cache.put(saved, planned.rows, standing.content_hash if standing else None)
 

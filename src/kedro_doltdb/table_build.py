@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pymysql
+from pymysql.constants import ER
 
 from .repository import lock_name
 from .table_sql import content_hash, create_table, load_fields, quote
@@ -42,7 +43,7 @@ def replace_table(cursor: Cursor, table: str, plan: Plan, fields: list[Field], s
         stood: the content hash of the table that it takes the place of; None if there is none.
 
     Returns:
-        False if that one has changed meanwhile; then nothing is changed. If True, nothing is left to commit.
+        False if somebody else has changed that one meanwhile. If True, nothing is left to commit.
 
     Raises:
         BulkLoadError: Dolt refused the table or its rows; nothing is changed.
@@ -59,6 +60,7 @@ def replace_table(cursor: Cursor, table: str, plan: Plan, fields: list[Field], s
             "CALL DOLT_COMMIT('--allow-empty', '--skip-verification', '--author', %s, '-m', 'A table')",
             (_AUTHOR,),
         )
+        built = content_hash(cursor, table)
         cursor.execute(f"USE {quote(home)}")
         connection.begin()
         if content_hash(cursor, table) != stood:
@@ -66,11 +68,18 @@ def replace_table(cursor: Cursor, table: str, plan: Plan, fields: list[Field], s
         staged = _status(cursor, "WHERE staged")
         cursor.execute("CALL DOLT_CHECKOUT(%s, '--', %s)", (branch, table))
         # That has staged every table. The reset commits the transaction.
-        cursor.execute("CALL DOLT_RESET()")
+        try:
+            cursor.execute("CALL DOLT_RESET()")
+        except pymysql.err.OperationalError as error:
+            if error.args[0] != ER.LOCK_DEADLOCK:
+                raise
+            connection.rollback()
+            return False
         if staged := staged & _status(cursor):
             cursor.execute(f"CALL DOLT_ADD({', '.join(['%s'] * len(staged))})", tuple(staged))
             connection.commit()
-    return True
+        # What somebody else has committed at the same moment, Dolt has merged row by row.
+        return content_hash(cursor, table) == built
 
 
 def discard_unfinished(repository: Repository) -> None:

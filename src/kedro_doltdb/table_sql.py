@@ -13,6 +13,7 @@ from .load_file import FIELD_END, NULL, ROW_END, Column, Field
 from .local_infile import load_local
 
 if TYPE_CHECKING:
+    import pymysql
     from pymysql.cursors import Cursor
 
 _SHOWN_WARNINGS = 3
@@ -95,6 +96,28 @@ def content_hash(cursor: Cursor, table: str) -> str | None:
         return None
     row = cursor.fetchone()
     return str(row[0]) if row else None
+
+
+def committed(connection: pymysql.Connection[Cursor]) -> bool:
+    """Commit, unless somebody else has committed what cannot be merged with it.
+
+    Args:
+        connection: a connection in a transaction.
+
+    Returns:
+        False if it was rolled back.
+    """
+    import pymysql
+    from pymysql.constants import ER
+
+    try:
+        connection.commit()
+    except pymysql.err.OperationalError as error:
+        if error.args[0] != ER.LOCK_DEADLOCK:
+            raise
+        connection.rollback()
+        return False
+    return True
 
 
 def refuse_key_types(table: str, columns: Iterable[Column], primary_key: Sequence[str]) -> None:
