@@ -177,6 +177,30 @@ def test_a_save_of_the_difference_equals_a_full_save(
         assert written == hash_of(database)
 
 
+def test_times_at_the_ends_of_what_pandas_counts(database: Database) -> None:
+    ends = [pd.Timestamp.min.ceil("us"), pd.Timestamp.max.floor("us")]
+    moments = np.array([end.to_datetime64() for end in ends], "datetime64[us]")
+    moments = np.concatenate(
+        [moments, moments + 1, moments - 1, np.array(["2020-02-03", "NaT"], "datetime64[us]")]
+    )
+    dates = [dt.date(1677, 9, 21), dt.date(1677, 9, 22), dt.date(2262, 4, 11), dt.date(2262, 4, 12), None]
+    frame = pd.DataFrame(
+        {
+            "id": range(len(moments)),
+            "moment": pd.Series(moments.astype(object), dtype="datetime64[us]"),
+            "day": [*dates, dt.date(2020, 2, 3), dt.date(1, 1, 1), dt.date(9999, 12, 31)],
+        }
+    )
+    ours(database, "id", table="ends").save(frame)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kedro_doltdb.table_cache.TableCache.get", lambda *_: None)
+        loaded = ours(database, "id", table="ends").load()
+    same(loaded, stock(database, table="ends").load())
+    assert loaded["moment"][6] == pd.Timestamp("2020-02-03") and loaded["day"][5] == pd.Timestamp(
+        "2020-02-03"
+    )
+
+
 def frame_of(rows: int = 5) -> pd.DataFrame:
     return pd.DataFrame({"id": range(rows), "name": [f"n{n}" for n in range(rows)], "x": np.arange(rows) / 4})
 

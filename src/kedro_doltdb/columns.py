@@ -22,6 +22,8 @@ TEXT, BYTES = pa.large_string(), pa.large_binary()
 MICROSECONDS = pa.timestamp("us")
 _INTEGERS = {"tinyint": 8, "smallint": 16, "mediumint": 32, "int": 32, "bigint": 64}
 _BLOCK_ROWS = 1 << 14
+# As integers: NumPy makes of the nanoseconds of pd.Timestamp.min a microsecond of the year 2262.
+_MOST_MICROSECONDS = (2**63 - 1) // 1000
 _FIRST_YEAR, _YEAR_10000 = np.datetime64("0001-01-01", "us"), np.datetime64("10000-01-01", "us")
 
 
@@ -240,9 +242,9 @@ def _moments(values: np.ndarray[Any, Any]) -> pd.Series[Any]:
     if int(pd.__version__.partition(".")[0]) >= 3:
         return pd.Series(values)
     # pandas 2 counts in nanoseconds, and takes what they cannot count for missing.
-    bounds = [
-        limit.to_datetime64().astype("datetime64[us]") for limit in (pd.Timestamp.min, pd.Timestamp.max)
-    ]
-    values = values.astype("datetime64[us]")
-    values[(values < bounds[0]) | (values > bounds[1])] = np.datetime64("NaT")
-    return pd.Series(values.astype("datetime64[ns]"))
+    microseconds = values.astype("datetime64[us]")
+    counts = microseconds.view(np.int64)
+    # NaT is the smallest of them.
+    beyond = (counts < -_MOST_MICROSECONDS) | (counts > _MOST_MICROSECONDS)
+    nanoseconds = np.where(beyond, np.datetime64("NaT", "us"), microseconds).astype("datetime64[ns]")
+    return pd.Series(nanoseconds)

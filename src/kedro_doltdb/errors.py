@@ -35,3 +35,7 @@ class RemoteError(DoltError):
 
 class BulkLoadError(DoltError):
     """A data frame cannot be stored exactly; nothing of it was kept."""
+
+
+class QueryError(DoltError):
+    """A query cannot be sent as it is written."""
