@@ -91,7 +91,7 @@ class BulkLoad:
                     raise BulkLoadError(
                         f"Table {table} has rows but no primary key: save it once with `if_exists: replace`."
                     )
-                given = {str(name) for name in pd_table.dtype or ()}
+                given = _given_types(pd_table)
                 columns = {
                     name: column if name in given else self._improve(column, values.get(name, ()))
                     for name, column in columns.items()
@@ -241,13 +241,24 @@ def _key_texts(field: Field) -> list[str]:
     return cast("list[str]", field.texts)
 
 
+def _given_types(pd_table: Any) -> set[str]:
+    """The columns whose type pandas took from ``save_args: dtype``, by the labels that the frame has."""
+    dtype, frame = pd_table.dtype or {}, pd_table.frame
+    labels = [(str(label), label) for label in frame.columns]
+    # pandas looks the levels of an index up by their own names, whatever it calls their columns.
+    labels += zip(map(str, pd_table.index or ()), frame.index.names, strict=False)
+    return {name for name, label in labels if label in dtype}
+
+
 def _improved_type(column: Column, values: Sequence[Any], is_key: bool) -> str:
     if column.type == "text":
         classes = {type(value) for value in values if value is not None}
         binary = bool(classes) and all(issubclass(cls, bytes) for cls in classes)
         if not is_key:
             return "longblob" if binary else "longtext"
-        longest = max((len(value if binary else str(value)) for value in values), default=0)
+        longest = max(
+            (len(value if isinstance(value, str | bytes) else str(value)) for value in values), default=0
+        )
         length = next((length for length in KEY_LENGTHS if length >= longest), KEY_LENGTHS[-1])
         return f"{'varbinary' if binary else 'varchar'}({length})"
     if column.type in ("datetime", "timestamp"):

@@ -6,6 +6,7 @@ known here to be exact takes the stock dataset's way.
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -90,13 +91,16 @@ def _quickly(series: pd.Series[Any], column: Column, wanted: pa.DataType) -> pa.
             return None if pc.any(pc.is_inf(array)).as_py() else array
         if kind == "M" and column.type == "datetime(6)":
             return _datetimes(series)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, UnicodeEncodeError):
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError):
         return None
     return None
 
 
 def _objects(series: pd.Series[Any], column: Column, wanted: pa.DataType) -> pa.Array | None:
     inferred = infer_dtype(series, skipna=True)
+    if inferred == "date" and any(isinstance(value, dt.datetime) for value in series):
+        # It is a date as well, and Arrow would drop the time of day.
+        return None
     if (inferred, wanted) in (("string", TEXT), ("bytes", BYTES), ("date", pa.date32())) or (
         inferred == "integer" and pa.types.is_integer(wanted)
     ):
@@ -158,6 +162,16 @@ def python_values(series: pd.Series[Any]) -> Sequence[Any]:
     table: Any = SQLTable.__new__(SQLTable)
     table.frame, table.index = series.to_frame(), None
     return list(table.insert_data()[1][0])
+
+
+def holds_bytes(series: pd.Series[Any]) -> bool:
+    """Whether a column has bytes in it and nothing else, missing values apart."""
+    if isinstance(series.dtype, pd.StringDtype):
+        return False
+    if series.dtype == np.dtype(object):
+        return infer_dtype(series, skipna=True) == "bytes"
+    classes = {type(value) for value in python_values(series) if value is not None}
+    return bool(classes) and all(issubclass(cls, bytes) for cls in classes)
 
 
 def to_fields(table: pa.Table, columns: Sequence[Column]) -> list[Field]:

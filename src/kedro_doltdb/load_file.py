@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import Enum
 from math import isfinite
 from typing import Any
 
@@ -89,6 +90,8 @@ def exact_texts(column: Column, values: Sequence[Any]) -> list[str]:
 def _texts(column: Column, values: Sequence[Any]) -> tuple[list[str], dict[type, Encoder]]:
     encoders = _encoders(column)
     values = _plain(values)
+    if not encoders.keys().isdisjoint((dt.datetime, dt.time)):
+        _refuse_several_zones(column, values)
     by_class = {cls: _for_class(cls, encoders) for cls in set(map(type, values))}
     try:
         if len(by_class) == 1:
@@ -114,15 +117,45 @@ def _plain(values: Sequence[Any]) -> Sequence[Any]:
 
     convert: dict[type, Callable[[Any], Any]] = {}
     for cls in set(map(type, values)):
-        if issubclass(cls, pd.Timestamp):
-            convert[cls] = lambda value: value.to_pydatetime(warn=False)
-        elif issubclass(cls, np.generic):
+        if issubclass(cls, pd.Timestamp | np.datetime64):
+            convert[cls] = _to_datetime
+        elif issubclass(cls, np.generic) and not issubclass(cls, np.timedelta64):
             convert[cls] = lambda value: value.item()
         elif issubclass(cls, str) and cls is not str:
-            convert[cls] = str
+            # What the text is, not what str() shows of it: that is the name of a member of an Enum.
+            convert[cls] = str.__str__
     if not convert:
         return values
     return [convert[type(value)](value) if type(value) in convert else value for value in values]
+
+
+def _to_datetime(value: Any) -> Any:
+    """A moment as Python's datetime; as it is where that cannot hold it."""
+    import pandas as pd
+
+    try:
+        return pd.Timestamp(value).to_pydatetime(warn=False)
+    except ValueError:
+        return value
+
+
+def _refuse_several_zones(column: Column, values: Sequence[Any]) -> None:
+    """Refuse times by different clocks: of each, the database holds what the clock on the wall showed."""
+    moments = dt.datetime | dt.time
+    # pytz has an object for each offset of a zone, all of one name.
+    zones = {str(zone) for zone in {value.tzinfo for value in values if isinstance(value, moments)}}
+    if len(zones) < 2:
+        return
+    first: dict[str, int] = {}
+    for row, value in enumerate(values):
+        if isinstance(value, moments):
+            first.setdefault(str(value.tzinfo), row)
+    rows = list(first.values())
+    raise BulkLoadError(
+        f"Column {column.name!r} ({column.type}) cannot hold {describe(rows, values)} exactly: their time zones "
+        f"differ ({', '.join(first)}), and the type keeps none. Bring them to one, for example with "
+        "pd.to_datetime(…, utc=True), or make text of them with .astype(str)."
+    )
 
 
 def _for_class(cls: type, encoders: dict[type, Encoder]) -> Encoder:
@@ -133,12 +166,33 @@ def _for_class(cls: type, encoders: dict[type, Encoder]) -> Encoder:
             return encoders[base]
 
     def refuse(value: object) -> str:
+        if cls.__name__ in ("Timestamp", "datetime64"):
+            raise ValueError("it is outside of the years 1 to 9999")
         raise ValueError(
             f"the column takes {' or '.join(sorted(known.__name__ for known in encoders))}, not "
-            f"{cls.__name__}; convert it first, for example with .astype()"
+            f"{cls.__name__}; {_remedy(cls)}"
         )
 
     return refuse
+
+
+def _remedy(cls: type) -> str:
+    """What makes values of a class that can be stored."""
+    import numpy as np
+
+    if issubclass(cls, dict | list | tuple):
+        return "make text of it with .map(json.dumps)"
+    if issubclass(cls, np.ndarray):
+        return "make text of it with .map(lambda value: json.dumps(value.tolist()))"
+    if issubclass(cls, Enum):
+        return "save what it stands for, with .map(lambda member: member.value)"
+    if issubclass(cls, dt.timedelta | np.timedelta64):
+        return 'make nanoseconds of it with .astype("timedelta64[ns]")'
+    if issubclass(cls, float | int | Decimal):
+        return "make numbers of all values with .astype(float), or text with .astype(str)"
+    if issubclass(cls, bytes | bytearray | memoryview):
+        return "make bytes of all values, or text with .map(bytes.decode)"
+    return "make text of it with .astype(str)"
 
 
 def _refusal(column: Column, values: Sequence[Any], by_class: dict[type, Encoder]) -> BulkLoadError:
@@ -211,7 +265,8 @@ def _integer(bits: int, unsigned: bool) -> dict[type, Encoder]:
 
     def integer(value: int) -> str:
         if not low <= value <= high:
-            raise ValueError(f"the range of the type is {low} to {high}")
+            way_out = "" if bits < 64 else "; make text of it with .astype(str)"
+            raise ValueError(f"the range of the type is {low} to {high}{way_out}")
         return int.__repr__(value)
 
     def floating(value: float) -> str:
@@ -248,7 +303,7 @@ def _fits_single(value: float) -> bool:
 def _decimal(precision: int, scale: int) -> dict[type, Encoder]:
     def decimal(value: Decimal) -> str:
         if not value.is_finite():
-            raise ValueError("it is not a finite number")
+            raise ValueError("it is not a finite number; replace it, for example with None")
         text = format(value, "f")
         whole, _, fraction = text.lstrip("-").partition(".")
         if len(fraction.rstrip("0")) > scale or len(whole.lstrip("0")) > precision - scale:
@@ -271,14 +326,14 @@ def _datetime(digits: int) -> dict[type, Encoder]:
         # PyMySQL drops the zone as well: the database holds what the clock on the wall showed.
         if value.tzinfo is not None:
             value = value.replace(tzinfo=None)
-        return value.isoformat(" ", "microseconds")
+        return dt.datetime.isoformat(value, " ", "microseconds")
 
     return {dt.datetime: datetime}
 
 
 def _midnight(value: dt.datetime) -> str:
     if value.time() != dt.time():
-        raise ValueError("the type keeps no time of day")
+        raise ValueError("the type keeps no time of day; make datetimes of all values with pd.to_datetime")
     return value.date().isoformat()
 
 
@@ -296,7 +351,7 @@ def _text(limit: int, length: Callable[[str], int], unit: str) -> dict[type, Enc
 
     def decimal(value: Decimal) -> str:
         if not value.is_finite():
-            raise ValueError("it is not a finite number")
+            raise ValueError("it is not a finite number; replace it, for example with None")
         # As a number in a statement, where zero has no sign.
         return text(format(value if value else abs(value), "f"))
 

@@ -62,7 +62,7 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
                 f"The dataset of the table {table_name} has `primary_key`, which decides how it is saved: "
                 "remove `method` from its save_args."
             )
-        method = bulk_load(*([primary_key] if isinstance(primary_key, str) else primary_key))
+        method = bulk_load(*(primary_key if isinstance(primary_key, list | tuple) else [primary_key]))
         super().__init__(
             table_name=table_name,
             credentials=credentials,

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .bulk_load import KEY_LENGTHS, BulkLoad, refuse_decorated_types, refuse_names
-from .columns import BYTES, TEXT, arrow_type, longest, python_values, to_arrow
+from .columns import BYTES, TEXT, arrow_type, holds_bytes, longest, python_values, to_arrow
 from .errors import BulkLoadError
 from .load_file import Column, encode, exact_texts
 from .table_sql import quote, refuse_key_types
@@ -176,7 +176,7 @@ def _values(series: Series[Any], column: Column) -> pa.Array:
 
 def _text(series: Series[Any], name: str, is_key: bool) -> pa.Array:
     """Text, or bytes where there is nothing else."""
-    binary = series.dtype == object and pd.api.types.infer_dtype(series, skipna=True) == "bytes"
+    binary = holds_bytes(series)
     if not is_key:
         return to_arrow(series, Column(name, "longblob" if binary else "longtext"))
     longest_key = f"{'varbinary' if binary else 'varchar'}({KEY_LENGTHS[-1]})"
