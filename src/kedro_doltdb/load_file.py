@@ -152,8 +152,8 @@ def _refuse_several_zones(column: Column, values: Sequence[Any]) -> None:
             first.setdefault(str(value.tzinfo), row)
     rows = list(first.values())
     raise BulkLoadError(
-        f"Column {column.name!r} ({column.type}) cannot hold {describe(rows, values)} exactly: their time zones "
-        f"differ ({', '.join(first)}), and the type keeps none. Bring them to one, for example with "
+        f"Column {column.name!r} ({column.type}) cannot hold {describe(rows, values)} exactly: their time "
+        f"zones differ ({', '.join(first)}), and the type keeps none. Bring them to one, for example with "
         "pd.to_datetime(…, utc=True), or make text of them with .astype(str)."
     )
 
