@@ -27,7 +27,7 @@ demo: .venv/.installed dolt ## generate a project in demo/, run it twice, show w
 test: .venv/.installed dolt ## run the tests; ARGS="-k name -x" reaches pytest
 	@.venv/bin/python -m pytest --numprocesses 3 $(ARGS)
 
-test-slow: .venv/.installed dolt ## the tests that install the wheel and the sdist in new environments
+test-slow: .venv/.corpus-installed dolt ## wheel and sdist in new environments, and a hundred real tables
 	@.venv/bin/python -m pytest -m slow $(ARGS)
 
 test-deep: .venv/.installed dolt ## thousands of random pairs of tables, saved as a difference and in full
@@ -63,10 +63,10 @@ check: .venv/.installed dolt ## lint, types, and the template's exact list of fi
 	MYPYPATH=src/kedro_doltdb .venv/bin/python -m mypy --scripts-are-modules build/hooks/*.py
 	.venv/bin/python -m pytest -q tests/test_generate.py -k exact_list_of_files
 
-oldest: .venv/.installed dolt ## whole runs with the oldest Kedro that we work with
+oldest: .venv/.installed dolt ## types, tables and whole runs with the oldest Kedro that we work with
 	@.venv/bin/python -m nox --session oldest
 
-matrix: .venv/.installed dolt ## whole runs with each Kedro, Python and pandas of noxfile.py
+matrix: .venv/.installed dolt ## the same with each Kedro, Python, pandas and SQLAlchemy of noxfile.py
 	@.venv/bin/python -m nox --session versions $(ARGS)
 
 plugins: .venv/.installed dolt ## Kedro-Viz, kedro-mlflow, kedro server and Ibis in a project of ours
@@ -91,6 +91,10 @@ dolt:
 	@test -x .airflow/bin/python || $(PYTHON) -m venv .airflow
 	.airflow/bin/python -m pip install --disable-pip-version-check --progress-bar off --editable . \
 	  "apache-airflow>=3.2,<4" "kedro-airflow>=0.11,<1" "omegaconf<2.4"
+	@touch $@
+
+.venv/.corpus-installed: .venv/.installed
+	.venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --editable ".[corpus]"
 	@touch $@
 
 .venv/.bench-installed: .venv/.installed

@@ -22,23 +22,29 @@ _PYENV = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
 # Before the rest of PATH, where pyenv's shims answer for Pythons that are not activated.
 os.environ["PATH"] = os.pathsep.join([*map(str, _PYENV.glob("versions/*/bin")), os.environ["PATH"]])
 
-# Every Kedro since 1.0, every Python with the newest one, and pandas 2 and 3 (which needs Python 3.11).
+# Every Kedro since 1.0, every Python with the newest one, and pandas 2, 3.0 and newer (3 needs Python 3.11),
+# with either SQLAlchemy: how pandas reads a column depends on how that describes it.
 COMBINATIONS = [
-    ("3.10", "1.0", "2"),
-    ("3.11", "1.1", "2"),
-    ("3.12", "1.2", "2"),
-    ("3.13", "1.3", "3"),
-    ("3.11", "1.4", "3"),
-    ("3.12", "1.5", "3"),
-    ("3.13", "1.6", "2"),
-    ("3.10", "1.7", "2"),
-    ("3.11", "1.7", "3"),
-    ("3.12", "1.7", "3"),
-    ("3.13", "1.7", "3"),
+    ("3.10", "1.0", "2", "2.0"),
+    ("3.11", "1.1", "2", "2.1"),
+    ("3.12", "1.2", "2", "2.0"),
+    ("3.13", "1.3", "3", "2.1"),
+    ("3.11", "1.4", "3.0", "2.1"),
+    ("3.12", "1.5", "3.0", "2.0"),
+    ("3.13", "1.6", "2", "2.1"),
+    ("3.10", "1.7", "2", "2.1"),
+    ("3.11", "1.7", "3", "2.0"),
+    ("3.12", "1.7", "3", "2.1"),
+    ("3.13", "1.7", "3", "2.1"),
 ]
 
-# What depends on those versions: whole runs under every runner, catalogs, packages, the types of columns.
+# What depends on those versions: types, every way to save and load a table, whole runs under every runner,
+# catalogs, packages.
 TESTS = [
+    "tests/test_types.py",
+    "tests/test_bulk_load.py",
+    "tests/test_table_dataset.py",
+    "tests/test_dialect.py",
     "tests/test_neighbours.py",
     "tests/test_run.py::test_two_runs_are_two_commits_that_differ_by_rows",
     "tests/test_run.py::test_the_message_tells_what_was_run_and_the_author_is_the_person",
@@ -48,28 +54,27 @@ TESTS = [
     "tests/test_journal.py::test_partial_runs_are_told_apart",
     "tests/test_commands.py::test_rerun_says_what_is_not_as_it_was",
     "tests/test_commands.py::test_names_of_runs_and_tables",
-    "tests/test_bulk_load.py",
     "tests/test_generate.py::test_projects_own_tests_pass",
-    # Slow, and the same with every version.
-    "--deselect=tests/test_bulk_load.py::test_twenty_megabytes_in_one_value",
-    "--deselect=tests/test_bulk_load.py::test_parallel_saves_on_one_branch",
 ]
-TEST_TOOLS = ["build", "hypothesis", "omegaconf<2.4", "pytest>=8"]
+TEST_TOOLS = ["build", "hypothesis", "omegaconf<2.4", "pytest>=8", "pytest-xdist"]
 
 
 @nox.session
 @nox.parametrize(
-    "python,kedro,pandas",
-    [nox.param(*cell, id="Kedro {1}, Python {0}, pandas {2}".format(*cell)) for cell in COMBINATIONS],
+    "python,kedro,pandas,sqlalchemy",
+    [
+        nox.param(*cell, id="Kedro {1}, Python {0}, pandas {2}, SQLAlchemy {3}".format(*cell))
+        for cell in COMBINATIONS
+    ],
 )
-def versions(session: nox.Session, kedro: str, pandas: str) -> None:
-    """Whole runs with one combination of versions."""
-    _test(session, f"kedro=={kedro}.*", f"pandas=={pandas}.*")
+def versions(session: nox.Session, kedro: str, pandas: str, sqlalchemy: str) -> None:
+    """Types, tables and whole runs with one combination of versions."""
+    _test(session, f"kedro=={kedro}.*", f"pandas=={pandas}.*", f"sqlalchemy=={sqlalchemy}.*")
 
 
 @nox.session
 def oldest(session: nox.Session) -> None:
-    """Whole runs with the oldest versions that we say we work with."""
+    """Types, tables and whole runs with the oldest versions that we say we work with."""
     _test(session, "kedro==1.0.0", "kedro-datasets==9.0.0", "pandas==2.*", "sqlalchemy==2.0.*")
 
 
@@ -81,5 +86,5 @@ def plugins(session: nox.Session) -> None:
 
 
 def _test(session: nox.Session, *requirements: str) -> None:
-    session.install("--editable", ".", *TEST_TOOLS, *requirements)
-    session.run("python", "-m", "pytest", "--quiet", *(session.posargs or TESTS))
+    session.install("--editable", ".[fast]", *TEST_TOOLS, *requirements)
+    session.run("python", "-m", "pytest", "--quiet", "--numprocesses=3", *(session.posargs or TESTS))
