@@ -25,9 +25,9 @@ from kedro_doltdb.dolt_cli import find_dolt, initialise
 from kedro_doltdb.errors import ServerError
 from kedro_doltdb.locks import is_held
 from kedro_doltdb.records import FileRecords, Record
+from kedro_doltdb.recovery import KEPT_BRANCHES, recover
 from kedro_doltdb.repository import Repository
 from kedro_doltdb.server import Server, _free_port
-from kedro_doltdb.transaction import KEPT_BRANCHES, recover
 
 
 def patch(project: Path, code: str) -> None:

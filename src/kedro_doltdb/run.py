@@ -20,12 +20,13 @@ from .interruption import SignalWatch, closed, opened, run_of
 from .message import commit_message
 from .parameters import mask, plain, without_run_keys
 from .records import Record, folded
+from .recovery import recover, resumable
 from .remote import Remote
 from .repository import dolt_errors
 from .run_lease import lease_for_run, starting
 from .run_options import RunOptions, check_target
 from .run_params import all_parameters, describe, parameters_read, pipelines, run_id
-from .transaction import Transaction, recover, resumable
+from .transaction import Transaction
 
 if TYPE_CHECKING:
     from kedro.io import DataCatalog

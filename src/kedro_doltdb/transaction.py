@@ -7,7 +7,6 @@ run's connections never see anybody else's writes. The pattern is write, audit, 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -18,11 +17,10 @@ import pymysql
 from . import journal
 from .edges import base_name, finished_nodes, with_hashes
 from .errors import DoltError, PublishError
-from .fast_forward import EditedError, fast_forward, finish_moves
+from .fast_forward import EditedError, fast_forward
 from .records import Record, Records, folded
 from .repository import Repository, TableChange
 from .resume import take_over
-from .table_build import discard_unfinished
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from .footprint import Footprint
     from .journal import Edge
 
-KEPT_BRANCHES = 10
 MERGE_ATTEMPTS = 20
 
 
@@ -284,52 +281,3 @@ class Transaction:
             ):
                 other.superseded = True
                 self._records.save(other)
-
-
-def recover(repository: Repository, records: Records, is_alive: Callable[[str], bool]) -> list[Record]:
-    """End the runs whose process is gone, and delete the oldest kept branches.
-
-    Args:
-        repository: where their branches are.
-        records: where their state is.
-        is_alive: tells whether the process of the run of that name still lives.
-
-    Returns:
-        The runs found dead that had written something; their branches are kept now.
-    """
-    with repository.locked("recovery"):
-        records.tidy()
-        finish_moves(repository)
-        discard_unfinished(repository)
-        gone = {record.name for record in records.all() if not is_alive(record.name)}
-        # Read again: a run may have ended, and said so, between the first reading and the look at its lease.
-        dead = [record for record in records.all() if record.name in gone and record.status == "running"]
-        found = [
-            record
-            for record in dead
-            if Transaction(repository, records, record).keep("was killed", "interrupted", "killed")
-        ]
-        kept = [record for record in records.all() if record.status == "kept"]
-        # Ids are times, and clocks are set back: what can be resumed is the newest, whatever its id.
-        kept.sort(key=lambda record: not record.superseded)
-        branches, checked_out = repository.branches(), repository.checked_out()
-        for number, record in enumerate(kept, start=1):
-            if record.branch not in branches:
-                records.delete(record)
-            elif (
-                number <= len(kept) - KEPT_BRANCHES
-                and record.branch != checked_out
-                # What somebody has committed on it since is theirs to delete.
-                and record.head in (None, repository.head(record.branch))
-            ):
-                repository.delete_branch(record.branch)
-                records.delete(record)
-    return found
-
-
-def resumable(records: Records, target: str, pipeline: list[str]) -> Record | None:
-    """The run that failed on ``target`` right before, if it was one of the same pipeline."""
-    for record in reversed(records.all()):
-        if record.status == "kept" and record.target == target and not record.superseded:
-            return record if record.pipeline == pipeline else None
-    return None

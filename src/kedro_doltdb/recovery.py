@@ -1,0 +1,65 @@
+"""What a run does about those before it that did not finish: end the dead ones, prune, find one to resume."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .fast_forward import finish_moves
+from .table_build import discard_unfinished
+from .transaction import Transaction
+
+if TYPE_CHECKING:
+    from .records import Record, Records
+    from .repository import Repository
+
+KEPT_BRANCHES = 10
+
+
+def recover(repository: Repository, records: Records, is_alive: Callable[[str], bool]) -> list[Record]:
+    """End the runs whose process is gone, and delete the oldest kept branches.
+
+    Args:
+        repository: where their branches are.
+        records: where their state is.
+        is_alive: tells whether the process of the run of that name still lives.
+
+    Returns:
+        The runs found dead that had written something; their branches are kept now.
+    """
+    with repository.locked("recovery"):
+        records.tidy()
+        finish_moves(repository)
+        discard_unfinished(repository)
+        gone = {record.name for record in records.all() if not is_alive(record.name)}
+        # Read again: a run may have ended, and said so, between the first reading and the look at its lease.
+        dead = [record for record in records.all() if record.name in gone and record.status == "running"]
+        found = [
+            record
+            for record in dead
+            if Transaction(repository, records, record).keep("was killed", "interrupted", "killed")
+        ]
+        kept = [record for record in records.all() if record.status == "kept"]
+        # Ids are times, and clocks are set back: what can be resumed is the newest, whatever its id.
+        kept.sort(key=lambda record: not record.superseded)
+        branches, checked_out = repository.branches(), repository.checked_out()
+        for number, record in enumerate(kept, start=1):
+            if record.branch not in branches:
+                records.delete(record)
+            elif (
+                number <= len(kept) - KEPT_BRANCHES
+                and record.branch != checked_out
+                # What somebody has committed on it since is theirs to delete.
+                and record.head in (None, repository.head(record.branch))
+            ):
+                repository.delete_branch(record.branch)
+                records.delete(record)
+    return found
+
+
+def resumable(records: Records, target: str, pipeline: list[str]) -> Record | None:
+    """The run that failed on ``target`` right before, if it was one of the same pipeline."""
+    for record in reversed(records.all()):
+        if record.status == "kept" and record.target == target and not record.superseded:
+            return record if record.pipeline == pipeline else None
+    return None
