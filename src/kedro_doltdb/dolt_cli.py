@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,16 +134,34 @@ def _run_in(command: Sequence[str], cwd: Path, env: dict[str, str], timeout: flo
     return done.stdout
 
 
+def home() -> Path | None:
+    """Return where Dolt keeps a user's own configuration; None where there is no place for it.
+
+    A container may run under a number that has no name, with a ``HOME`` that is not set, not there or
+    cannot be written to, and Dolt does not start then.
+    """
+    try:
+        path = Path(os.environ.get("DOLT_ROOT_PATH") or Path.home())
+        config = path / ".dolt"
+        if config.is_dir():
+            usable = os.access(config / "config_global.json", os.R_OK) or os.access(config, os.W_OK | os.X_OK)
+        else:
+            usable = path.is_dir() and os.access(path, os.W_OK | os.X_OK)
+    except (OSError, RuntimeError):
+        return None
+    return path if usable else None
+
+
 def identity(directory: Path) -> tuple[str, str]:
     """Find the person's name and email address for commits in ``directory``.
 
     They come from the repository's Dolt configuration, else from the global one, else from Git, else they
     are the operating system's user and ``<user>@localhost``.
     """
-    home = Path(os.environ.get("DOLT_ROOT_PATH") or Path.home())
+    own = home()
     sources = (
         _dolt_config(directory / ".dolt" / "config.json"),
-        _dolt_config(home / ".dolt" / "config_global.json"),
+        _dolt_config(own / ".dolt" / "config_global.json") if own else {},
         _git_config(directory),
         _os_user(),
     )
@@ -232,7 +251,8 @@ def clone(data_dir: Path, url: str, name: str, user: str | None, timeout: float)
         user_option = ["--user", user] if user else []
         command = [find_dolt(), "clone", "--remote", name, *user_option, url, "data"]
         try:
-            _run_in(command, Path(beside), {"TMPDIR": beside}, timeout)
+            own = {} if home() else {"DOLT_ROOT_PATH": beside}
+            _run_in(command, Path(beside), {"TMPDIR": beside, **own}, timeout)
         except DoltCommandError as error:
             if "contains no Dolt data" in str(error) or "no branches" in str(error):
                 return False
@@ -249,9 +269,8 @@ def _keep_identity(data_dir: Path) -> None:
     """Let the person commit by hand, though Dolt itself may know no name of theirs."""
     name, email = identity(data_dir)
     file = data_dir / ".dolt" / "config.json"
-    file.write_text(
-        json.dumps({"user.name": name, "user.email": email, **_dolt_config(file)}), encoding="utf-8"
-    )
+    config = {"user.name": name, "user.email": email, **_dolt_config(file)}
+    replace_file(file, json.dumps(config).encode())
 
 
 def _new_repository(data_dir: Path) -> Path:
@@ -274,7 +293,34 @@ def keep_quiet(data_dir: Path) -> None:
     file = data_dir / ".dolt" / "config.json"
     config = _dolt_config(file)
     if not _QUIET.items() <= config.items():
-        file.write_text(json.dumps({**config, **_QUIET}), encoding="utf-8")
+        replace_file(file, json.dumps({**config, **_QUIET}).encode())
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write or replace a file so that a power cut, or a process killed meanwhile, leaves the old or the new.
+
+    Raises:
+        OSError: it cannot be written; what was there is as it was.
+    """
+    # Whoever finds it later can tell by the process's id whether it is still being written.
+    prefix = f"{path.name}.{os.getpid()}-"
+    descriptor, temporary = tempfile.mkstemp(prefix=prefix, suffix=".tmp", dir=path.parent)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    # Some file systems know no such thing as a directory's state.
+    with suppress(OSError):
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
 
 
 def keep_private(directory: Path) -> None:
@@ -293,7 +339,7 @@ def keep_private(directory: Path) -> None:
             )
     ignore = directory / ".gitignore"
     if not ignore.exists():
-        ignore.write_text("*\n", encoding="utf-8")
+        replace_file(ignore, b"*\n")
 
 
 def _import_table(data_dir: Path, table: InitialTable) -> None:

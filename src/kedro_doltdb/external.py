@@ -100,9 +100,12 @@ class ExternalServer:
         return self._address.database
 
     @property
-    def cache_key_file(self) -> Path:
-        """The key that the copies of tables are signed with."""
-        return Path.home() / ".config" / "kedro-dolt" / "cache-key"
+    def cache_key_file(self) -> Path | None:
+        """The key that the copies of tables are signed with; None where the user has no home."""
+        try:
+            return Path.home() / ".config" / "kedro-dolt" / "cache-key"
+        except RuntimeError:
+            return None
 
     def records(self, address: Address) -> Records:
         """The records of unfinished runs."""

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pymysql
 
 from . import journal
-from .repository import GONE, changed_names
+from .answers import GONE
+from .repository import changed_names
 from .table_sql import quote
 
 if TYPE_CHECKING:

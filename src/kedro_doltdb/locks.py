@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from .errors import ServerError
+from .state_files import open_file
 
 try:
     import fcntl
@@ -50,11 +51,12 @@ class FileLock:
         """Take the lock, waiting up to ``timeout`` seconds; False when somebody else still has it.
 
         Raises:
+            OSError: the file cannot be made.
             ServerError: the system has no ``flock`` (Windows).
         """
         _require_flock()
         deadline = time.monotonic() + timeout
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = open_file(self.path, os.O_RDWR | os.O_CREAT)
         try:
             while True:
                 try:
@@ -75,8 +77,13 @@ class FileLock:
 
     @property
     def held(self) -> bool:
-        """Whether the lock is held."""
-        return self._fd is not None
+        """Whether the lock is held, and others can see it: the file may have been removed."""
+        if self._fd is None:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self._fd), os.stat(self.path))
+        except FileNotFoundError:
+            return False
 
     def release(self) -> None:
         """Let go. A child that was given the descriptor on purpose keeps holding the lock."""
@@ -94,8 +101,8 @@ def is_held(path: Path) -> bool:
     """
     _require_flock()
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+        fd = open_file(path, os.O_RDONLY, aside=False)
+    except (FileNotFoundError, NotADirectoryError):
         return False
     except PermissionError as error:
         raise ServerError(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
-from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol
 
+from . import state_files
 from .journal import Edge, Run
+from .state_files import UnreadableError
 
 
 def folded(names: Iterable[str]) -> set[str]:
@@ -95,63 +97,120 @@ class Records(Protocol):
 
 
 class FileRecords:
-    """The records in ``directory``, one JSON file a run, and beside it the datasets that are complete."""
+    """The records in ``directory``, one JSON file a run, and beside it the datasets that are complete.
+
+    A file that cannot be read as it was written is set aside, and its run is as one without a record.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def save(self, record: Record) -> None:
         """Write or replace a record, whole or not at all."""
-        path = self._directory / f"{record.name}.json"
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(to_json(record))
-        temporary.replace(path)
+        with self._directory_again():
+            state_files.write(self._directory / f"{record.name}.json", to_json(record))
 
     def all(self) -> list[Record]:
-        """All records, the oldest run first."""
+        """Return all records, the oldest run first."""
         records = []
         for path in sorted(self._directory.glob("*.json")):
             # Other runs end while we look.
-            with suppress(FileNotFoundError):
-                records.append(from_json(path.read_text()))
+            if (content := state_files.read(path)) is None:
+                continue
+            try:
+                records.append(from_json(content.decode(), path.stem))
+            except (ValueError, UnreadableError) as error:
+                state_files.set_aside(path, _reason(error))
         return records
 
     def tidy(self) -> None:
         """Remove what processes that were killed while they wrote a record have left."""
-        for path in self._directory.glob("*.tmp"):
-            try:
-                os.kill(int(path.suffixes[-2][1:]), 0)
-            except ProcessLookupError:
-                path.unlink(missing_ok=True)
-            except PermissionError:
-                pass
+        state_files.tidy(self._directory)
 
     def delete(self, record: Record) -> None:
         """Forget a run."""
-        (self._directory / f"{record.name}.json").unlink(missing_ok=True)
-        (self._directory / f"{record.name}.complete").unlink(missing_ok=True)
+        for suffix in ("json", "complete"):
+            with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                (self._directory / f"{record.name}.{suffix}").unlink()
 
     def add_complete(self, name: str, datasets: list[str]) -> None:
         """Note that the run ``name`` has saved ``datasets`` completely; any process of it may say so."""
-        with open(self._directory / f"{name}.complete", "a") as file:
-            file.write("".join(json.dumps(name) + "\n" for name in datasets))
+        with self._directory_again():
+            lines = "".join(json.dumps([_checksum(dataset), dataset]) + "\n" for dataset in datasets)
+            state_files.append(self._directory / f"{name}.complete", lines)
 
     def complete(self, record: Record) -> set[str]:
         """Return the datasets that the run has saved completely."""
+        path = self._directory / f"{record.name}.complete"
         try:
-            lines = (self._directory / f"{record.name}.complete").read_text().splitlines()
-        except FileNotFoundError:
+            lines = [json.loads(line) for line in (state_files.read(path) or b"").decode().splitlines()]
+            if any(checksum != _checksum(dataset) for checksum, dataset in lines):
+                raise UnreadableError("it is damaged")
+            return {dataset for _, dataset in lines}
+        except (ValueError, TypeError, RecursionError, UnreadableError) as error:
+            state_files.set_aside(path, _reason(error))
             return set()
-        return {json.loads(line) for line in lines}
+
+    @contextmanager
+    def _directory_again(self) -> Iterator[None]:
+        """Make the directory where somebody has removed it during the run; never the repository."""
+        if not self._directory.is_dir():
+            for directory in (self._directory.parent, self._directory):
+                state_files.make_directory(directory)
+        yield
+
+
+VERSION = 1
 
 
 def to_json(record: Record) -> str:
-    """A record as text."""
-    return json.dumps({**asdict(record), "run": record.run and record.run.to_json()})
+    """Return a record as text, with a checksum."""
+    values = {"version": VERSION, **asdict(record), "run": record.run and record.run.to_json()}
+    return json.dumps({**values, "checksum": _checksum(values)})
 
 
-def from_json(text: str) -> Record:
-    """The record of :func:`to_json`."""
-    values: dict[str, Any] = json.loads(text)
-    run, edges = values.get("run"), values.get("edges", [])
-    return Record(**{**values, "run": run and Run.from_json(run), "edges": [Edge(**edge) for edge in edges]})
+def from_json(text: str, name: str) -> Record:
+    """Return the record of :func:`to_json`. What a newer version has added to it is left out.
+
+    Args:
+        text: what was stored.
+        name: of the run that it was stored for.
+
+    Raises:
+        UnreadableError: it is damaged, or of a version that this one cannot understand.
+    """
+    try:
+        values = json.loads(text)
+        if not isinstance(values, dict) or values.pop("checksum", None) != _checksum(values):
+            raise UnreadableError("it is damaged")
+        if not isinstance(version := values.get("version"), int) or version > VERSION:
+            raise UnreadableError(f"it is of version {version}, and this kedro-dolt reads {VERSION}")
+        run, edges = values.get("run"), values.get("edges", [])
+        record = Record(
+            **{
+                **_known(Record, values),
+                "run": run and Run.from_json(_known(Run, run)),
+                "edges": [Edge(**_known(Edge, edge)) for edge in edges],
+            }
+        )
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError(_reason(error)) from error
+    except (TypeError, AttributeError, KeyError) as error:
+        raise UnreadableError("it lacks what a record has") from error
+    if record.name != name:
+        raise UnreadableError("it is another run's")
+    return record
+
+
+def _known(kind: type[Any], values: dict[str, Any]) -> dict[str, Any]:
+    return {name: values[name] for name in (field.name for field in fields(kind)) if name in values}
+
+
+def _checksum(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnreadableError):
+        return str(error)
+    return "it is empty or cut short" if isinstance(error, json.JSONDecodeError) else "it is no JSON"

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .fast_forward import finish_moves
+from .records import Record
 from .table_build import discard_unfinished
 from .transaction import Transaction
 
 if TYPE_CHECKING:
-    from .records import Record, Records
+    from .records import Records
     from .repository import Repository
 
 KEPT_BRANCHES = 10
+# Kedro's ids of runs are times, and we add a number where two are the same.
+_RUN_BRANCH = re.compile(r"kedro/\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d\.\d{3}Z(-\d+)?(\.publish)?")
+
+logger = logging.getLogger(__name__)
 
 
 def recover(repository: Repository, records: Records, is_alive: Callable[[str], bool]) -> list[Record]:
@@ -31,6 +38,7 @@ def recover(repository: Repository, records: Records, is_alive: Callable[[str], 
         records.tidy()
         finish_moves(repository)
         discard_unfinished(repository)
+        _adopt(repository, records, is_alive)
         gone = {record.name for record in records.all() if not is_alive(record.name)}
         # Read again: a run may have ended, and said so, between the first reading and the look at its lease.
         dead = [record for record in records.all() if record.name in gone and record.status == "running"]
@@ -55,6 +63,28 @@ def recover(repository: Repository, records: Records, is_alive: Callable[[str], 
                 repository.delete_branch(record.branch)
                 records.delete(record)
     return found
+
+
+def _adopt(repository: Repository, records: Records, is_alive: Callable[[str], bool]) -> None:
+    """Make a record for each branch of a run that has none: it was lost, or could not be read.
+
+    It says nothing of what the run had completed, so that the run is kept as others are, and not resumed.
+    """
+    before, target = repository.branches(), repository.checked_out()
+    known = {record.name for record in records.all()}
+    # A run ends with its branch, then its record: what is without a record is there before and after.
+    for branch in sorted(before & repository.branches()):
+        name = branch.removeprefix("kedro/").removesuffix(".publish")
+        if not _RUN_BRANCH.fullmatch(branch) or name in known or branch == target or is_alive(name):
+            continue
+        if branch.endswith(".publish"):
+            repository.delete_branch(branch)
+            continue
+        base = repository.merge_base(target, branch) or ""
+        record = Record(name, name, target, base, [], status="kept", superseded=True)
+        records.save(record)
+        if Transaction(repository, records, record).keep("lost its record"):
+            logger.warning("Run %s has lost its record; what it wrote is kept on %s.", name, branch)
 
 
 def resumable(records: Records, target: str, pipeline: list[str]) -> Record | None:

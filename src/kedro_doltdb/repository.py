@@ -10,13 +10,12 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pymysql
-from pymysql.constants import CR
 
-from . import journal
-from .errors import ConfigError, DoltError, ServerError
+from . import answers, journal
+from .errors import ConfigError, DoltError
 from .table_sql import quote
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from .address import Address
 
 LOCK_TIMEOUT = 60
-GONE = {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST}
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,11 @@ class Repository:
             try:
                 cursor.execute("CALL DOLT_BRANCH(%s, %s)", (branch, commit))
             except pymysql.err.Error as error:
-                raise ConfigError(f"{branch!r} is not a valid branch name: {error.args[-1]}") from error
+                if "invalid branch name" not in answers.words(error):
+                    raise
+                raise ConfigError(
+                    f"{branch!r} is not a valid branch name: {answers.words(error)}"
+                ) from error
 
     def delete_branch(self, branch: str) -> None:
         """Delete ``branch``, merged or not."""
@@ -201,6 +203,11 @@ class Repository:
         """Return whether rows on ``branch`` break a foreign key or another constraint."""
         with self.on(branch) as cursor:
             return bool(_value(cursor, "CALL DOLT_VERIFY_CONSTRAINTS('--all', '--output-only')"))
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """Return the last commit that two branches have in common; None if they have none."""
+        with self.on() as cursor:
+            return cast("str | None", _value(cursor, "SELECT DOLT_MERGE_BASE(%s, %s)", one, other))
 
     def contains(self, branch: str, commit: str) -> bool:
         """Whether ``commit`` is in the history of ``branch``."""
@@ -316,11 +323,4 @@ def dolt_errors() -> Iterator[None]:
     try:
         yield
     except pymysql.err.Error as error:
-        # Dolt may add a stack of calls.
-        words = str(error.args[-1]).partition("\n")[0]
-        if error.args[0] in GONE:
-            raise ServerError(
-                f"The Dolt server has ended, or does not answer ({words}): run again. The log of the one "
-                "that runs start is data/.dolt/kedro/sql-server.log."
-            ) from error
-        raise DoltError(f"Dolt refused: {words}") from error
+        raise answers.plain(error) from error

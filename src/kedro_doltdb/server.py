@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,8 +20,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import state_files
 from .address import HOST, Address
-from .dolt_cli import MINIMUM_VERSION, DoltCommandError, check_version, find_dolt, keep_private, keep_quiet
+from .dolt_cli import (
+    MINIMUM_VERSION,
+    DoltCommandError,
+    check_version,
+    find_dolt,
+    home,
+    keep_private,
+    keep_quiet,
+)
 from .errors import LeaseTakenError, ServerError
 from .locks import FileLock, is_held
 from .records import FileRecords
@@ -38,7 +46,10 @@ START_TIMEOUT = 60.0
 STOP_TIMEOUT = 30.0
 BUSY_TIMEOUT = 10.0
 LOGIN_TIMEOUT = 5.0
+# Dolt opens a repository before it listens, so what it answers then is final.
+REFUSAL_TIMEOUT = 2.0
 LOG_TAIL_LINES = 10
+_INFO_BYTES = 4096
 _JOURNAL = "v" * 32
 # What Dolt's own automatic collection waits for. It looks once a second, which a short run's server does not
 # live to see.
@@ -58,6 +69,8 @@ class Server:
         self.port = port
         self._state = data_dir / ".dolt" / "kedro"
         self._process: subprocess.Popen[bytes] | None = None
+        # What the server of that process has answered in the place of a connection.
+        self._refusal: tuple[int | None, str] | None = None
 
     def __getstate__(self) -> dict[str, object]:
         # A worker process has its own copy, and no child to wait for.
@@ -70,8 +83,12 @@ class Server:
 
     @property
     def database(self) -> str:
-        """The name that the server knows the repository by."""
-        return self.data_dir.name
+        """What Dolt calls the repository: after its directory, whatever links lead there."""
+        return self.data_dir.resolve().name
+
+    @property
+    def _info_file(self) -> Path:
+        return self.data_dir / ".dolt" / "sql-server.info"
 
     @property
     def runs_dir(self) -> Path:
@@ -111,7 +128,9 @@ class Server:
         self._prepare()
         with self._exclusive():
             lease = FileLock(self._lease_file(name))
-            if not lease.acquire():
+            with self._writing():
+                taken = lease.acquire()
+            if not taken:
                 raise LeaseTakenError(f"The lease {name} is in use by another process.")
             try:
                 return lease, self._find_or_start()
@@ -131,7 +150,8 @@ class Server:
             return
         with self._exclusive():
             self._drop(lease)
-            if self._is_ours() and not self._live_leases():
+            # The lock that says whose the server is may have been removed during the run.
+            if (self._is_ours() or self._process is not None) and not self._live_leases():
                 self._stop()
 
     @property
@@ -147,14 +167,17 @@ class Server:
         return self._state / "leases" / f"{name}.lock"
 
     def _drop(self, lease: FileLock) -> None:
-        lease.path.unlink(missing_ok=True)
+        if lease.held:
+            lease.path.unlink(missing_ok=True)
         lease.release()
 
     def _live_leases(self) -> bool:
         alive = False
-        for path in (self._state / "leases").iterdir():
+        for path in (self._state / "leases").glob("*.lock"):
             if is_held(path):
                 alive = True
+            elif path.is_dir() and not path.is_symlink():
+                state_files.set_aside(path, "it is not a file")
             else:
                 path.unlink(missing_ok=True)
         return alive
@@ -172,9 +195,14 @@ class Server:
                     f"{directory} belongs to another user: run as that user, "
                     "or make a repository of your own with `dolt clone`."
                 )
-        try:
+        with self._writing():
             for directory in (self._state, self.runs_dir, self._state / "leases"):
-                directory.mkdir(mode=0o700, exist_ok=True)
+                state_files.make_directory(directory)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise ServerError(f"{self.data_dir} cannot be written to: {error}.") from error
 
@@ -182,10 +210,8 @@ class Server:
     def _exclusive(self) -> Iterator[None]:
         """Serialise starting and stopping between processes."""
         lock = FileLock(self._state / "start.lock")
-        try:
+        with self._writing():
             taken = lock.acquire(timeout=START_TIMEOUT + STOP_TIMEOUT)
-        except OSError as error:
-            raise ServerError(f"{self.data_dir} cannot be written to: {error}.") from error
         if not taken:
             raise ServerError(
                 f"Another process has been starting or stopping the server too long: {lock.path}."
@@ -206,6 +232,7 @@ class Server:
             if not self.is_running and (address := self._start()):
                 return address
             if time.monotonic() >= deadline:
+                self._check_refusal()
                 raise ServerError(
                     f"Another Dolt process has {self.data_dir} open{_holder(self.data_dir)}: "
                     "close it (an open `dolt sql` shell, for one) and run again."
@@ -216,13 +243,14 @@ class Server:
         """The server that serves this repository, if one answers a login with the repository's secret."""
         import pymysql
 
+        from . import answers
+
         # An info file outlives a killed server and is copied with its directory: only a server that
         # has this very repository locked is one of ours.
         if not self.is_running:
             return None
         try:
-            pid, port, secret = (self.data_dir / ".dolt" / "sql-server.info").read_text().strip().split(":")
-            address = Address(int(port), secret, self.data_dir.name, int(pid))
+            address = self._written_address()
             # Whatever else listens on that port may accept a connection and never say a word.
             with address.connect(read_timeout=LOGIN_TIMEOUT) as connection, connection.cursor() as cursor:
                 cursor.execute("SELECT dolt_version()")
@@ -230,9 +258,53 @@ class Server:
                 if not self._is_ours():
                     # A person's server has it off by default, and bulk loads need it. It is not persisted.
                     cursor.execute("SET GLOBAL local_infile = 1")
-        except (OSError, ValueError, pymysql.err.Error):
+        except (OSError, ValueError):
             return None
+        except pymysql.err.Error as error:
+            # The server lets us in, and does not open the repository.
+            self._refusal = (address.pid, answers.words(error)) if answers.is_answer(error) else None
+            return None
+        self._refusal = None
         return address
+
+    def _written_address(self) -> Address:
+        """Return what Dolt has written of the server that it started last.
+
+        Raises:
+            OSError, ValueError: there is no such file, or it holds something else.
+        """
+        file = state_files.open_file(self._info_file, os.O_RDONLY, aside=False)
+        with open(file, "rb") as info:
+            pid, port, secret = info.read(_INFO_BYTES).decode().strip().split(":")
+        if not (0 < int(port) < 1 << 16 and 0 < int(pid) < 1 << 31):
+            raise ValueError(f"{self._info_file} is damaged")
+        return Address(int(port), secret, self.database, int(pid))
+
+    def _check_refusal(self) -> None:
+        """Raise what a server answers that runs and does not open the repository."""
+        if self._refusal is None:
+            return
+        words = self._refusal[1]
+        hint = "see its log, data/.dolt/kedro/sql-server.log, and `dolt status` in data/"
+        if "cannot resolve default branch head" in words:
+            hint = (
+                "the branch checked out there is gone, so check out another: `cd data && dolt checkout main`"
+            )
+        raise ServerError(f"The Dolt server cannot open {self.data_dir}: {words}: {hint}.")
+
+    def _check_repository(self) -> None:
+        """Raise what would keep Dolt from saying which branch is checked out."""
+        file = self.data_dir / ".dolt" / "repo_state.json"
+        try:
+            state = json.loads(file.read_bytes())
+            if isinstance(state, dict) and isinstance(state.get("head"), str):
+                return
+        except (OSError, ValueError, RecursionError):
+            pass
+        raise ServerError(
+            f"{file} is damaged, so Dolt does not know which branch is checked out: "
+            f"""`echo '{{"head": "refs/heads/main"}}' > {file}`, then add your remotes again."""
+        )
 
     def _start(self) -> Address | None:
         """Start the server; None when somebody else has opened the repository or taken the port meanwhile."""
@@ -240,34 +312,37 @@ class Server:
             dolt = find_dolt()
         except DoltCommandError as error:
             raise ServerError(str(error)) from error
-        keep_quiet(self.data_dir)
-        for name in (".dolt", ".doltcfg"):
-            keep_private(self.data_dir / name)
+        self._check_repository()
+        with self._writing():
+            keep_quiet(self.data_dir)
+            for name in (".dolt", ".doltcfg"):
+                keep_private(self.data_dir / name)
+            # Dolt replaces what another server has left there, unless it is a directory.
+            with suppress(FileNotFoundError):
+                os.close(state_files.open_file(self._info_file, os.O_RDONLY))
         port = self.port or _free_port()
         config = self._state / "sql-server.yaml"
-        # JSON is YAML. Dolt reads the file once, when it starts.
-        config.write_text(
-            json.dumps(
-                {
-                    "log_level": "warning",
-                    "listener": {"host": HOST, "port": port},
-                    "system_variables": {
-                        "local_infile": 1,
-                        # No statement reads or writes other files: there is no such directory.
-                        "secure_file_priv": str(self._state / "no-files"),
-                    },
-                }
-            )
-        )
         lock = FileLock(self._state / "server.lock")
         if not lock.acquire():
             return None
+        # JSON is YAML. Dolt reads the file once, when it starts.
+        settings = {
+            "log_level": "warning",
+            "listener": {"host": HOST, "port": port},
+            "system_variables": {
+                "local_infile": 1,
+                # No statement reads or writes other files: there is no such directory.
+                "secure_file_priv": str(self._state / "no-files"),
+            },
+        }
         try:
-            with open(os.open(self.log_file, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as log:
+            state_files.write(config, json.dumps(settings))
+            log_flags = os.O_CREAT | os.O_WRONLY | os.O_TRUNC
+            with open(state_files.open_file(self.log_file, log_flags), "wb") as log:
                 self._process = subprocess.Popen(
                     [dolt, "sql-server", "--config", str(config), "--skip-root-user-initialization"],
                     cwd=self.data_dir,
-                    env={**os.environ, "DOLT_DISABLE_EVENT_FLUSH": "1", "TMPDIR": str(self._temporary())},
+                    env=self._environment(),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -285,22 +360,28 @@ class Server:
                 self._terminate(self._process.pid)
             raise
 
-    def _temporary(self) -> Path:
-        """An empty directory for the server's temporary files, of which it leaves some wherever it is told to
-        put them."""
-        directory = self._state / "tmp"
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(mode=0o700)
-        return directory
+    def _environment(self) -> dict[str, str]:
+        # The server leaves temporary files wherever it is told to put them.
+        temporary = self._state / "tmp"
+        state_files.empty_directory(temporary)
+        env = {**os.environ, "DOLT_DISABLE_EVENT_FLUSH": "1", "TMPDIR": str(temporary)}
+        if home() is None:
+            env["DOLT_ROOT_PATH"] = str(temporary)
+        return env
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes], port: int) -> Address | None:
         deadline = time.monotonic() + START_TIMEOUT
+        refused_since: float | None = None
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 self._check_exit(process.returncode, port)
                 return None
             if (address := self._running()) and address.pid == process.pid:
                 return address
+            if self._refusal is None or self._refusal[0] != process.pid:
+                refused_since = None
+            elif time.monotonic() > (refused_since := refused_since or time.monotonic()) + REFUSAL_TIMEOUT:
+                self._check_refusal()
             time.sleep(0.01)
         raise ServerError(f"The Dolt server was not ready after {START_TIMEOUT:.0f} s. {self._log_tail()}")
 
@@ -321,8 +402,8 @@ class Server:
         raise ServerError(f"The Dolt server stopped with exit code {code}. {log}")
 
     def _log_tail(self) -> str:
-        lines = self.log_file.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
-        return f"Its log, {self.log_file}, ends:\n" + "\n".join(lines)
+        log = (state_files.read(self.log_file) or b"").decode(errors="replace")
+        return f"Its log, {self.log_file}, ends:\n" + "\n".join(log.splitlines()[-LOG_TAIL_LINES:])
 
     def _stop(self) -> None:
         address = self._running()
@@ -367,13 +448,19 @@ class Server:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
             deadline = time.monotonic() + timeout
-            while self._is_ours() and time.monotonic() < deadline:
+            while self._lives(pid) and time.monotonic() < deadline:
                 time.sleep(0.005)
-            if not self._is_ours():
+            if not self._lives(pid):
                 break
         if self._process is not None and self._process.pid == pid:
             self._process.wait()
             self._process = None
+
+    def _lives(self, pid: int) -> bool:
+        """Return whether our server does; its lock may have been removed, and its child's id be another's."""
+        if self._process is not None and self._process.pid == pid:
+            return self._process.poll() is None
+        return self._is_ours()
 
 
 def _is_foreign(path: Path) -> bool:

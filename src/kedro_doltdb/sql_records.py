@@ -6,12 +6,14 @@ on the branch ``kedro/state``: they are nobody's data, and no history of them is
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
 import pymysql
 
 from .records import Record, from_json, to_json
+from .state_files import UnreadableError
 
 if TYPE_CHECKING:
     from .repository import Repository
@@ -22,8 +24,9 @@ _TABLES = (
     "CREATE TABLE IF NOT EXISTS complete_datasets (name VARCHAR(255), dataset VARCHAR(255), "
     "PRIMARY KEY (name, dataset))",
 )
+_UNREADABLE = ".unreadable"
 _ATTEMPTS = 5
-_NO_SUCH_DATABASE, _NO_SUCH_TABLE = 1049, 1146
+_NO_SUCH_TABLE = 1146
 
 
 class SqlRecords:
@@ -37,8 +40,24 @@ class SqlRecords:
         self._write("REPLACE INTO unfinished_runs VALUES (%s, %s)", (record.name, to_json(record)))
 
     def all(self) -> list[Record]:
-        """All records, the oldest run first."""
-        return [from_json(row[0]) for row in self._read("SELECT record FROM unfinished_runs ORDER BY name")]
+        """Return all records, the oldest run first. One that cannot be read is renamed."""
+        records = []
+        query = "SELECT name, record FROM unfinished_runs WHERE name NOT LIKE %s ORDER BY name"
+        for name, text in self._read(query, (f"%{_UNREADABLE}",)):
+            try:
+                records.append(from_json(text, name))
+            except UnreadableError as error:
+                self._set_aside(name, str(error))
+        return records
+
+    def _set_aside(self, name: str, why: str) -> None:
+        aside = name[: 255 - len(_UNREADABLE)] + _UNREADABLE
+        self._write("DELETE FROM unfinished_runs WHERE name = %s", (aside,))
+        self._write("UPDATE unfinished_runs SET name = %s WHERE name = %s", (aside, name))
+        logging.getLogger(__name__).warning(
+            "The record of run %s on the branch %s cannot be used (%s) and is set aside as %s.",
+            name, BRANCH, why, aside,
+        )  # fmt: skip
 
     def tidy(self) -> None:
         """Nothing: a statement is whole or not at all."""
@@ -66,8 +85,7 @@ class SqlRecords:
                 cursor.execute(query, args)
                 return cursor.fetchall()
         except pymysql.err.Error as error:
-            # Nobody has written yet.
-            if error.args[0] not in (_NO_SUCH_DATABASE, _NO_SUCH_TABLE):
+            if not self._is_missing(error):
                 raise
             return ()
 
@@ -80,10 +98,17 @@ class SqlRecords:
             except pymysql.err.Error as error:
                 if attempt == _ATTEMPTS - 1:
                     raise
-                if error.args[0] in (_NO_SUCH_DATABASE, _NO_SUCH_TABLE):
+                if self._is_missing(error):
                     self._make()
                 # Dolt may refuse one of two commits at once.
                 time.sleep(0.02 * attempt)
+
+    def _is_missing(self, error: pymysql.err.Error) -> bool:
+        """Return whether nobody has written yet.
+
+        What Dolt answers of a branch that is not there depends on the user's rights (``Access denied``).
+        """
+        return error.args[0] == _NO_SUCH_TABLE or BRANCH not in self._repository.branches()
 
     def _make(self) -> None:
         repository = self._repository

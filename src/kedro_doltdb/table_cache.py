@@ -20,6 +20,8 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from . import state_files
+
 MAX_BYTES = 1 << 30
 _BLOCK_ROWS = 1 << 16
 _KEY_BYTES = 32
@@ -43,8 +45,10 @@ class TableCache:
         self._max_bytes = max_bytes
 
     @classmethod
-    def of(cls, key_file: Path) -> TableCache | None:
-        """The cache of the repository whose key is in ``key_file``; None where there can be none."""
+    def of(cls, key_file: Path | None) -> TableCache | None:
+        """Return the cache of the repository whose key is in ``key_file``; None where there can be none."""
+        if key_file is None:
+            return None
         try:
             directory = _user_cache() / "kedro-dolt" / "tables"
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -152,16 +156,20 @@ def _user_cache() -> Path:
 
 
 def _key(file: Path) -> bytes:
-    """The key in ``file``, which is made where it is missing."""
-    with suppress(FileNotFoundError):
-        if len(key := file.read_bytes()) == _KEY_BYTES:
-            return key
-        file.unlink(missing_ok=True)
+    """Return the key in ``file``, which is made where it is missing or damaged."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = state_files.read(file, _KEY_BYTES + 1)
+    if key is not None and len(key) == _KEY_BYTES:
+        return key
+    if key is not None:
+        # Nobody can use it, nor the copies that were signed with it.
+        file.unlink(missing_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=file.parent)
     try:
         with open(descriptor, "wb") as new:
             new.write(secrets.token_bytes(_KEY_BYTES))
+            new.flush()
+            os.fsync(new.fileno())
         # Of two processes that come here at once, one is the first, and its key holds for both.
         with suppress(FileExistsError):
             os.link(temporary, file)
