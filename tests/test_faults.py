@@ -154,8 +154,8 @@ def test_a_failed_run_is_not_given_up_because_the_clock_was_set_back(tmp_path: P
 def test_what_was_being_written_when_a_run_was_killed_is_removed(tmp_path: Path) -> None:
     dead = subprocess.Popen(["true"])
     dead.wait()
-    alive = tmp_path / f"2026-11-24T01.04.06.644Z.{os.getpid()}.tmp"
-    left = tmp_path / f"2026-11-24T01.04.06.644Z.{dead.pid}.tmp"
+    alive = tmp_path / f"2026-11-24T01.04.06.644Z.json.{os.getpid()}-abc_1.tmp"
+    left = tmp_path / f"2026-11-24T01.04.06.644Z.json.{dead.pid}-abc_1.tmp"
     for path in (alive, left):
         path.touch()
     FileRecords(tmp_path).tidy()

@@ -9,7 +9,15 @@ import pytest
 from torture.__main__ import SCENARIOS
 from torture.project import generated
 
-TIMES = {"kills": 4, "server-kills": 3, "branches": 1, "one-branch": 1, "own-tables": 1, "endurance": 10}
+TIMES = {
+    "kills": 4,
+    "server-kills": 3,
+    "branches": 1,
+    "one-branch": 1,
+    "own-tables": 1,
+    "state": 20,
+    "endurance": 10,
+}
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -14,6 +14,7 @@ from .kills import kill_runs, kill_servers
 from .ledger import Ledger
 from .project import Project, generated
 from .report import Report
+from .state import damage_state
 
 # The scenario, and how often it is done in a full run.
 SCENARIOS: dict[str, tuple[Callable[[Project, random.Random, int], Report], int]] = {
@@ -22,6 +23,7 @@ SCENARIOS: dict[str, tuple[Callable[[Project, random.Random, int], Report], int]
     "branches": (together.on_eight_branches, 20),
     "one-branch": (together.on_one_branch, 20),
     "own-tables": (together.with_tables_of_their_own, 20),
+    "state": (damage_state, 500),
     "endurance": (lambda project, _, times: run_in_a_row(project, times), 1000),
 }
 

@@ -206,11 +206,11 @@ def _known(kind: type[Any], values: dict[str, Any]) -> dict[str, Any]:
     return {name: values[name] for name in (field.name for field in fields(kind)) if name in values}
 
 
-def _checksum(values: dict[str, Any]) -> str:
+def _checksum(values: object) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, UnreadableError):
         return str(error)
-    return "it is empty or cut short" if isinstance(error, json.JSONDecodeError) else "it is no JSON"
+    return "it is empty or cut short" if isinstance(error, json.JSONDecodeError) else "it is not JSON"

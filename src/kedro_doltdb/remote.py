@@ -59,13 +59,16 @@ class Remote:
         """Make the remote known to the repository. The remote itself is not asked.
 
         Raises:
-            RemoteError: the repository has another remote of that name.
+            RemoteError: the repository has another remote of that name, or the directory of a new one is not
+                there.
         """
         name, url = self._settings.name, self._settings.url
         with self._repository.locked("remotes"), self._repository.on() as cursor:
             cursor.execute("SELECT url FROM dolt_remotes WHERE name = %s", (name,))
             row = cursor.fetchone()
             if row is None:
+                # Dolt makes the directory of a new remote if it is not there.
+                check_directory(url)
                 cursor.execute("CALL DOLT_REMOTE('add', %s, %s)", (name, url))
             elif not _same_url(row[0], url):
                 raise RemoteError(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from . import state_files
 from .errors import ConfigError
 from .tables import identifier
 
@@ -41,18 +43,17 @@ def sql_user(
         ConfigError: the name cannot be used, or there is such a user already.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", name):
-        raise ConfigError(f"{name!r} is no name for a user: use letters, digits, `_`, `.` and `-`.")
+        raise ConfigError(f"{name!r} is not a valid name of a user: use letters, digits, `_`, `.` and `-`.")
     password = password or secrets.token_urlsafe(18)
     with repository.on() as cursor:
-        if note.exists():
-            _drop(cursor, note)
+        _drop(cursor, note)
         cursor.execute("SELECT COUNT(*) FROM mysql.user WHERE User = %s", (name,))
         if cursor.fetchone() != (0,):
             raise ConfigError(
                 f"There is a SQL user {name} already: choose another name with --user, "
                 "or `DROP USER` it in `dolt sql`."
             )
-        note.write_text(name, encoding="utf-8")
+        state_files.write(note, json.dumps({"user": name}))
         cursor.execute("CREATE USER %s@'localhost' IDENTIFIED BY %s", (name, password))
         cursor.execute(f"GRANT ALL ON {identifier(database)}.* TO %s@'localhost'", (name,))
     try:
@@ -63,5 +64,12 @@ def sql_user(
 
 
 def _drop(cursor: Cursor, note: Path) -> None:
-    cursor.execute("DROP USER IF EXISTS %s@'localhost'", (note.read_text(encoding="utf-8"),))
-    note.unlink()
+    """Remove the user that is noted, if any. A part of a name could be another user's."""
+    if (content := state_files.read(note)) is None:
+        return
+    try:
+        name = json.loads(content)["user"]
+        cursor.execute("DROP USER IF EXISTS %s@'localhost'", (str(name),))
+        note.unlink(missing_ok=True)
+    except (ValueError, RecursionError, KeyError, TypeError, IndexError):
+        state_files.set_aside(note, "it does not name a SQL user")

@@ -170,15 +170,20 @@ def set_aside(path: Path, why: str) -> None:
         # Another process may have been here first, and have put a good one into its place.
         if why == "it is not a file" and path.is_file() and not path.is_symlink():
             return
-        plain = path.with_name(f"{path.name}.unreadable")
-        aside, number = plain, 1
-        while os.path.lexists(aside):
-            number += 1
-            aside = plain.with_name(f"{plain.name}-{number}")
-        try:
-            path.rename(aside)
-        except FileNotFoundError:
-            return
+        aside, number = path.with_name(f"{path.name}.unreadable"), 1
+        while True:
+            try:
+                # The latest one will do.
+                path.replace(aside)
+                break
+            except FileNotFoundError:
+                return
+            except OSError as error:
+                # A directory with something in it, or one of the two is a directory.
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR):
+                    raise
+                number += 1
+                aside = path.with_name(f"{path.name}.unreadable-{number}")
     logging.getLogger(__name__).warning(
         "%s cannot be used (%s) and is set aside as %s. Nothing else is lost; look at it or delete it.",
         path, why, aside.name,
