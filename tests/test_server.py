@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 import socket
 import stat
@@ -21,6 +23,7 @@ from kedro_doltdb import server as server_module
 from kedro_doltdb.dolt_cli import initialise
 from kedro_doltdb.errors import LeaseTakenError, ServerError
 from kedro_doltdb.locks import FileLock, is_held
+from kedro_doltdb.repository import Repository
 from kedro_doltdb.server import Server
 
 
@@ -95,13 +98,93 @@ def test_only_the_owner_of_the_secret_gets_in(data_dir: Path) -> None:
         server.release(lease)
 
 
-@pytest.mark.parametrize("content", ["999999:4000:secret", "{pid}:4000:secret", "garbage", "", "1:2"])
+@pytest.mark.parametrize(
+    "content",
+    ["999999:4000:secret", "{pid}:4000:secret", "garbage", "", "1:2", "1:99999999:x", "9" * 5000, "-1:-1:x",
+     "\0" * 40, "\udcff"],
+)  # fmt: skip
 def test_a_stale_info_file_does_no_harm(data_dir: Path, content: str) -> None:
     info = data_dir / ".dolt" / "sql-server.info"
-    info.write_text(content.format(pid=os.getpid()))
+    info.write_bytes(content.format(pid=os.getpid()).encode(errors="surrogateescape"))
     server = Server(data_dir)
     lease, _ = server.acquire("one")
     server.release(lease)
+    assert not server_is_running(data_dir.parent)
+
+
+def test_a_server_whose_info_file_is_lost_is_named(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "BUSY_TIMEOUT", 0.2)
+    first = Server(data_dir)
+    lease, _ = first.acquire("one")
+    info = data_dir / ".dolt" / "sql-server.info"
+    content = info.read_text()
+    try:
+        for wrong in ("", "1:2:3:4", f"{os.getpid()}:70000:x", content.replace(":", ":1", 1)):
+            info.write_text(wrong)
+            with pytest.raises(ServerError, match="Another Dolt process has"):
+                Server(data_dir).acquire("two")
+    finally:
+        info.write_text("")
+        first.release(lease)
+    assert not server_is_running(data_dir.parent)
+
+
+@pytest.mark.parametrize("name", ["iris.store", "my-iris", "Data X", "dáta", "a'b`c\"d"])
+def test_a_repository_behind_a_symbolic_link(tmp_path: Path, name: str) -> None:
+    real = tmp_path / "far" / name
+    real.parent.mkdir()
+    (tmp_path / "data").symlink_to(real, target_is_directory=True)
+    initialise(tmp_path / "data", [])
+    server = Server(tmp_path / "data")
+    lease, address = server.acquire("one")
+    try:
+        repository = Repository(address, "tester <tester@localhost>")
+        repository.create_branch("other", "main")
+        with repository.on("other") as cursor:
+            cursor.execute("SELECT active_branch()")
+            assert cursor.fetchone() == ("other",)
+    finally:
+        server.release(lease)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"{}", b"\0" * 90, b"\xff", None])
+def test_a_repository_that_does_not_know_its_branch(data_dir: Path, content: bytes | None) -> None:
+    state = data_dir / ".dolt" / "repo_state.json"
+    state.unlink() if content is None else state.write_bytes(content)
+    with pytest.raises(ServerError, match="is damaged, so Dolt does not know which branch") as caught:
+        Server(data_dir).acquire("one")
+    assert not server_is_running(data_dir.parent)
+    (command,) = re.findall(r"`(echo .*)`", caught.value.message)
+    subprocess.run(command, shell=True, check=True)
+    server = Server(data_dir)
+    server.release(server.acquire("one")[0])
+
+
+def test_a_repository_whose_branch_is_gone(data_dir: Path) -> None:
+    (data_dir / ".dolt" / "repo_state.json").write_text('{"head": "refs/heads/gone"}')
+    with pytest.raises(ServerError, match="cannot open .* the branch checked out there is gone") as caught:
+        Server(data_dir).acquire("one")
+    assert not server_is_running(data_dir.parent)
+    (command,) = re.findall(r"`cd data && dolt (.*)`", caught.value.message)
+    dolt(data_dir.parent, *command.split())
+    server = Server(data_dir)
+    server.release(server.acquire("one")[0])
+
+
+def test_the_state_directory_is_removed_while_the_server_is_used(data_dir: Path) -> None:
+    first, second = Server(data_dir), Server(data_dir)
+    lease, address = first.acquire("one")
+    shutil.rmtree(data_dir / ".dolt" / "kedro")
+    # Others may have taken it for dead.
+    assert not lease.held and not first.is_leased("one")
+    other, same = second.acquire("one")
+    assert same == address and other.held
+    first.release(lease)
+    assert second.is_leased("one")
+    second.release(other)
+    first.release(first.acquire("one")[0])
     assert not server_is_running(data_dir.parent)
 
 

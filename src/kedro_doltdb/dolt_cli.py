@@ -210,6 +210,8 @@ def initialise(data_dir: Path, tables: Iterable[InitialTable]) -> None:
         DoltCommandError: ``data_dir`` is a repository already, a file of a table is missing, or a command
             failed; whatever had been made of the repository is removed.
     """
+    # Behind a symbolic link the directory's parent is another one.
+    project = data_dir.absolute().parent
     repository = _new_repository(data_dir)
     data_dir = repository.parent
     name, email = identity(data_dir)
@@ -218,7 +220,7 @@ def initialise(data_dir: Path, tables: Iterable[InitialTable]) -> None:
         keep_quiet(data_dir)
         keep_private(repository)
         for table in tables:
-            _import_table(data_dir, table)
+            _import_table(data_dir, table, project)
     except BaseException:
         shutil.rmtree(repository, ignore_errors=True)
         raise
@@ -342,8 +344,8 @@ def keep_private(directory: Path) -> None:
         replace_file(ignore, b"*\n")
 
 
-def _import_table(data_dir: Path, table: InitialTable) -> None:
-    file = data_dir.parent / table.file
+def _import_table(data_dir: Path, table: InitialTable, project: Path) -> None:
+    file = (project / table.file).absolute()
     if not file.is_file():
         raise DoltCommandError(
             f"{file}, the file of the table {table.name}, does not exist; mend initial_tables in dolt.yml."
