@@ -112,9 +112,7 @@ def test_a_stale_info_file_does_no_harm(data_dir: Path, content: str) -> None:
     assert not server_is_running(data_dir.parent)
 
 
-def test_a_server_whose_info_file_is_lost_is_named(
-    data_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_whose_info_file_is_lost_is_named(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "BUSY_TIMEOUT", 0.2)
     first = Server(data_dir)
     lease, _ = first.acquire("one")
@@ -164,7 +162,7 @@ def test_a_repository_that_does_not_know_its_branch(data_dir: Path, content: byt
 
 def test_a_repository_whose_branch_is_gone(data_dir: Path) -> None:
     (data_dir / ".dolt" / "repo_state.json").write_text('{"head": "refs/heads/gone"}')
-    with pytest.raises(ServerError, match="cannot open .* the branch checked out there is gone") as caught:
+    with pytest.raises(ServerError, match=r"cannot open .* the branch checked out there is gone") as caught:
         Server(data_dir).acquire("one")
     assert not server_is_running(data_dir.parent)
     (command,) = re.findall(r"`cd data && dolt (.*)`", caught.value.message)

@@ -82,9 +82,14 @@ def test_what_a_newer_version_has_added_is_left_out() -> None:
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"version": VERSION + 1}, "it is of version 2"), ({"version": "x"}, "it is of version x"),
-     ({"edges": [3]}, "it lacks"), ({"run": {"x": 1}}, "it lacks"), ({"name": "../../x"}, "it is another run's")],
-)  # fmt: skip
+    [
+        ({"version": VERSION + 1}, "it is of version 2"),
+        ({"version": "x"}, "it is of version x"),
+        ({"edges": [3]}, "it lacks"),
+        ({"run": {"x": 1}}, "it lacks"),
+        ({"name": "../../x"}, "it is another run's"),
+    ],
+)
 def test_a_record_that_cannot_be_understood(change: dict[str, object], words: str) -> None:
     values = {**json.loads(to_json(RECORD)), **change}
     del values["checksum"]
@@ -123,14 +128,15 @@ def test_one_warning_names_what_is_set_aside(
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     state_files.write(path, "old")
+
+    def fail(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
     for call in ("fsync", "replace"):
-        with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
-
-            def fail(*args: object) -> None:
-                raise OSError(28, "No space left on device")
-
+        with monkeypatch.context() as patch:
             patch.setattr(os, call, fail)
-            state_files.write(path, "new")
+            with pytest.raises(OSError, match="No space"):
+                state_files.write(path, "new")
         assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
     state_files.write(path, "new")
     assert path.read_text() == "new" and path.stat().st_mode & 0o077 == 0
@@ -162,7 +168,9 @@ def test_a_branch_whose_record_is_lost_is_kept_as_others_are(
     runs.run()
     assert runs.kept == branches
     for path in lost:
-        assert f"Run {path.stem} has lost its record; what it wrote is kept on kedro/{path.stem}" in caplog.text
+        assert (
+            f"Run {path.stem} has lost its record; what it wrote is kept on kedro/{path.stem}" in caplog.text
+        )
     for _ in range(10):
         runs.run(fails=True)
     assert len(runs.kept) == 11 and not runs.kept & {f"kedro/{path.stem}" for path in lost}

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from kedro_doltdb.dolt_cli import initialise
 from kedro_doltdb.locks import FileLock
-from kedro_doltdb.recovery import recover
 from kedro_doltdb.records import Record
+from kedro_doltdb.recovery import recover
 from kedro_doltdb.repository import Repository
 from kedro_doltdb.server import Server
 from kedro_doltdb.table_cache import TableCache

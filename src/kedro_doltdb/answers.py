@@ -41,8 +41,8 @@ def plain(error: Error) -> DoltError:
         )
     if "required but not found" in said:
         return DoltError(
-            f"Dolt lacks data that it needs ({said}): a table or a branch was removed while it was in use, or "
-            "the repository is damaged. Run again; if it comes again, `dolt fsck` in data/ tells which."
+            f"Dolt lacks data that it needs ({said}): a table or a branch was removed while it was in "
+            "use, or the repository is damaged. Run again; if it comes again, `dolt fsck` in data/ tells."
         )
     if "cannot resolve default branch head" in said:
         return DoltError(

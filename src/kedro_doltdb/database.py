@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import sys
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .address import Address
 from .dolt_cli import identity
 from .errors import ConfigError, DoltError
+from .exits import at_exit
 from .external import ExternalServer
 from .parameters import secrets_in
 from .repository import Repository, dolt_errors
@@ -152,9 +152,13 @@ class Database:
 
     def _get_address(self) -> Address:
         with self._lock:
+            if self._lease is not None and self._branch is None and self._pid != os.getpid():
+                # That lease is the parent's of this forked process, and may end before we do.
+                self._lease = self._address = None
             if self._address is None:
                 self._lease, self._address = self.server.acquire(_lease_name())
-                atexit.register(self.close)
+                self._pid = os.getpid()
+                at_exit(self.close)
             return self._address
 
     @contextmanager

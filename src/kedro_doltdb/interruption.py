@@ -19,6 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import DoltError
+from .exits import ENDING
 
 if TYPE_CHECKING:
     from .database import Database
@@ -103,10 +104,11 @@ def _close_all() -> None:
 
 
 class SignalWatch:
-    """Watches for Ctrl-C and SIGTERM until :meth:`stop`, where the thread can: in the main thread.
+    """Watches for Ctrl-C, SIGTERM and SIGHUP until :meth:`stop`, where the thread can: in the main thread.
 
-    SIGTERM raises ``SystemExit(143)``, so that the run is closed. Both are remembered, because pandas commits
-    even when it is interrupted, and what the driver then says of its broken connection hides why.
+    The last two raise ``SystemExit``, SIGTERM with 143, so that the run is closed. All are remembered,
+    because pandas commits even when it is interrupted, and what the driver then says of its broken
+    connection hides why.
 
     Attributes:
         received: the exception of the last signal.
@@ -117,20 +119,22 @@ class SignalWatch:
         self._owner = os.getpid()
         self._before: dict[int, Any] = {}
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, *ENDING):
                 self._before[number] = signal.getsignal(number)
-                # A Ctrl-C that does nothing, as in a shell's background job, is to do nothing.
-                if number == signal.SIGTERM or callable(self._before[number]):
+                # A Ctrl-C that does nothing, as in a shell's background job, is to do nothing, and so is
+                # a SIGHUP under nohup.
+                default = self._before[number] == signal.SIG_DFL and number in ENDING
+                if number == signal.SIGTERM or default or callable(self._before[number]):
                     signal.signal(number, self._handle)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() == self._owner:
-            self.received = SystemExit(128 + number) if number == signal.SIGTERM else KeyboardInterrupt()
-        elif number == signal.SIGTERM:
+            self.received = SystemExit(128 + number) if number in ENDING else KeyboardInterrupt()
+        elif number in ENDING:
             # A forked worker has nothing to close, and its pool expects it to die.
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            os.kill(os.getpid(), signal.SIGTERM)
-        if number == signal.SIGTERM:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        if number in ENDING:
             raise SystemExit(128 + number)
         self._before[number](number, frame)
 

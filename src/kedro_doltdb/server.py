@@ -69,6 +69,7 @@ class Server:
         self.port = port
         self._state = data_dir / ".dolt" / "kedro"
         self._process: subprocess.Popen[bytes] | None = None
+        self._starter = 0
         # What the server of that process has answered in the place of a connection.
         self._refusal: tuple[int | None, str] | None = None
 
@@ -145,13 +146,13 @@ class Server:
         if not self._state.exists():
             # The directory was moved or removed: nobody finds the server there any more.
             lease.release()
-            if self._process is not None:
-                self._terminate(self._process.pid)
+            if self._child is not None:
+                self._terminate(self._child.pid)
             return
         with self._exclusive():
             self._drop(lease)
             # The lock that says whose the server is may have been removed during the run.
-            if (self._is_ours() or self._process is not None) and not self._live_leases():
+            if (self._is_ours() or self._child is not None) and not self._live_leases():
                 self._stop()
 
     @property
@@ -349,6 +350,7 @@ class Server:
                     start_new_session=True,
                     pass_fds=[lock.fd],
                 )
+            self._starter = os.getpid()
         except OSError as error:
             raise ServerError(f"Dolt could not be started: {error}.") from error
         finally:
@@ -412,8 +414,8 @@ class Server:
                 self._collect_garbage(address)
             finally:
                 self._terminate(address.pid)
-        elif self._process is not None and self._process.poll() is None:
-            self._terminate(self._process.pid)
+        elif self._child is not None and self._child.poll() is None:
+            self._terminate(self._child.pid)
 
     def _collect_garbage(self, address: Address) -> None:
         """Compact the repository if much was written to it since the last time."""
@@ -452,15 +454,20 @@ class Server:
                 time.sleep(0.005)
             if not self._lives(pid):
                 break
-        if self._process is not None and self._process.pid == pid:
-            self._process.wait()
+        if self._child is not None and self._child.pid == pid:
+            self._child.wait()
             self._process = None
 
     def _lives(self, pid: int) -> bool:
         """Return whether our server does; its lock may have been removed, and its child's id be another's."""
-        if self._process is not None and self._process.pid == pid:
-            return self._process.poll() is None
+        if self._child is not None and self._child.pid == pid:
+            return self._child.poll() is None
         return self._is_ours()
+
+    @property
+    def _child(self) -> subprocess.Popen[bytes] | None:
+        """The server that this very process has started; a forked one cannot wait for it."""
+        return self._process if self._starter == os.getpid() else None
 
 
 def _is_foreign(path: Path) -> bool:
