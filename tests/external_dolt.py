@@ -94,9 +94,23 @@ class External:
 
     def let_in(self) -> None:
         """Make the user as the docs say."""
+        needed, optional = self.rights()
+        self.root(*needed, *optional)
+
+    def rights(self) -> tuple[list[str], list[str]]:
+        """The statements of the docs: those that a run needs, and those that make it quick."""
         page = (ROOT / "docs" / "external_server.md").read_text()
         (grants,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
-        self.root(*filter(None, map(str.strip, grants.replace("a long password", PASSWORD).split(";"))))
+        statements = list(
+            filter(None, map(str.strip, grants.replace("a long password", PASSWORD).split(";")))
+        )
+        return statements[:2], statements[2:]
+
+    def credentials(self) -> dict[str, object]:
+        return {
+            "host": "127.0.0.1", "port": self.port, "user": "kedro", "password": PASSWORD,
+            "database": DATABASE,
+        }  # fmt: skip
 
     def hashes(self, branch: str = "main") -> dict[str, str]:
         there = {row[0] for row in self.root("SHOW TABLES", branch=branch)} & {*TABLES}

@@ -18,8 +18,13 @@ from external_dolt import PASSWORD, External, kedro, use
 from helpers import break_node, let_go, start_kedro, start_slow_run
 from helpers import hashes as managed_hashes
 
-from kedro_doltdb.errors import ConfigError
+from kedro_doltdb.errors import ConfigError, ServerError
 from kedro_doltdb.external import ExternalServer
+from kedro_doltdb.journal import Run
+from kedro_doltdb.records import Record
+from kedro_doltdb.recovery import recover
+from kedro_doltdb.repository import Repository
+from kedro_doltdb.transaction import Transaction
 
 
 @pytest.fixture
@@ -271,6 +276,86 @@ def test_a_server_that_asks_for_a_certificate(project: Path, generated: Path, tm
             output = kedro(project, "run", code=1)
             assert f"The Dolt server localhost:{server.port}/iris cannot be used" in output
             assert "Traceback" not in output
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("optional", [(), (0,), (1,), (0, 1)], ids=str)
+def test_the_rights_of_the_docs_on_a_database_that_no_run_has_used(
+    generated: Path, tmp_path: Path, optional: tuple[int, ...]
+) -> None:
+    server = External(tmp_path / "fresh", generated / "data")
+    try:
+        server.start()
+        needed, more = server.rights()
+        server.root(*needed, *(more[number] for number in optional))
+        publish_one(server)
+        assert server.branches() == ["kedro/state", "main"]
+        assert server.root("SELECT COUNT(*) FROM unfinished_runs", branch="kedro/state") == [(0,)]
+    finally:
+        server.stop()
+
+
+def test_a_run_with_the_first_grant_alone(project: Path, external: External) -> None:
+    external.root("DROP USER kedro@'%'", "SET GLOBAL local_infile = 0")
+    external.root(*external.rights()[0])
+    output = kedro(project, "run", "--params", "example_test_data_ratio=0.3")
+    assert "Committed" in output and "refuses LOAD DATA LOCAL" in output
+    external.root("DROP USER kedro@'%'")
+    external.root(external.rights()[0][0], "GRANT SELECT, EXECUTE ON iris.* TO kedro@'%'")
+    assert "example_test_data_ratio" in kedro(project, "dolt", "runs", "--json")
+
+
+def publish_one(external: External) -> None:
+    """Do what a run does with the server, without Kedro."""
+    server = ExternalServer.from_credentials("dolt", external.credentials())
+    lease, address = server.acquire("one")
+    try:
+        repository = Repository(address, "Ada <ada@localhost>")
+        records = server.records(address)
+        assert recover(repository, records, server.is_leased) == []
+        record = Record("one", "one", "main", repository.head("main"), [], run=Run("one"))
+        transaction = Transaction(repository, records, record)
+        transaction.begin()
+        with repository.on(record.branch) as cursor:
+            cursor.execute("CREATE TABLE one (id INT PRIMARY KEY)")
+        records.add_complete("one", ["one"])
+        assert records.complete(record) == {"one"} and records.all() == [record]
+        assert server.is_leased("one")
+        assert transaction.publish("One table")
+    finally:
+        server.release(lease)
+
+
+def test_a_record_that_cannot_be_read_is_set_aside(
+    external: External, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish_one(external)
+    damage = (
+        "''", "'{'", "'null'", f"'{'[' * 5000}'", "REPEAT('x', 100000)", "'{\"version\": 9}'",
+    )  # fmt: skip
+    for number, text in enumerate(damage):
+        external.root(f"INSERT INTO unfinished_runs VALUES ('r{number}', {text})", branch="kedro/state")
+    external.root("DROP TABLE one", "CALL DOLT_COMMIT('-Am', 'again')")
+    publish_one(external)
+    assert len([message for message in caplog.messages if "is set aside as" in message]) == len(damage)
+    caplog.clear()
+    external.root("DROP TABLE one", "CALL DOLT_COMMIT('-Am', 'again')")
+    publish_one(external)
+    assert caplog.messages == []
+
+
+def test_a_server_that_has_as_many_connections_as_it_takes(
+    generated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kedro_doltdb.address.CONNECT_TIMEOUT", 1.0)
+    server = External(tmp_path / "full", generated / "data", max_connections=1)
+    try:
+        server.start()
+        server.let_in()
+        busy = ExternalServer.from_credentials("dolt", server.credentials())._address.connect()
+        with busy, pytest.raises(ServerError, match="as many as its `max_connections` allows"):
+            ExternalServer.from_credentials("dolt", server.credentials()).acquire("one")
     finally:
         server.stop()
 

@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import answers
 from .address import Address, Tls
 from .errors import ConfigError, LeaseTakenError, ServerError
 from .repository import Repository, lock_name
@@ -127,6 +128,8 @@ class ExternalServer:
         try:
             connection = address.connect(autocommit=True)
         except (OSError, pymysql.err.Error) as error:
+            if isinstance(error, pymysql.err.Error) and answers.is_full(error):
+                raise answers.plain(error) from error
             raise ServerError(
                 f"The Dolt server {self.name} cannot be used: {error.args[-1]}. Does it run, and is `dolt` "
                 "in conf/*/credentials.yml right?"

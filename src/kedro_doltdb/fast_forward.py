@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pymysql
 
-from . import journal
+from . import answers, journal
 from .answers import GONE
 from .repository import changed_names
 from .table_sql import quote
@@ -45,6 +45,7 @@ def fast_forward(repository: Repository, branch: str, to: str) -> None:
 
     Raises:
         EditedError: it cannot, for the sake of uncommitted edits.
+        DoltError: a merge on the branch is not finished.
         pymysql.err.Error: Dolt's own words. It says now and then that edits would be stomped where there are
             none: try again.
     """
@@ -57,7 +58,12 @@ def fast_forward(repository: Repository, branch: str, to: str) -> None:
             if error.args[0] in GONE:
                 raise
             cursor.execute("CALL DOLT_BRANCH('-D', %s)", (moving,))
+            if answers.is_merging(error):
+                raise answers.plain(error) from error
             edited = set(repository.uncommitted(branch))
+            # A table that was dropped and not committed.
+            if edited and answers.is_missing_data(error):
+                raise EditedError(edited) from error
             if edited := edited & (repository.changed_tables(tip, to) | journal.TABLES):
                 raise EditedError(edited) from error
             raise

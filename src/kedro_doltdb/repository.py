@@ -60,6 +60,7 @@ class Repository:
     def __init__(self, address: Address, author: str) -> None:
         self._address = address
         self._author = author
+        self._made: str | None = None
 
     @property
     def database(self) -> str:
@@ -74,10 +75,14 @@ class Repository:
     @contextmanager
     def on(self, branch: str | None = None, *, read_timeout: float | None = None) -> Iterator[Cursor]:
         """A cursor on ``branch`` (default: the one checked out in ``data/``), each statement on its own."""
-        with (
-            self._address.connect(branch, autocommit=True, read_timeout=read_timeout) as connection,
-            connection.cursor() as cursor,
-        ):
+        try:
+            connection = self._address.connect(branch, autocommit=True, read_timeout=read_timeout)
+        except pymysql.err.Error as error:
+            # Somebody has removed the branch that was checked out: a run still has to keep what it wrote.
+            if branch is not None or self._made is None or not answers.is_homeless(error):
+                raise
+            connection = self._address.connect(self._made, autocommit=True, read_timeout=read_timeout)
+        with connection, connection.cursor() as cursor:
             yield cursor
 
     def version(self) -> str:
@@ -97,9 +102,19 @@ class Repository:
             return {row[0] for row in cursor.fetchall()}
 
     def head(self, branch: str) -> str:
-        """The commit that ``branch`` points at."""
+        """Return the commit that ``branch`` points at.
+
+        Raises:
+            DoltError: there is no such branch.
+        """
         with self.on() as cursor:
-            return str(_value(cursor, "SELECT hash FROM dolt_branches WHERE name = %s", branch))
+            cursor.execute("SELECT hash FROM dolt_branches WHERE name = %s", (branch,))
+            if (row := cursor.fetchone()) is None:
+                raise DoltError(
+                    f"The branch {branch} is gone: it was renamed or deleted. Make it again with "
+                    f"`dolt branch {branch} <commit>` in data/, or check out another, and run again."
+                )
+            return str(row[0])
 
     def create_branch(self, branch: str, commit: str) -> None:
         """Make ``branch`` point at ``commit``.
@@ -110,6 +125,7 @@ class Repository:
         with self.on() as cursor:
             try:
                 cursor.execute("CALL DOLT_BRANCH(%s, %s)", (branch, commit))
+                self._made = branch
             except pymysql.err.Error as error:
                 if "invalid branch name" not in answers.words(error):
                     raise

@@ -13,7 +13,7 @@ from .address import Address
 from .chunks import refuse_chunks
 from .database import Database
 from .edges import edges_of, hash_files
-from .errors import ConfigError, DoltError, RemoteError
+from .errors import ConfigError, DoltError, PublishError, RemoteError
 from .footprint import Footprint, find_database, likely_database
 from .history import find
 from .interruption import SignalWatch, closed, opened, run_of
@@ -360,15 +360,18 @@ class DoltRun:
                 self._note_late_datasets(self._database, self._transaction)
                 if self._lease is None or not self._lease.held:
                     raise DoltError(
-                        f"Run {record.run_id} lost its connection to the Dolt server, and other runs may "
-                        "have taken it for dead: it is not published. Run again."
+                        f"Run {record.run_id} lost its connection to the Dolt server, or its lock in "
+                        "data/.dolt/kedro, and other runs may have taken it for dead: it is not published. "
+                        "Run again."
                     )
                 self._add_missing_keys(self._database, self._address, record.branch)
                 hash_files(record.edges, self._database.project_path)
                 published = self._transaction.publish(self._message(self._database, record))
         except BaseException as error:
             status = "failed" if isinstance(error, Exception) else "interrupted"
-            self._keep(f"could not be published: {type(error).__name__}", status, error)
+            kept = self._keep(f"could not be published: {type(error).__name__}", status, error)
+            if isinstance(error, DoltError) and not isinstance(error, PublishError):
+                error.message = f"{error.message} {kept}"
             raise
         self._transaction = None
         self._target = record.target

@@ -235,8 +235,9 @@ class Server:
             if time.monotonic() >= deadline:
                 self._check_refusal()
                 raise ServerError(
-                    f"Another Dolt process has {self.data_dir} open{_holder(self.data_dir)}: "
-                    "close it (an open `dolt sql` shell, for one) and run again."
+                    f"Another Dolt process has {self.data_dir} open{_holder(self.data_dir)}: close it (an "
+                    "open `dolt sql` shell, for one; a server with as many connections as its "
+                    "`max_connections` allows, for another) and run again."
                 )
             time.sleep(0.1)
 
@@ -289,7 +290,7 @@ class Server:
         hint = "see its log, data/.dolt/kedro/sql-server.log, and `dolt status` in data/"
         if "cannot resolve default branch head" in words:
             hint = (
-                "the branch checked out there is gone, so check out another: `cd data && dolt checkout main`"
+                "the branch checked out there is gone. Check out another: `cd data && dolt checkout <branch>`"
             )
         raise ServerError(f"The Dolt server cannot open {self.data_dir}: {words}: {hint}.")
 
