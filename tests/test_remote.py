@@ -21,9 +21,12 @@ import pytest
 from conftest import _server_of, dolt, run_kedro
 from helpers import branches, break_node, hashes, messages, query, server_is_running
 
-from kedro_doltdb.dolt_cli import find_dolt
-from kedro_doltdb.errors import ConfigError
-from kedro_doltdb.settings import Settings
+from kedro_doltdb.dolt_cli import find_dolt, initialise
+from kedro_doltdb.errors import ConfigError, RemoteError
+from kedro_doltdb.remote import Remote
+from kedro_doltdb.repository import Repository
+from kedro_doltdb.server import Server
+from kedro_doltdb.settings import RemoteSettings, Settings
 
 
 def use_remote(
@@ -130,6 +133,25 @@ def test_diverged_branches_are_mended_as_the_message_says(ada: Path, bob: Path) 
     for command in commands:
         dolt(ada, *command.split())
     assert "Pushed trial" in run(ada, 0.9, "dolt_branch=trial")
+
+
+@pytest.mark.parametrize("name", ["gone", "not mounted/gone", "dírectory with space"])
+def test_a_directory_that_is_not_there_is_never_made(tmp_path: Path, name: str) -> None:
+    initialise(tmp_path / "data", [])
+    server = Server(tmp_path / "data")
+    lease, address = server.acquire("test")
+    try:
+        repository = Repository(address, "Ada <ada@localhost>")
+        remote = Remote(repository, RemoteSettings((tmp_path / name).as_uri()))
+        for action in (remote.prepare, lambda: remote.pull("main"), lambda: remote.push("main")):
+            with pytest.raises(RemoteError, match="is not there: mount it"):
+                action()
+            assert not (tmp_path / name).exists() and not (tmp_path / "not mounted").exists()
+        (tmp_path / name).mkdir(parents=True)
+        remote.prepare()
+        assert remote.pull("main") == 0 and remote.push("main")
+    finally:
+        server.release(lease)
 
 
 def test_a_push_that_fails_spoils_nothing_and_the_next_run_catches_up(

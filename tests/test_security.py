@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from helpers import break_node, let_go, query, start_slow_run, wait_for
 
 from kedro_doltdb.dolt_cli import initialise
 from kedro_doltdb.errors import ServerError
+from kedro_doltdb.secret import Secret, hidden
 from kedro_doltdb.server import Server
 
 
@@ -221,3 +223,42 @@ def test_nothing_of_ours_listens_beyond_this_machine(project: Path) -> None:
             socket.create_connection(("127.0.0.2", port), timeout=5)
     finally:
         let_go(project, process)
+
+
+@pytest.mark.parametrize("port", [1, None], ids=["nobody listens", "refused"])
+def test_no_traceback_with_local_variables_shows_a_password(tmp_path: Path, port: int | None) -> None:
+    from rich.console import Console
+    from rich.traceback import Traceback
+
+    from kedro_doltdb.external import ExternalServer
+
+    # Kedro's own frames are not ours, nor is this one.
+    password = Secret("correct horse battery staple " * 5)
+    initialise(tmp_path / "data", [])
+    managed = Server(tmp_path / "data")
+    lease, address = managed.acquire("test")
+    try:
+        credentials: dict[str, object] = {
+            "host": "127.0.0.1", "port": port or address.port, "user": "nobody", "database": "data",
+        }  # fmt: skip
+        external = ExternalServer.from_credentials("dolt", {**credentials, "password": password})
+        broken = hidden({"password": password, "user": 3})
+        for action in (
+            lambda: external.acquire("one"),
+            lambda: external._address.connect(),
+            lambda: ExternalServer.from_credentials("dolt", broken),
+        ):
+            console = Console(width=200, record=True, file=io.StringIO())
+            try:
+                action()
+            except Exception as error:
+                console.print(
+                    Traceback.from_exception(type(error), error, error.__traceback__, show_locals=True)
+                )
+            else:
+                pytest.fail("that was to fail")
+            shown = console.export_text()
+            assert "locals" in shown and "correct horse" not in shown
+        assert "correct horse" not in repr(vars(external)) and address.password not in repr(vars(managed))
+    finally:
+        managed.release(lease)

@@ -81,6 +81,6 @@ def plain(error: Error) -> DoltError:
     if is_merging(error):
         return DoltError(
             "A merge on the target branch is not finished: in data/, `dolt merge --abort` undoes it; or "
-            "resolve its conflicts (`dolt conflicts resolve --ours <table>`) and `dolt commit -a`. Then run again."
+            "resolve its conflicts (`dolt conflicts resolve --ours <table>`) and `dolt commit -a`. Run again."
         )
     return DoltError(f"Dolt refused: {said}")

@@ -19,6 +19,7 @@ from .exits import at_exit
 from .external import ExternalServer
 from .parameters import secrets_in
 from .repository import Repository, dolt_errors
+from .secret import hidden
 from .server import Server
 from .settings import Settings
 
@@ -82,8 +83,11 @@ class Database:
         if logger.level == logging.NOTSET:
             logger.setLevel(logging.INFO)
         database = cls.load(Path(context.project_path), context.config_loader)
-        credentials = _credentials(context.config_loader)
-        context.config_loader["credentials"] = {**credentials, "dolt": database.credentials()}
+        # No local variable: a traceback may show those.
+        context.config_loader["credentials"] = {
+            **_credentials(context.config_loader),
+            "dolt": database.credentials(),
+        }
         _attached.database = database
         return database
 
@@ -105,7 +109,7 @@ class Database:
             ConfigError: ``dolt.yml`` is wrong, ``settings.py`` does not tell Kedro to read it, or the
                 credentials ``dolt`` are there and should not be, or the other way round.
         """
-        settings, credentials = Settings.load(config_loader), _credentials(config_loader)
+        settings, credentials = Settings.load(config_loader), hidden(_credentials(config_loader))
         own = {name: credentials.pop(name, None) for name in ("dolt", "dolt_replica")}
         server = None
         if not settings.managed:

@@ -19,6 +19,7 @@ from . import answers
 from .address import Address, Tls
 from .errors import ConfigError, LeaseTakenError, ServerError
 from .repository import Repository, lock_name
+from .secret import hidden
 from .server import check_server_version
 from .sql_records import SqlRecords
 from .watch import end_idle
@@ -58,6 +59,7 @@ class ExternalServer:
         Raises:
             ConfigError: a key is missing, unknown, or of the wrong kind. No value is repeated.
         """
+        credentials = hidden(credentials)
         if not isinstance(credentials, Mapping):
             raise ConfigError(
                 f"conf/*/credentials.yml has no mapping `{entry}`: with `managed: false` it says where the "

@@ -34,6 +34,7 @@ from .dolt_cli import (
 from .errors import LeaseTakenError, ServerError
 from .locks import FileLock, is_held
 from .records import FileRecords
+from .secret import hidden
 from .watch import end_idle
 
 if TYPE_CHECKING:
@@ -277,7 +278,7 @@ class Server:
         """
         file = state_files.open_file(self._info_file, os.O_RDONLY, aside=False)
         with open(file, "rb") as info:
-            pid, port, secret = info.read(_INFO_BYTES).decode().strip().split(":")
+            pid, port, secret = hidden(info.read(_INFO_BYTES).decode().strip().split(":"))
         if not (0 < int(port) < 1 << 16 and 0 < int(pid) < 1 << 31):
             raise ValueError(f"{self._info_file} is damaged")
         return Address(int(port), secret, self.database, int(pid))

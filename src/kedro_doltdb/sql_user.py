@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from . import state_files
 from .errors import ConfigError
+from .secret import Secret
 from .tables import identifier
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def sql_user(
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", name):
         raise ConfigError(f"{name!r} is not a valid name of a user: use letters, digits, `_`, `.` and `-`.")
-    password = password or secrets.token_urlsafe(18)
+    password = Secret(password or secrets.token_urlsafe(18))
     with repository.on() as cursor:
         _drop(cursor, note)
         cursor.execute("SELECT COUNT(*) FROM mysql.user WHERE User = %s", (name,))
