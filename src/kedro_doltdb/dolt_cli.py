@@ -134,6 +134,17 @@ def _run_in(command: Sequence[str], cwd: Path, env: dict[str, str], timeout: flo
     return done.stdout
 
 
+def user_home() -> Path:
+    """Return the user's home directory.
+
+    Raises:
+        RuntimeError: they have none: ``HOME`` is empty, or not set for a number that has no name.
+    """
+    if not (path := Path.home()).is_absolute():
+        raise RuntimeError("HOME is not an absolute path")
+    return path
+
+
 def home() -> Path | None:
     """Return where Dolt keeps a user's own configuration; None where there is no place for it.
 
@@ -141,7 +152,7 @@ def home() -> Path | None:
     cannot be written to, and Dolt does not start then.
     """
     try:
-        path = Path(os.environ.get("DOLT_ROOT_PATH") or Path.home())
+        path = Path(os.environ.get("DOLT_ROOT_PATH") or user_home())
         config = path / ".dolt"
         if config.is_dir():
             usable = os.access(config / "config_global.json", os.R_OK) or os.access(config, os.W_OK | os.X_OK)

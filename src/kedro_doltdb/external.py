@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import answers
 from .address import Address, Tls
+from .dolt_cli import user_home
 from .errors import ConfigError, LeaseTakenError, ServerError
 from .repository import Repository, lock_name
 from .secret import hidden
@@ -106,7 +107,7 @@ class ExternalServer:
     def cache_key_file(self) -> Path | None:
         """The key that the copies of tables are signed with; None where the user has no home."""
         try:
-            return Path.home() / ".config" / "kedro-dolt" / "cache-key"
+            return user_home() / ".config" / "kedro-dolt" / "cache-key"
         except RuntimeError:
             return None
 

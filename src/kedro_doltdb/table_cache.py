@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from . import state_files
+from .dolt_cli import user_home
 
 MAX_BYTES = 1 << 30
 _BLOCK_ROWS = 1 << 16
@@ -149,10 +150,10 @@ class _Signed(io.RawIOBase):
 
 def _user_cache() -> Path:
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
+        return user_home() / "Library" / "Caches"
     # The specification has relative paths ignored.
     named = os.environ.get("XDG_CACHE_HOME", "")
-    return Path(named) if os.path.isabs(named) else Path.home() / ".cache"
+    return Path(named) if os.path.isabs(named) else user_home() / ".cache"
 
 
 def _key(file: Path) -> bytes:
