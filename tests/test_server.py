@@ -147,6 +147,24 @@ def test_a_repository_behind_a_symbolic_link(tmp_path: Path, name: str) -> None:
         server.release(lease)
 
 
+def test_a_repository_below_the_directory_that_another_process_has_open(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nested = data_dir / "01_raw"
+    nested.mkdir()
+    initialise(nested, [])
+    server = Server(data_dir)
+    lease, _ = server.acquire("one")
+    server.release(lease)
+    lock = FileLock(nested / ".dolt" / "noms" / "LOCK")
+    assert lock.acquire()
+    monkeypatch.setattr(server_module, "BUSY_TIMEOUT", 0.2)
+    with pytest.raises(ServerError, match=re.escape(f"{nested} is a Dolt repository of its own")):
+        server.acquire("one")
+    lock.release()
+    server.release(server.acquire("one")[0])
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"{}", b"\0" * 90, b"\xff", None])
 def test_a_repository_that_does_not_know_its_branch(data_dir: Path, content: bytes | None) -> None:
     state = data_dir / ".dolt" / "repo_state.json"

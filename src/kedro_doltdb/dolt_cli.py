@@ -140,7 +140,8 @@ def user_home() -> Path:
     Raises:
         RuntimeError: they have none: ``HOME`` is empty, or not set for a number that has no name.
     """
-    if not (path := Path.home()).is_absolute():
+    # Python takes an empty one for the root directory, and Dolt for one that is not set.
+    if os.environ.get("HOME") == "" or not (path := Path.home()).is_absolute():
         raise RuntimeError("HOME is not an absolute path")
     return path
 

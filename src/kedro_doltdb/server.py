@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -235,6 +236,7 @@ class Server:
                 return address
             if time.monotonic() >= deadline:
                 self._check_refusal()
+                self._check_nested()
                 raise ServerError(
                     f"Another Dolt process has {self.data_dir} open{_holder(self.data_dir)}: close it (an "
                     "open `dolt sql` shell, for one; a server with as many connections as its "
@@ -294,6 +296,16 @@ class Server:
                 "the branch checked out there is gone. Check out another: `cd data && dolt checkout <branch>`"
             )
         raise ServerError(f"The Dolt server cannot open {self.data_dir}: {words}: {hint}.")
+
+    def _check_nested(self) -> None:
+        """Raise what to do about a repository in a directory of ``data/`` that another process has open."""
+        found = re.search(r'database "(.*)" is locked by another', self._log_tail())
+        nested = self.data_dir / found[1] if found and found[1] != self.database else None
+        if nested is not None and nested.is_dir() and not self.is_running:
+            raise ServerError(
+                f"{nested} is a Dolt repository of its own, which a server on {self.data_dir} opens too, and "
+                f"another Dolt process has it open{_holder(nested)}: close that, or move it out of data/."
+            )
 
     def _check_repository(self) -> None:
         """Raise what would keep Dolt from saying which branch is checked out."""
