@@ -134,16 +134,16 @@ def _run_in(command: Sequence[str], cwd: Path, env: dict[str, str], timeout: flo
     return done.stdout
 
 
-def user_home() -> Path:
-    """Return the user's home directory.
-
-    Raises:
-        RuntimeError: they have none: ``HOME`` is empty, or not set for a number that has no name.
-    """
+def user_home() -> Path | None:
+    """Return the user's home directory; None if ``HOME`` is empty, or not set for a number without a name."""
     # Python takes an empty one for the root directory, and Dolt for one that is not set.
-    if os.environ.get("HOME") == "" or not (path := Path.home()).is_absolute():
-        raise RuntimeError("HOME is not an absolute path")
-    return path
+    if os.environ.get("HOME") == "":
+        return None
+    try:
+        path = Path.home()
+    except RuntimeError:
+        return None
+    return path if path.is_absolute() else None
 
 
 def home() -> Path | None:
@@ -152,14 +152,16 @@ def home() -> Path | None:
     A container may run under a number that has no name, with a ``HOME`` that is not set, not there or
     cannot be written to, and Dolt does not start then.
     """
+    named = os.environ.get("DOLT_ROOT_PATH")
+    if (path := Path(named) if named else user_home()) is None:
+        return None
     try:
-        path = Path(os.environ.get("DOLT_ROOT_PATH") or user_home())
         config = path / ".dolt"
         if config.is_dir():
             usable = os.access(config / "config_global.json", os.R_OK) or os.access(config, os.W_OK | os.X_OK)
         else:
             usable = path.is_dir() and os.access(path, os.W_OK | os.X_OK)
-    except (OSError, RuntimeError):
+    except OSError:
         return None
     return path if usable else None
 

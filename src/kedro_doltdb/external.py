@@ -106,10 +106,8 @@ class ExternalServer:
     @property
     def cache_key_file(self) -> Path | None:
         """The key that the copies of tables are signed with; None where the user has no home."""
-        try:
-            return user_home() / ".config" / "kedro-dolt" / "cache-key"
-        except RuntimeError:
-            return None
+        home = user_home()
+        return home and home / ".config" / "kedro-dolt" / "cache-key"
 
     def records(self, address: Address) -> Records:
         """The records of unfinished runs."""

@@ -129,9 +129,7 @@ class Repository:
             except pymysql.err.Error as error:
                 if "invalid branch name" not in answers.words(error):
                     raise
-                raise ConfigError(
-                    f"{branch!r} is not a valid branch name: {answers.words(error)}"
-                ) from error
+                raise ConfigError(f"{branch!r} is not a valid branch name: {answers.words(error)}") from error
 
     def delete_branch(self, branch: str) -> None:
         """Delete ``branch``, merged or not."""

@@ -371,7 +371,7 @@ class DoltRun:
             status = "failed" if isinstance(error, Exception) else "interrupted"
             kept = self._keep(f"could not be published: {type(error).__name__}", status, error)
             if isinstance(error, DoltError) and not isinstance(error, PublishError):
-                error.message = f"{error.message} {kept}"
+                raise type(error)(f"{error.message} {kept}") from error
             raise
         self._transaction = None
         self._target = record.target

@@ -282,7 +282,7 @@ class Server:
         with open(file, "rb") as info:
             pid, port, secret = hidden(info.read(_INFO_BYTES).decode().strip().split(":"))
         if not (0 < int(port) < 1 << 16 and 0 < int(pid) < 1 << 31):
-            raise ValueError(f"{self._info_file} is damaged")
+            raise ValueError
         return Address(int(port), secret, self.database, int(pid))
 
     def _check_refusal(self) -> None:

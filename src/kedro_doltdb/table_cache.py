@@ -48,14 +48,14 @@ class TableCache:
     @classmethod
     def of(cls, key_file: Path | None) -> TableCache | None:
         """Return the cache of the repository whose key is in ``key_file``; None where there can be none."""
-        if key_file is None:
+        if key_file is None or (cache := _user_cache()) is None:
             return None
         try:
-            directory = _user_cache() / "kedro-dolt" / "tables"
+            directory = cache / "kedro-dolt" / "tables"
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             directory.chmod(0o700)
             return cls(_key(key_file), directory)
-        except (OSError, RuntimeError):
+        except OSError:
             return None
 
     def get(self, content_hash: str) -> pa.Table | None:
@@ -90,7 +90,7 @@ class TableCache:
         with suppress(OSError):
             if replaces is not None and replaces != content_hash:
                 self._path(replaces).unlink(missing_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=self._directory)
+            descriptor, temporary = tempfile.mkstemp(suffix=".tmp", dir=self._directory)
             try:
                 with open(descriptor, "wb") as file:
                     file.write(bytes(_SIGNATURE_BYTES))
@@ -122,7 +122,8 @@ class TableCache:
 
     def _make_room(self) -> None:
         files = []
-        for path in self._directory.iterdir():
+        # Files that are not ours stay: the directory may be a link to one with others in it.
+        for path in (*self._directory.glob("*.arrow"), *self._directory.glob("*.tmp")):
             with suppress(FileNotFoundError):
                 found = path.stat()
                 files.append((found.st_mtime_ns, found.st_size, path))
@@ -148,12 +149,13 @@ class _Signed(io.RawIOBase):
         return self._file.write(data)
 
 
-def _user_cache() -> Path:
+def _user_cache() -> Path | None:
+    home = user_home()
     if sys.platform == "darwin":
-        return user_home() / "Library" / "Caches"
+        return home and home / "Library" / "Caches"
     # The specification has relative paths ignored.
     named = os.environ.get("XDG_CACHE_HOME", "")
-    return Path(named) if os.path.isabs(named) else user_home() / ".cache"
+    return Path(named) if os.path.isabs(named) else home and home / ".cache"
 
 
 def _key(file: Path) -> bytes:
