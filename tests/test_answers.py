@@ -61,7 +61,7 @@ def execute(repository: Repository, *statements: str) -> None:
 @pytest.mark.parametrize(
     ("statements", "words"),
     [
-        (("DROP TABLE t",), "t got uncommitted edits on main during the run; commit them with"),
+        (("DROP TABLE t",), "t has uncommitted edits on main: commit it with"),
         (("DROP TABLE t", "CALL DOLT_COMMIT('-Am', 'drop')"), "t, which it read or wrote, changed on main"),
         (("CALL DOLT_BRANCH('-m', '-f', 'main', 'other')",), "The branch main is gone"),
         (MERGE, "A merge on the target branch is not finished: in data/, `dolt merge --abort`"),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pymysql
 
-from . import journal
+from . import answers, journal
 from .edges import base_name, finished_nodes, with_hashes
 from .errors import DoltError, PublishError
 from .fast_forward import EditedError, fast_forward
@@ -162,7 +162,7 @@ class Transaction:
                 ) from error
             except pymysql.err.Error as error:
                 if attempt == MERGE_ATTEMPTS - 1:
-                    raise self._not_published(f"Dolt refused the merge: {error.args[-1]}") from error
+                    raise self._not_published(f"Dolt refused the merge: {answers.words(error)}") from error
                 time.sleep(0.05)
             else:
                 return record.commit, repository.changes(tip, record.commit)
