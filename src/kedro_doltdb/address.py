@@ -59,7 +59,12 @@ class Address:
     tls: Tls | None = None
 
     def connect(
-        self, branch: str | None = None, *, autocommit: bool = False, read_timeout: float | None = None
+        self,
+        branch: str | None = None,
+        *,
+        autocommit: bool = False,
+        read_timeout: float | None = None,
+        qualified: bool = True,
     ) -> pymysql.Connection[Cursor]:
         """Open a connection on ``branch``, or on the branch checked out in ``data/``.
 
@@ -69,23 +74,27 @@ class Address:
             branch: a branch, or the hash of a commit, which can only be read.
             autocommit: whether each statement is a transaction of its own.
             read_timeout: seconds that an answer may take; None waits for as long as the server lives.
+            qualified: whether names qualified with the database mean the branch, too; they cannot where the
+                branch checked out in ``data/`` is gone.
 
         Raises:
             pymysql.err.OperationalError: no server answers, or the secret or the branch is unknown to it.
         """
-        connection = self._open(branch, autocommit, read_timeout or CONNECT_TIMEOUT)
+        connection = self._open(branch, autocommit, read_timeout or CONNECT_TIMEOUT, qualified)
         if read_timeout is None:
             connection._read_timeout = None  # type: ignore[attr-defined]
             watch(connection, (self.host, self.port), lambda seconds: self._open(None, True, seconds))
         return connection
 
-    def _open(self, branch: str | None, autocommit: bool, read_timeout: float) -> pymysql.Connection[Cursor]:
+    def _open(
+        self, branch: str | None, autocommit: bool, read_timeout: float, qualified: bool = True
+    ) -> pymysql.Connection[Cursor]:
         import pymysql
         from pymysql.constants import CLIENT
 
         # Dolt does not report that autocommit is on, so PyMySQL would not turn it off by itself.
         session = [] if autocommit else ["autocommit = 0"]
-        if branch:
+        if branch and qualified:
             # Without it, a name qualified with the database would mean the branch checked out in data/.
             head = pymysql.converters.escape_string(branch)
             session.append(f"SESSION {quote(f'{self.database}_head_ref')} = '{head}'")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pymysql.constants import CR, ER
 from pymysql.err import Error
 
@@ -47,7 +49,10 @@ def is_missing_data(error: Error) -> bool:
 
 def is_homeless(error: Error) -> bool:
     """Return whether the branch that a connection is on unless it names one is gone."""
-    return "cannot resolve default branch head" in words(error)
+    said = words(error)
+    return "cannot resolve default branch head" in said or bool(
+        re.fullmatch(r"database not found: [^/]+", said)
+    )
 
 
 def plain(error: Error) -> DoltError:

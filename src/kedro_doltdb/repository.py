@@ -79,9 +79,11 @@ class Repository:
             connection = self._address.connect(branch, autocommit=True, read_timeout=read_timeout)
         except pymysql.err.Error as error:
             # Somebody has removed the branch that was checked out: a run still has to keep what it wrote.
-            if branch is not None or self._made is None or not answers.is_homeless(error):
+            if (branch := branch or self._made) is None or not answers.is_homeless(error):
                 raise
-            connection = self._address.connect(self._made, autocommit=True, read_timeout=read_timeout)
+            connection = self._address.connect(
+                branch, autocommit=True, read_timeout=read_timeout, qualified=False
+            )
         with connection, connection.cursor() as cursor:
             yield cursor
 
