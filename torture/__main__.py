@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from . import together
+from .beside import write_beside
 from .endurance import run_in_a_row
 from .kills import kill_runs, kill_servers
 from .ledger import Ledger
@@ -24,6 +25,7 @@ SCENARIOS: dict[str, tuple[Callable[[Project, random.Random, int], Report], int]
     "one-branch": (together.on_one_branch, 20),
     "own-tables": (together.with_tables_of_their_own, 20),
     "state": (damage_state, 500),
+    "beside": (write_beside, 300),
     "endurance": (lambda project, _, times: run_in_a_row(project, times), 1000),
 }
 

@@ -176,7 +176,9 @@ class Runs:
 def damage_state(project: Project, generator: random.Random, times: int) -> Report:
     """Damage a file, have a run, look; every tenth run is a real ``kedro run``."""
     report = Report("damage to the files of runs")
-    runs = Runs(project.path.parent / "state" / "data")
+    directory_of_runs = project.path.parent / "state"
+    directory_of_runs.mkdir()
+    runs = Runs(directory_of_runs / "data")
     for _ in range(2):
         runs.run(fails=True)
     project.kedro("run")

@@ -60,6 +60,9 @@ def fast_forward(repository: Repository, branch: str, to: str) -> None:
             cursor.execute("CALL DOLT_BRANCH('-D', %s)", (moving,))
             if answers.is_merging(error):
                 raise answers.plain(error) from error
+            if repository.head(branch) != tip or repository.merge_base(tip, to) != tip:
+                # Somebody who knows no lock of ours has committed meanwhile: no edit is in the way.
+                raise
             edited = set(repository.uncommitted(branch))
             # A table that was dropped and not committed.
             if edited and answers.is_missing_data(error):

@@ -1,0 +1,121 @@
+"""A person's commands beside runs, on the same branch: neither loses what the other has written."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+
+import pymysql
+
+from kedro_doltdb.repository import Repository
+from kedro_doltdb.server import Server
+
+from .project import Project
+from .report import Report
+from .state import Runs
+
+_TRIES = 20
+
+
+class Person:
+    """Edits, commits, branches and merges at random, in a table of their own on ``main``.
+
+    Args:
+        runs: whose repository it is.
+        generator: makes the choices.
+    """
+
+    def __init__(self, runs: Runs, generator: random.Random) -> None:
+        self.note = "nothing yet"
+        self.done = 0
+        self.refused: list[str] = []
+        self._server = Server(runs.data_dir)
+        self._generator = generator
+        self._stopped = threading.Event()
+        self._lease, address = self._server.acquire("person")
+        self.repository = Repository(address, "Ada <ada@localhost>")
+        self._execute("CREATE TABLE notes (id INT PRIMARY KEY, text VARCHAR(80))")
+        self._execute("INSERT INTO notes VALUES (1, %s)", self.note)
+        self._execute("CALL DOLT_COMMIT('-Am', 'Notes')")
+        self._thread = threading.Thread(target=self._work)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+        self._server.release(self._lease)
+
+    def _execute(self, statement: str, *args: str) -> None:
+        for attempt in range(_TRIES):
+            try:
+                with self.repository.on("main") as cursor:
+                    cursor.execute(statement, args)
+                    return
+            except pymysql.err.Error as error:
+                # Dolt may refuse one of two writers at once, whoever they are.
+                if attempt == _TRIES - 1:
+                    self.refused.append(f"{statement}: {error.args[-1]}")
+            time.sleep(0.02)
+
+    def _work(self) -> None:
+        while not self._stopped.wait(self._generator.uniform(0, 0.2)):
+            self.done += 1
+            name = f"mine-{self.done}"
+            action = self._generator.randrange(6)
+            if action <= 2:
+                self._execute("UPDATE notes SET text = %s", name)
+                self.note = name
+            elif action == 3:
+                self._execute("CALL DOLT_COMMIT('-a', '--allow-empty', '-m', %s)", name)
+            elif action == 4:
+                self._execute("CALL DOLT_BRANCH(%s)", name)
+            else:
+                self._execute("CALL DOLT_GC()")
+
+
+def write_beside(project: Project, generator: random.Random, times: int) -> Report:
+    """Have runs, some of which fail, while a person works; look after each."""
+    report = Report("runs beside a person's commands")
+    directory = project.path.parent / "beside"
+    directory.mkdir()
+    runs = Runs(directory / "data")
+    runs.run()
+    person = Person(runs, generator)
+    person.start()
+    published = {1}
+    try:
+        for number in range(2, times + 2):
+            fails = generator.random() < 0.2
+            report.faults += 1
+            try:
+                runs.run(fails=fails)
+            except Exception as error:
+                report.complain(f"run {number}", f"{type(error).__name__}: {error}", "")
+                report.ends["refused"] += 1
+                continue
+            report.ends["kept" if fails else "published"] += 1
+            published |= set() if fails else {number}
+            with person.repository.on("main") as cursor:
+                cursor.execute("SELECT number FROM numbers AS OF 'HEAD'")
+                there = {row[0] for row in cursor.fetchall()}
+                report.commits += 1
+            if there != published:
+                report.complain(f"run {number}", f"main differs by the runs {there ^ published}", "")
+    finally:
+        person.stop()
+    runs.run()
+    server = Server(runs.data_dir)
+    lease, address = server.acquire("look")
+    with Repository(address, "").on("main") as cursor:
+        cursor.execute("SELECT text FROM notes")
+        if (found := (cursor.fetchone() or ("nothing",))[0]) != person.note:
+            report.complain("at the end", f"the edit {person.note} is lost: it is {found}", "")
+    server.release(lease)
+    runs.check()
+    report.ends["a person's commands"] = person.done
+    for refused in person.refused:
+        report.complain("a person's command", refused, "")
+    return report
