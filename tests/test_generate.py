@@ -26,6 +26,7 @@ FILES = [
     "conf/base/parameters.yml",
     "conf/local/.gitkeep",
     "conf/local/credentials.yml",
+    "conf/logging.yml",
     "data/01_raw/iris.csv",
     "pyproject.toml",
     "requirements.txt",

@@ -216,7 +216,7 @@ def test_a_table_of_the_journals_name_is_not_touched(project: Path) -> None:
     dolt(project, "sql", "-q", "CALL DOLT_COMMIT('-Am', 'Mine')")
     output = run_kedro(project, "run", check=False)
     assert output.returncode == 1
-    assert "Error: The table kedro_runs is not kedro-dolt's journal" in output.stdout + output.stderr
+    assert "Error: kedro_runs is not kedro-dolt's journal" in output.stdout + output.stderr
     assert messages(project)[0] == "Mine" and query(project, "SELECT * FROM kedro_runs") == [{"a": "1"}]
     catalog = project / "conf" / "base" / "catalog.yml"
     catalog.write_text(

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from . import journal
+from . import journal_reader
 from .errors import ConfigError
 from .history import Point, entries_on, find
 from .metrics import metrics_at
@@ -136,7 +136,10 @@ def compare(
             changes = [change for change in changes if change.table in set(only)]
         before, after = _run_at(cursor, old), _run_at(cursor, new)
         params = differences(before.params if before else {}, after.params if after else {})
-        old_metrics, new_metrics = metrics_at(cursor, metric_tables, [old.commit, new.commit])
+        metric_tables = list(metric_tables)
+        old_metrics, new_metrics = metrics_at(
+            cursor, [(old.commit, metric_tables), (new.commit, metric_tables)]
+        )
         metrics = {
             name: (old_metrics.get(name), new_metrics.get(name))
             for name in sorted({*old_metrics, *new_metrics})
@@ -150,7 +153,7 @@ def _run_at(cursor: Cursor, point: Point) -> Run | None:
     """The run whose data a commit holds: its own, or the last one before it."""
     if point.run:
         return point.run
-    runs = [run for run in journal.runs(cursor, point.commit) if run.status == "succeeded"]
+    runs = [run for run in journal_reader.runs(cursor, point.commit) if run.status == "succeeded"]
     return max(runs, key=lambda run: str(run.finished or ""), default=None)
 
 

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from click import ClickException
 
+from .terminal import printable
+
 
 class DoltError(ClickException):
     """Something a person has to mend: what happened, why, and the command or setting that mends it.
 
     It is a ``ClickException`` so that ``kedro run`` prints the message without a traceback where
     Kedro does not print one of its own; from Python it is an ordinary exception.
+
+    Args:
+        message: may hold names and values of any kind; they are made safe to print.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message, lines=True))
 
 
 class ServerError(DoltError):

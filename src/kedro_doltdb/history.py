@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pymysql
 
-from . import journal
-from .errors import ConfigError
+from . import journal, journal_reader
+from .errors import ConfigError, DoltError
 from .message import run_id_in
+from .terminal import get_logger
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from .repository import Repository
 
 KEPT = "kedro/"
+
+logger = get_logger(__name__)
+
+# What a run's message begins with is enough to know the run, and a stranger's may be endless.
+_BEGINNING = 300
 
 
 @dataclass(frozen=True)
@@ -64,10 +70,10 @@ class Point:
 
 
 def entries_on(repository: Repository, branch: str) -> list[Entry]:
-    """The runs in the history of ``branch``, the oldest first. Uncommitted edits of the journal count for
-    nothing."""
+    """Return the runs in the history of ``branch``, the oldest first; uncommitted edits of the journal do not
+    count."""
     with repository.on(branch) as cursor:
-        found = journal.runs(cursor, "HEAD")
+        found = journal_reader.runs(cursor, "HEAD")
         if not found:
             return []
         commits = _commits_by_run(cursor)
@@ -79,61 +85,77 @@ def entries_on(repository: Repository, branch: str) -> list[Entry]:
 
 
 def _commits_by_run(cursor: Cursor) -> dict[str, str]:
-    cursor.execute("SELECT commit_hash, message FROM dolt_log")
+    cursor.execute("SELECT commit_hash, LEFT(message, %s) FROM dolt_log", (_BEGINNING,))
+    return _first_commits(cursor.fetchall())
+
+
+def _first_commits(log: Iterable[tuple[Any, ...]]) -> dict[str, str]:
+    """Return the commit of each run by its id, from the commits and their messages, the newest first."""
     commits: dict[str, str] = {}
-    # The newest commit comes first. A run that was cherry-picked is where it was first; one that was kept,
-    # where it was kept.
-    for commit, message in cursor.fetchall():
+    # A run that was cherry-picked is where it was first; one that was kept, where it was kept.
+    for commit, message in log:
         run_id = run_id_in(message)
         if run_id and (run_id not in commits or message.startswith("Update")):
             commits[run_id] = commit
     return commits
 
 
-def run_ids_by_commit(cursor: Cursor) -> dict[str, str]:
-    """The ids of the runs that commits in the history of the cursor's branch say they are of."""
-    cursor.execute("SELECT commit_hash, message FROM dolt_log")
-    return {commit: run_id for commit, message in cursor.fetchall() if (run_id := run_id_in(message))}
-
-
 def list_runs(repository: Repository, branches: Iterable[str], kept_for: set[str] | None) -> list[Entry]:
-    """The runs that were published to any of ``branches``, and those that were kept, the oldest first.
+    """Return the runs that were published to any of ``branches``, and those that were kept, the oldest first.
 
     Args:
         repository: where they are.
         branches: whose histories count.
         kept_for: only unpublished runs that were to be published to one of these branches; None is all.
+
+    Raises:
+        DoltError: of the only branch, something else has the journal's name.
     """
     found: dict[str, Entry] = {}
+    branches = list(branches)
     for branch in branches:
-        for entry in entries_on(repository, branch):
+        try:
+            entries = entries_on(repository, branch)
+        except DoltError as error:
+            if len(branches) == 1:
+                raise
+            logger.warning("The runs of %s are left out: %s", branch, error.message)
+            continue
+        for entry in entries:
             found.setdefault(entry.run.run_id, entry)
     for branch in sorted(repository.branches()):
-        if branch.startswith(KEPT):
-            for entry in _kept_on(repository, branch):
-                if kept_for is None or entry.run.branch in kept_for:
-                    found.setdefault(entry.run.run_id, entry)
-    return sorted(found.values(), key=lambda entry: (str(entry.run.started or ""), entry.run.run_id))
+        kept = _kept_on(repository, branch)
+        if kept and (kept_for is None or kept.run.branch in kept_for):
+            found.setdefault(kept.run.run_id, kept)
+    return sorted(found.values(), key=lambda entry: (entry.run.started or datetime.min, entry.run.run_id))
 
 
-def _kept_on(repository: Repository, branch: str) -> list[Entry]:
+def _kept_on(repository: Repository, branch: str) -> Entry | None:
+    """Return the unpublished run whose branch ``branch`` is; None if it is none's, or under way still."""
     run_id = branch.removeprefix(KEPT)
-    with repository.on(branch) as cursor:
-        # A run that is under way has no row yet.
-        return [
-            Entry(run, repository.head(branch), branch) for run in journal.runs(cursor, "HEAD", run_id=run_id)
-        ]
+    # kedro/moving/... and kedro/state are no runs' branches.
+    if run_id == branch or "/" in run_id or run_id == "state":
+        return None
+    try:
+        with repository.on(branch) as cursor:
+            runs = journal_reader.runs(cursor, "HEAD", run_id=run_id)
+    except DoltError as error:
+        logger.warning("The runs of %s are left out: %s", branch, error.message)
+        return None
+    return Entry(runs[0], repository.head(branch), branch) if runs else None
 
 
 def public_branches(repository: Repository) -> list[str]:
-    """All branches but those of unpublished runs, the one checked out first."""
+    """Return all branches but those of unpublished runs, the one checked out first."""
     first = repository.checked_out()
     others = repository.branches() - {first}
     return [first, *sorted(branch for branch in others if not branch.startswith(KEPT))]
 
 
 def find(repository: Repository, name: str, branch: str | None = None) -> Point:
-    """The commit that a person calls ``name``.
+    """Return the commit that a person calls ``name``.
+
+    Only if it is no run on the branch checked out, no commit, branch or tag, all branches are looked through.
 
     Args:
         repository: where it is.
@@ -144,17 +166,13 @@ def find(repository: Repository, name: str, branch: str | None = None) -> Point:
     Raises:
         ConfigError: nothing has that name, or several runs have.
     """
+    if point := _run_here(repository, name, branch) or _commit(repository, name, branch):
+        return point
     runs = {
         entry.run.run_id: entry for entry in list_runs(repository, public_branches(repository), kept_for=None)
     }
     if name in runs:
         return _of_entry(runs[name])
-    commit = _commit(repository, name, branch)
-    if commit is not None:
-        return next(
-            (Point(name, commit, entry.run) for entry in runs.values() if entry.commit == commit),
-            Point(name, commit),
-        )
     if group := [
         entry for entry in runs.values() if name and entry.run.run_group == name and entry.published
     ]:
@@ -172,7 +190,7 @@ def find(repository: Repository, name: str, branch: str | None = None) -> Point:
 
 
 def latest(entries: Iterable[Entry]) -> Entry:
-    """The run that ended last."""
+    """Return the run that ended last."""
     return max(entries, key=lambda entry: entry.run.finished or entry.run.started or datetime.min)
 
 
@@ -180,14 +198,68 @@ def _of_entry(entry: Entry) -> Point:
     return Point(entry.run.run_id, entry.commit, entry.run)
 
 
-def _commit(repository: Repository, name: str, branch: str | None) -> str | None:
+def _run_here(repository: Repository, run_id: str, branch: str | None) -> Point | None:
+    """Return the run with exactly this id, published to ``branch`` or kept; None if there is none."""
+    with repository.on(branch) as cursor:
+        runs = journal_reader.runs(cursor, "HEAD", run_id=run_id) if run_id else []
+        if runs:
+            cursor.execute(
+                "SELECT commit_hash, LEFT(message, %s) FROM dolt_log WHERE message LIKE %s",
+                (_BEGINNING, f"% Kedro run {_pattern(run_id)}%"),
+            )
+            commits = _first_commits(cursor.fetchall())
+            return Point(run_id, commits[run_id], runs[0]) if run_id in commits else None
+    kept = f"{KEPT}{run_id}"
+    entry = _kept_on(repository, kept) if kept in repository.branches() else None
+    return _of_entry(entry) if entry else None
+
+
+def _pattern(text: str) -> str:
+    return re.sub(r"([\\%_])", r"\\\1", text)
+
+
+def _commit(repository: Repository, name: str, branch: str | None) -> Point | None:
     with repository.on(branch) as cursor:
         try:
             cursor.execute("SELECT hashof(%s)", (name,))
-            return str(cursor.fetchone()[0])  # type: ignore[index]
+            commit = str(cursor.fetchone()[0])  # type: ignore[index]
         except pymysql.err.Error:
             if not re.fullmatch("[0-9a-v]{6,31}", name):
                 return None
-        cursor.execute("SELECT commit_hash FROM dolt_commits WHERE commit_hash LIKE %s", (f"{name}%",))
-        hashes = {row[0] for row in cursor.fetchall()}
-        return hashes.pop() if len(hashes) == 1 else None
+            cursor.execute("SELECT commit_hash FROM dolt_commits WHERE commit_hash LIKE %s", (f"{name}%",))
+            hashes = {row[0] for row in cursor.fetchall()}
+            if len(hashes) != 1:
+                return None
+            commit = hashes.pop()
+        return Point(name, commit, run_of(cursor, commit))
+
+
+def message_of(cursor: Cursor, commit: str) -> str:
+    """Return what the message of a commit begins with: enough for the parameters of a run."""
+    cursor.execute(
+        "SELECT LEFT(message, %s) FROM dolt_log(%s) LIMIT 1", (journal_reader.LONGEST_JSON, commit)
+    )
+    row = cursor.fetchone()
+    return str(row[0]) if row else ""
+
+
+def run_of(cursor: Cursor, commit: str) -> Run | None:
+    """Return the run whose commit this is; None if it is none's."""
+    cursor.execute("SELECT LEFT(message, %s) FROM dolt_log(%s) LIMIT 1", (_BEGINNING, commit))
+    row = cursor.fetchone()
+    run_id = run_id_in(row[0]) if row else None
+    if run_id is None:
+        # It was squashed or reworded: the only row that it brought will do.
+        try:
+            cursor.execute(
+                f"SELECT to_run_id FROM dolt_diff(%s, %s, '{journal.RUNS}') "
+                "WHERE diff_type = 'added' LIMIT 2",
+                (f"{commit}~1", commit),
+            )
+        except pymysql.err.Error:
+            return None
+        rows = cursor.fetchall()
+        if len(rows) != 1:
+            return None
+        run_id = str(rows[0][0])
+    return next(iter(journal_reader.runs(cursor, commit, run_id=run_id)), None)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
-
-import pymysql
 
 from .errors import DoltError
 
@@ -37,6 +35,8 @@ _COLUMNS = {
         "git_commit": "VARCHAR(64) COMMENT 'of the code'",
         "versions": "JSON",
         "run_group": "VARCHAR(255) COMMENT 'what it is one of several runs of'",
+        "runtime_params": "JSON COMMENT 'those of params that --params gave'",
+        "param_types": "JSON COMMENT 'the types that JSON lacks, by column and JSON pointer'",
     },
     LINEAGE: {
         "run_id": "VARCHAR(80) NOT NULL",
@@ -50,9 +50,7 @@ _COLUMNS = {
     },
 }
 _KEYS = {RUNS: ("run_id",), LINEAGE: ("run_id", "node", "dataset", "direction")}
-_JSON = ("filters", "params", "versions")
-_NO_SUCH_TABLE = 1146
-_UNSPECIFIED = 1105
+JSON_COLUMNS = ("filters", "params", "versions", "runtime_params", "param_types")
 
 
 @dataclass
@@ -75,6 +73,9 @@ class Run:
         git_commit: the commit of the code, with ``-dirty`` if there were uncommitted changes.
         versions: of the packages and of Dolt.
         run_group: the name of the whole that it is a part of, an Airflow DAG run for one.
+        runtime_params: the parameters that ``--params`` gave, secrets masked.
+        param_types: of ``params`` and ``runtime_params``, the types that JSON does not have, by JSON pointer;
+            None in a journal of an older version.
     """
 
     run_id: str
@@ -92,6 +93,8 @@ class Run:
     git_commit: str | None = None
     versions: dict[str, Any] = field(default_factory=dict)
     run_group: str | None = None
+    runtime_params: dict[str, Any] = field(default_factory=dict)
+    param_types: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The run as JSON holds it; times in ISO 8601 with the offset."""
@@ -148,8 +151,8 @@ def write(cursor: Cursor, run: Run, edges: Iterable[Edge]) -> None:
     for table in (RUNS, LINEAGE):
         _prepare(cursor, table)
     row = asdict(run)
-    for name in _JSON:
-        row[name] = json.dumps(row[name], ensure_ascii=False)
+    for name in JSON_COLUMNS:
+        row[name] = None if row[name] is None else json.dumps(row[name], ensure_ascii=False)
     _insert(cursor, RUNS, [row])
     _insert(cursor, LINEAGE, [{"run_id": run.run_id, **asdict(edge)} for edge in edges])
 
@@ -162,17 +165,23 @@ def _prepare(cursor: Cursor, table: str) -> None:
     )
     found = _columns(cursor, table)
     if [name for name, key in found.items() if key] != list(_KEYS[table]):
-        raise _not_a_journal(table)
+        raise not_a_journal(table, f"its primary key is not {', '.join(_KEYS[table])}")
     for name, kind in columns.items():
         if name not in found:
             cursor.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
 
 
-def _not_a_journal(table: str) -> DoltError:
+def not_a_journal(table: str, why: str) -> DoltError:
+    """Return the error for something else that has the name of a table of the journal."""
     return DoltError(
-        f"The table {table} is not kedro-dolt's journal: its primary key is not {', '.join(_KEYS[table])}. "
-        "The journal needs the name: rename your table."
+        f"{table} is not kedro-dolt's journal: {why}. The journal needs the name: rename yours, with "
+        f"`RENAME TABLE {table} TO ...` or `DROP VIEW {table}` in `dolt sql` in data/, and commit."
     )
+
+
+def columns_of(table: str) -> tuple[tuple[str, ...], list[str]]:
+    """Return the key of a table of the journal, and all its columns."""
+    return _KEYS[table], list(_COLUMNS[table])
 
 
 def _columns(cursor: Cursor, table: str) -> dict[str, bool]:
@@ -186,69 +195,3 @@ def _insert(cursor: Cursor, table: str, rows: list[dict[str, Any]]) -> None:
         # A branch on which the run's own row stands already is one that was written by a killed process.
         statement = f"REPLACE INTO {table} ({', '.join(names)}) VALUES ({', '.join(['%s'] * len(names))})"
         cursor.executemany(statement, [[row[name] for name in names] for row in rows])
-
-
-def runs(cursor: Cursor, ref: str | None = None, run_id: str | None = None) -> list[Run]:
-    """The runs in the journal, the oldest first.
-
-    Args:
-        cursor: a cursor on any branch.
-        ref: the commit or branch to read; None is the cursor's own.
-        run_id: only this one.
-
-    Returns:
-        Nothing where there is no journal. What an older journal lacks is None.
-    """
-    where = ("run_id = %s", [run_id]) if run_id else ("TRUE", [])
-    known = {f.name for f in fields(Run)}
-    found = []
-    for row in _select(cursor, RUNS, ref, *where, order="started, run_id"):
-        values = {name: value for name, value in row.items() if name in known}
-        for name in _JSON:
-            values[name] = json.loads(values.get(name) or "{}")
-        found.append(Run(**values))
-    return found
-
-
-def edges(cursor: Cursor, run_id: str, ref: str | None = None) -> list[Edge]:
-    """What the nodes of a run loaded and saved, read as :func:`runs` does."""
-    known = {f.name for f in fields(Edge)}
-    rows = _select(cursor, LINEAGE, ref, "run_id = %s", [run_id], order="node, direction, dataset")
-    return [Edge(**{name: value for name, value in row.items() if name in known}) for row in rows]
-
-
-def savers(cursor: Cursor, dataset: str, ref: str | None = None) -> list[tuple[str, Edge]]:
-    """The ids of the runs that saved a dataset, given its name or its table's, the latest first, with what
-    they saved."""
-    known = {f.name for f in fields(Edge)}
-    rows = _select(
-        cursor, LINEAGE, ref, "direction = 'save' AND (dataset = %s OR table_name = %s)", [dataset, dataset],
-        order="run_id",
-    )  # fmt: skip
-    found = [(row["run_id"], Edge(**{k: v for k, v in row.items() if k in known})) for row in rows]
-    times = {run.run_id: run.finished or datetime.min for run in runs(cursor, ref)}
-    return sorted(found, key=lambda item: times.get(item[0], datetime.min), reverse=True)
-
-
-def _select(
-    cursor: Cursor, table: str, ref: str | None, where: str, values: list[str], order: str
-) -> list[dict[str, Any]]:
-    at = " AS OF %s" if ref else ""
-    statement = f"SELECT * FROM {table}{at} WHERE {where}"
-    try:
-        cursor.execute(statement, [*([ref] if ref else []), *values])
-    except pymysql.err.Error as error:
-        if error.args[0] == _NO_SUCH_TABLE:
-            return []
-        if error.args[0] == _UNSPECIFIED and "could not be found in any table" in str(error.args[-1]):
-            raise _not_a_journal(table) from error
-        raise
-    names = [column[0] for column in cursor.description or ()]
-    if not {*_KEYS[table]} <= {*names}:
-        raise _not_a_journal(table)
-    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    return sorted(rows, key=lambda row: [row.get(name) or _least(name) for name in order.split(", ")])
-
-
-def _least(name: str) -> Any:
-    return datetime.min if name == "started" else ""

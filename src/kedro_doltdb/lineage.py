@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from . import journal
+from . import journal_reader
 from .edges import base_name
 from .errors import ConfigError
 from .tables import columns_at
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
     from .journal import Edge
     from .repository import Repository
+
+# More are not shown: nobody reads them, and each is a level of the tree at worst.
+_MOST_NODES = 200
 
 
 @dataclass
@@ -28,6 +32,7 @@ class Origin:
         node: the node of that run.
         commit: for a table that no run made, the commit that brought the content, and its message.
         inputs: what the node loaded.
+        note: why what the node loaded is not among ``inputs``.
     """
 
     dataset: str
@@ -36,6 +41,7 @@ class Origin:
     node: str | None = None
     commit: str | None = None
     inputs: list[Origin] = field(default_factory=list)
+    note: str = ""
 
 
 def lineage(repository: Repository, dataset: str, ref: str) -> Origin:
@@ -58,11 +64,22 @@ class _Tracer:
         self._repository = repository
         self._cursor = cursor
         self._ref = ref
-        self._runs = {run.run_id: run for run in journal.runs(cursor)}
+        self._runs = {run.run_id: run for run in journal_reader.runs(cursor)}
         self._edges: dict[str, list[Edge]] = {}
+        self._seen: set[tuple[str, str]] = set()
+        self._known_savers: dict[str, list[tuple[str, Edge]]] = {}
+
+    def _savers(self, dataset: str) -> list[tuple[str, Edge]]:
+        """Return the runs that saved a dataset, the one that ended last first, with what they saved."""
+        if dataset not in self._known_savers:
+            times = {run_id: run.finished or datetime.min for run_id, run in self._runs.items()}
+            found = journal_reader.savers(self._cursor, dataset)
+            found.sort(key=lambda item: times.get(item[0], datetime.min), reverse=True)
+            self._known_savers[dataset] = found
+        return self._known_savers[dataset]
 
     def origin(self, dataset: str) -> Origin:
-        savers = journal.savers(self._cursor, dataset)
+        savers = self._savers(dataset)
         table = next((edge.table_name for _, edge in savers if edge.table_name), None)
         table = table or (dataset if columns_at(self._cursor, dataset, self._ref) else None)
         if not savers and not table:
@@ -77,9 +94,16 @@ class _Tracer:
         return self._not_made(dataset, table, content, self._ref)
 
     def _made(self, dataset: str, content: str | None, run_id: str, node: str) -> Origin:
+        # A graph of many diamonds has more paths than anybody could read, and a stranger's may have circles.
+        if (run_id, node) in self._seen or len(self._seen) == _MOST_NODES:
+            note = (
+                "inputs as above" if (run_id, node) in self._seen else "too much to show: ask for it by name"
+            )
+            return Origin(dataset, content, run_id, node, note=note)
+        self._seen.add((run_id, node))
         edges = self._edges.get(run_id)
         if edges is None:
-            edges = self._edges[run_id] = journal.edges(self._cursor, run_id)
+            edges = self._edges[run_id] = journal_reader.edges(self._cursor, run_id)
         loads = [edge for edge in edges if edge.node == node and edge.direction == "load"]
         inputs = [self._loaded(edge, run_id, edges) for edge in loads]
         return Origin(dataset, content, run_id, node, inputs=inputs)
@@ -90,7 +114,7 @@ class _Tracer:
                 return self._made(load.dataset, edge.content_hash, run_id, edge.node)
         run = self._runs.get(run_id)
         began = run.started if run else None
-        for earlier, edge in journal.savers(self._cursor, load.table_name or load.dataset):
+        for earlier, edge in self._savers(load.table_name or load.dataset):
             other = self._runs.get(earlier)
             before = not began or not other or not other.finished or other.finished <= began
             if earlier != run_id and before and edge.content_hash == load.content_hash:
@@ -104,10 +128,11 @@ class _Tracer:
             return Origin(dataset, content)
         with self._repository.on(ref) as cursor:
             cursor.execute(
-                "SELECT d.commit_hash, l.message FROM dolt_diff d JOIN dolt_log l USING (commit_hash) "
+                "SELECT d.commit_hash, LEFT(l.message, 300) "
+                "FROM dolt_diff d JOIN dolt_log l USING (commit_hash) "
                 "WHERE d.table_name = %s ORDER BY l.commit_order DESC LIMIT 1",
                 (table,),
             )
             row = cursor.fetchone()
-        commit = f"{row[0][:10]} {str(row[1]).splitlines()[0]}" if row else "uncommitted edits"
+        commit = f"{row[0][:10]} {str(row[1]).partition(chr(10))[0]}" if row else "uncommitted edits"
         return Origin(dataset, content, commit=commit)

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError
 from .history import Entry, latest, list_runs, public_branches
+from .journal_reader import saved_tables
 from .metrics import metrics_at
 from .parameters import leaves, same
 
 if TYPE_CHECKING:
+    from pymysql.cursors import Cursor
+
     from .repository import Repository, TableChange
 
 
@@ -23,7 +26,7 @@ class ListedRun:
 
     Attributes:
         entry: the run and its commit; of a group, what :func:`as_one` makes of it.
-        metrics: as they were when it had run.
+        metrics: those that it saved itself.
         changes: the tables that it changed.
         group: the runs of the group, the latest first; empty for a single run.
     """
@@ -78,29 +81,48 @@ def listed_runs(
     if sort is None:
         units = units[:limit]
     with repository.on() as cursor:
-        commits = [unit[0].commit for unit in units]
-        metrics = dict(zip(commits, metrics_at(cursor, metric_tables, commits), strict=True))
+        wanted = [unit[0].commit for unit in units]
+        saved = _saved(cursor, list(metric_tables), units)
+        metrics = metrics_at(cursor, zip(wanted, saved, strict=True))
+    found = list(zip(units, metrics, strict=True))
     if sort is not None:
-        if units and not any(sort in found for found in metrics.values()):
-            known = sorted({name for found in metrics.values() for name in found})
+        if units and not any(sort in named for named in metrics):
+            known = sorted({name for named in metrics for name in named})
             there_is = (
                 f"there is {', '.join(known)}" if known else "name their tables under `metrics` in dolt.yml"
             )
             raise ConfigError(f"No run has the metric {sort}: {there_is}.")
-        units.sort(key=lambda unit: metrics[unit[0].commit].get(sort, float("-inf")), reverse=True)
-        units = units[:limit]
+        found.sort(key=lambda pair: pair[1].get(sort, float("-inf")), reverse=True)
+        found = found[:limit]
     # What an attempt has written that failed is no change of its group.
-    counted = [[entry for entry in unit if entry.published or len(unit) == 1] for unit in units]
+    counted = [[entry for entry in unit if entry.published or len(unit) == 1] for unit, _ in found]
     changes = iter(repository.changes_of((entry.parent, entry.commit) for unit in counted for entry in unit))
     return [
         ListedRun(
             as_one(unit) if len(unit) > 1 else unit[0],
-            metrics[unit[0].commit],
+            named,
             _sum(islice(changes, len(entries))),
             unit if len(unit) > 1 else (),
         )
-        for unit, entries in zip(units, counted, strict=True)
+        for (unit, named), entries in zip(found, counted, strict=True)
     ]
+
+
+def _saved(cursor: Cursor, metric_tables: list[str], units: Iterable[tuple[Entry, ...]]) -> list[list[str]]:
+    """Return which tables of metrics each unit has saved itself; what is in the others is older."""
+    by_branch: dict[str, dict[str, set[str]]] = {}
+    found = []
+    for unit in units:
+        names: set[str] = set()
+        for entry in unit:
+            # Of a group, what an attempt has written that failed is not in its commit.
+            if entry.published or len(unit) == 1:
+                ref = entry.found_on if entry.published else entry.commit
+                if ref not in by_branch:
+                    by_branch[ref] = saved_tables(cursor, metric_tables, ref)
+                names |= by_branch[ref].get(entry.run.run_id, set())
+        found.append([table for table in metric_tables if table.lower() in names])
+    return found
 
 
 def _units(entries: Iterable[Entry]) -> list[tuple[Entry, ...]]:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from .parameters import without_run_keys
+
 if TYPE_CHECKING:
     from .journal import Run
 
@@ -34,6 +36,18 @@ def run_id_in(message: str) -> str | None:
     """The id of the run whose commit has this message; None when it is not that of a run."""
     match = re.match(r"(?:Update data from|Kept from) Kedro run ([A-Za-z0-9._-]+)", message)
     return match[1] if match else None
+
+
+def runtime_params_in(message: str) -> dict[str, Any]:
+    """Return the parameters that the message of a run's commit names; nothing if it names none."""
+    match = re.match(
+        r"Update data from Kedro run [A-Za-z0-9._-]+ with params (\{.*\})$", message, re.MULTILINE
+    )
+    try:
+        params = json.loads(match[1]) if match else {}
+    except (ValueError, RecursionError):
+        return {}
+    return without_run_keys(params)
 
 
 def _listed(values: Any) -> str:

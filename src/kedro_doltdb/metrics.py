@@ -6,14 +6,18 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from .tables import columns_at, read_at
+from .tables import columns_at, read_at, views
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
 
 
-def metrics_at(cursor: Cursor, tables: Iterable[str], refs: Iterable[str]) -> list[dict[str, float]]:
-    """The metrics as they were at each of several commits, by name.
+# A table of metrics has a few rows, and this one may be a stranger's.
+MOST_ROWS = 1000
+
+
+def metrics_at(cursor: Cursor, wanted: Iterable[tuple[str, Iterable[str]]]) -> list[dict[str, float]]:
+    """Return the metrics as they were at each of several commits, by name.
 
     A metric's name is the values of the row's key joined by dots (of its text columns where the table has no
     key), and the name of the column where there are several columns of numbers. The number that keys the only
@@ -21,17 +25,17 @@ def metrics_at(cursor: Cursor, tables: Iterable[str], refs: Iterable[str]) -> li
 
     Args:
         cursor: a cursor on any branch.
-        tables: their names; one that is not there at a commit has no metrics.
-        refs: commits or branches.
+        wanted: commits or branches, each with the tables whose metrics count; one that is not there at a
+            commit, or is a view, has none.
     """
-    tables = list(tables)
+    not_tables = {name.lower() for name in views(cursor)}
     # Of a thousand commits nearly all have the same columns, and to ask for the key takes as long as to read.
     keys: dict[tuple[str, ...], list[str]] = {}
     found = []
-    for ref in refs:
+    for ref, tables in wanted:
         metrics: dict[str, float] = {}
-        for table in tables:
-            rows = read_at(cursor, table, ref)
+        for table in (table for table in tables if table.lower() not in not_tables):
+            rows = read_at(cursor, table, ref, MOST_ROWS)
             if rows:
                 asked = (table, *rows[0])
                 if asked not in keys:

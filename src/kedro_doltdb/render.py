@@ -1,19 +1,27 @@
-"""How titled tables and single values are printed: for a terminal, a pipe, a Markdown page, a program."""
+"""How titled tables, trees and single values are printed: for a terminal, a pipe, a Markdown page, a program.
+
+What is printed here may come from anybody: all of it goes through ``printable`` on its way out.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from .terminal import echo, printable, results
+
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 # Nobody reads more of a cell; JSON output has all of it.
 _LONGEST = 200
 _WIDEST = 100_000
+_NUMBER = r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?"
 
 
 @dataclass(frozen=True)
@@ -36,40 +44,68 @@ class Section:
     headline: int | None = None
 
 
-def console() -> Console:
-    """Standard output; in a pipe without colours, and as wide as its lines are."""
-    import sys
+@dataclass(frozen=True)
+class Branch:
+    """A node of a tree.
 
+    Attributes:
+        label: its text.
+        branches: those that grow from it.
+    """
+
+    label: str
+    branches: Sequence[Branch] = ()
+
+
+def _console() -> Console:
+    """Return standard output; in a pipe without colours, and as wide as its lines are."""
     from rich.console import Console
 
-    return Console(
-        soft_wrap=False, highlight=False, emoji=False, width=None if sys.stdout.isatty() else _WIDEST
-    )
+    file = results()
+    width = None if file.isatty() else _WIDEST
+    return Console(file=file, soft_wrap=False, highlight=False, emoji=False, width=width)
+
+
+def _text(text: str, style: str = "") -> Text:
+    from rich.text import Text
+
+    return Text(printable(text), style=style)
+
+
+def print_tree(tree: Branch) -> None:
+    """Print a tree."""
+    from rich.tree import Tree
+
+    root = Tree(_text(tree.label))
+    growing = [(tree, root)]
+    while growing:
+        branch, parent = growing.pop()
+        growing += [(inner, parent.add(_text(inner.label))) for inner in branch.branches]
+    _console().print(root)
 
 
 def print_sections(sections: Iterable[Section]) -> None:
     """Print sections as aligned columns."""
     from rich.table import Table
-    from rich.text import Text
 
-    out = console()
+    out = _console()
     for number, section in enumerate(sections):
         if number:
             out.print()
         if section.title:
-            out.print(Text(section.title, style="bold"))
+            out.print(_text(section.title, "bold"))
         table = Table(box=None, pad_edge=False, show_header=any(section.headers), padding=(0, 2, 0, 0))
         for header in section.headers:
-            table.add_column(Text(header, style="dim"), overflow="fold")
+            table.add_column(_text(header, "dim"), overflow="fold")
         for row in section.rows:
-            table.add_row(*map(Text, row))
+            table.add_row(*map(_text, row))
         too_wide = out.measure(table, options=out.options.update(max_width=_WIDEST)).maximum > out.width
         if section.headline and too_wide:
             _print_records(out, section, section.headline)
         elif section.rows:
             out.print(table)
         if section.note:
-            out.print(Text(section.note))
+            out.print(_text(section.note))
 
 
 def _print_records(out: Console, section: Section, headline: int) -> None:
@@ -77,14 +113,15 @@ def _print_records(out: Console, section: Section, headline: int) -> None:
     from rich.text import Text
 
     for row in section.rows:
-        out.print(Text.assemble((row[0], "bold"), *(f"  {cell}" for cell in row[1:headline] if cell != "-")))
+        rest = [_text(f"  {cell}") for cell in row[1:headline] if cell != "-"]
+        out.print(Text.assemble(_text(row[0], "bold"), *rest))
         for header, cell in zip(section.headers[headline:], row[headline:], strict=True):
             if cell != "-":
-                out.print(Padding(Text.assemble((f"{header}  ", "dim"), cell), (0, 0, 0, 4)))
+                out.print(Padding(Text.assemble(_text(f"{header}  ", "dim"), _text(cell)), (0, 0, 0, 4)))
 
 
-def to_markdown(sections: Iterable[Section]) -> str:
-    """Sections as GitHub-flavoured Markdown."""
+def print_markdown(sections: Iterable[Section]) -> None:
+    """Print sections as GitHub-flavoured Markdown."""
     lines: list[str] = []
     for section in sections:
         if section.title:
@@ -96,7 +133,7 @@ def to_markdown(sections: Iterable[Section]) -> str:
             lines.append("")
         if section.note:
             lines += [_markdown(section.note), ""]
-    return "\n".join(lines).rstrip()
+    echo("\n".join(lines).rstrip())
 
 
 def _markdown_row(cells: Iterable[str], escape: bool = True) -> str:
@@ -104,17 +141,19 @@ def _markdown_row(cells: Iterable[str], escape: bool = True) -> str:
 
 
 def _markdown(text: str) -> str:
-    for character in "\\`*_{}[]<>|#~":
-        text = text.replace(character, "\\" + character)
-    return text
+    text = re.sub(r"([\\`*_{}\[\]<>|#~&!$])", r"\\\1", printable(text))
+    # A spreadsheet would compute what begins so, and GitHub would call whom an @ names.
+    return re.sub(rf"^(?=[=+-].)(?!{_NUMBER}$)|(?=@)", r"\\", text)
 
 
-def to_json(value: Any) -> str:
-    """``value`` as one line of JSON, with times in ISO 8601, bytes in hexadecimal and other types as text.
+def print_json(value: Any) -> None:
+    """Print ``value`` as one line of JSON: times in ISO 8601, bytes in hexadecimal, other types as text."""
+    text = json.dumps(value, ensure_ascii=False, default=_jsonable)
+    echo("".join(character if character.isprintable() else _json_escape(character) for character in text))
 
-    Kedro logs to standard output before any command runs: ``tail -n 1`` leaves the JSON alone.
-    """
-    return json.dumps(value, ensure_ascii=False, default=_jsonable)
+
+def _json_escape(character: str) -> str:
+    return json.dumps(character)[1:-1]
 
 
 def _jsonable(value: Any) -> Any:
@@ -124,21 +163,20 @@ def _jsonable(value: Any) -> Any:
 
 
 def shown(value: Any) -> str:
-    """A value of a cell or parameter as one short line, without characters that a terminal would obey."""
+    """Return a value of a cell or parameter as one short text."""
     if value is None:
         return "NULL"
     if isinstance(value, bytes):
-        text = f"0x{value.hex()}"
-    elif isinstance(value, str):
-        text = value
-    elif isinstance(value, Mapping | list | bool):
-        text = json.dumps(value, ensure_ascii=False, default=str)
-    else:
-        text = str(value)
-    text = "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
+        # Of a long one the beginning will do.
+        return _shortened(f"0x{value[:_LONGEST].hex()}")
+    if isinstance(value, str):
+        return _shortened(value)
+    if isinstance(value, Mapping | list | bool):
+        return _shortened(json.dumps(value, ensure_ascii=False, default=str))
+    return _shortened(str(value))
+
+
+def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
 
 

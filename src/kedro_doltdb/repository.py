@@ -167,6 +167,17 @@ class Repository:
             cursor.execute(f"CALL DOLT_ADD('--force'{', %s' * len(tables)})", tables)
             cursor.execute("CALL DOLT_COMMIT('-m', %s, '--author', %s)", (message, self._author))
 
+    def merge_state(self, branch: str) -> tuple[str | None, tuple[str, ...]]:
+        """Return what is being merged into ``branch``, None if nothing is, and the tables that hold it up."""
+        with self.on(branch) as cursor:
+            cursor.execute("SELECT is_merging, source, source_commit, unmerged_tables FROM dolt_merge_status")
+            is_merging, source, commit, tables = cursor.fetchone() or (False, None, None, None)
+        if not is_merging:
+            return None, ()
+        return str(source or commit), tuple(
+            name.strip() for name in str(tables or "").split(",") if name.strip()
+        )
+
     def commit_all(
         self, branch: str, message: str, write_journal: Callable[[Cursor], None] | None = None
     ) -> str | None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import journal
+import pymysql
+
+from . import journal_reader
 from .edges import base_name, file_hash
-from .errors import ConfigError
+from .errors import ConfigError, DoltError
 from .history import Point
-from .parameters import MASK, differences, plain, same, secrets_in, without_run_keys
+from .message import runtime_params_in
+from .parameters import differences, leaves, plain, restored, same
 from .run_params import git_commit
 
 if TYPE_CHECKING:
@@ -40,6 +45,10 @@ def starting_branch(repository: Repository, run: Run, edges: list[Edge], commit:
         for number in range(1, len(branches) + 2)
         if (candidate := plain_name if number == 1 else f"{plain_name}-{number}") not in branches
     )
+    if Path(run.environment or "").is_absolute() or ".." in Path(run.environment or "").parts:
+        raise ConfigError(
+            f"Run {run.run_id} names the environment {run.environment}, which is not one of conf/."
+        )
     if run.base is None:
         raise ConfigError(f"The journal does not say where run {run.run_id} began: it cannot be run again.")
     inputs = {edge.table_name: edge.content_hash for edge in inputs_of(edges) if edge.table_name}
@@ -53,15 +62,23 @@ def starting_branch(repository: Repository, run: Run, edges: list[Edge], commit:
             f"Run {run.run_id} cannot be run again: what it read in {', '.join(lost)} is not there any more."
         )
     repository.create_branch(name, run.base)
+    start = run.base
     try:
         if missing:
             repository.take_tables(sorted(missing), commit, name)
-            repository.commit_all(name, f"Bring back what Kedro run {run.run_id} took over")
-        start = repository.head(name)
+            start = repository.commit_all(name, f"Bring back what Kedro run {run.run_id} took over") or start
         yield name
-    finally:
-        if repository.head(name) in (run.base, start):
-            repository.delete_branch(name)
+    except BaseException:
+        # Whatever this raises is not what went wrong.
+        with suppress(pymysql.err.Error, DoltError):
+            _delete_if_unused(repository, name, start)
+        raise
+    _delete_if_unused(repository, name, start)
+
+
+def _delete_if_unused(repository: Repository, branch: str, start: str) -> None:
+    if repository.head(branch) == start:
+        repository.delete_branch(branch)
 
 
 def inputs_of(edges: list[Edge]) -> list[Edge]:
@@ -70,14 +87,29 @@ def inputs_of(edges: list[Edge]) -> list[Edge]:
     return [edge for edge in edges if edge.direction == "load" and base_name(edge.dataset) not in produced]
 
 
-def warnings(run: Run, edges: list[Edge], project_path: Path, today: Mapping[str, Any]) -> list[str]:
-    """What is not as it was when ``run`` ran, and cannot be brought back by us: one line each.
+def hash_now(edge: Edge, project_path: Path) -> str | None:
+    """Return the hash of an edge's file as it is now; that of the journal if it had better not be looked at.
+
+    The journal may be a stranger's and name anything: a device has no end, and ``/`` has all files there are.
+    """
+    project = project_path.resolve()
+    path = (project / str(edge.file)).resolve()
+    repository = project / "data" / ".dolt"
+    is_own = path.is_relative_to(project) and not (
+        path.is_relative_to(repository) or repository.is_relative_to(path)
+    )
+    if path.exists() and not path.is_file() and not (is_own and path.is_dir()):
+        return edge.content_hash
+    return file_hash(path)
+
+
+def warnings(run: Run, edges: list[Edge], project_path: Path) -> list[str]:
+    """Return what of code and files is not as it was when ``run`` ran, one line each.
 
     Args:
         run: the run to repeat.
         edges: what its nodes loaded and saved.
         project_path: the project.
-        today: its parameters now, as :func:`parameters_today` gives them.
     """
     found = []
     code = git_commit(project_path)
@@ -91,71 +123,116 @@ def warnings(run: Run, edges: list[Edge], project_path: Path, today: Mapping[str
             f"The code may not be the same: both times there were uncommitted changes on {code[:10]}."
         )
     for edge in inputs_of(edges):
-        if edge.file and edge.content_hash and file_hash(project_path / edge.file) != edge.content_hash:
+        if edge.file and edge.content_hash and hash_now(edge, project_path) != edge.content_hash:
             found.append(f"{edge.file}, which that run read, is not as it was.")
-    for name, (value, then) in differences(today, run.params).items():
-        if then is None and value is not None:
-            found.append(f"The parameter {name} is new since, and stays {value!r}.")
     return list(dict.fromkeys(found))
 
 
-def parameters_today(config_loader: Mapping[str, Any]) -> dict[str, Any]:
-    """The project's parameters as the journal would keep them now."""
-    from kedro.config import MissingConfigException
+@dataclass(frozen=True)
+class Parameters:
+    """What a run is to get.
 
-    try:
-        secrets = secrets_in(config_loader["credentials"])
-    except MissingConfigException:
-        secrets = set()
-    try:
-        today: dict[str, Any] = plain(without_run_keys(config_loader["parameters"]), secrets)
-    except MissingConfigException:
-        today = {}
-    return today
+    Attributes:
+        params: all its parameters.
+        runtime: those of them that ``--params`` gave, for ``${runtime_params:...}`` in the configuration.
+        warnings: what is not as it was, one line each.
+    """
+
+    params: dict[str, Any]
+    runtime: dict[str, Any]
+    warnings: list[str]
 
 
-def overrides(today: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters to give at runtime so that ``wanted`` is what the run gets.
+def parameters_of(
+    run: Run, message: str, load: Callable[[Mapping[str, Any]], Mapping[str, Any]], secrets: Iterable[str]
+) -> Parameters:
+    """Return exactly the parameters that ``run`` had.
 
-    Those that are the same today are left out, so that they keep types that JSON does not have.
+    Args:
+        run: the run to repeat.
+        message: that of its commit, which older versions kept its runtime parameters in.
+        load: gives the project's parameters now, for runtime parameters.
+        secrets: what the journal has masked.
 
     Raises:
-        ConfigError: one was masked in the journal.
+        ConfigError: the journal does not hold one, and it is another one now.
     """
-    found: dict[str, Any] = {}
-    for key, value in wanted.items():
-        if isinstance(value, Mapping) and isinstance(today.get(key), Mapping):
-            if inner := overrides(today[key], value):
-                found[key] = inner
-        elif key not in today or not same(today[key], value):
-            if MASK in str(value):
-                raise ConfigError(
-                    f"The parameter {key} held a secret, which the journal does not keep: "
-                    "run by hand with `kedro run --params`."
-                )
-            found[key] = value
-    return found
+    types = run.param_types
+    given = run.runtime_params if types is not None else runtime_params_in(message)
+    runtime, lost = restored(given, _of_column(types, "runtime_params"), {}, secrets)
+    # The journal may be a stranger's, and OmegaConf would look up whatever such a text names.
+    lost += [name for name, value in leaves(runtime).items() if "${" in str(value)]
+    today = load(runtime)
+    params, not_restored = restored(run.params, _of_column(types, "params"), today, secrets)
+    if lost := sorted({*lost, *not_restored}):
+        raise ConfigError(
+            f"Run {run.run_id} cannot be run again: the journal does not hold all of {', '.join(lost)}, "
+            "which was a secret or an object and is another one now: give it by hand, with "
+            "`kedro run --params`."
+        )
+    now = plain(today, secrets)
+    warnings = [
+        f"The parameter {name} is new since, and left out."
+        for name, (_, then) in differences(now, run.params).items()
+        if then is None and name not in leaves(run.params)
+    ]
+    if types is None and not same(now, run.params):
+        warnings.append(
+            "The journal is of an older version, which kept no types of parameters: numbers and text are "
+            "given as they stand there."
+        )
+    return Parameters(params, runtime, warnings)
 
 
-def run_again(project_path: Path, run: Run, params: Mapping[str, Any], branch: str) -> None:
-    """Run the pipeline of ``run`` with its filters.
+def _of_column(types: Mapping[str, Any] | None, column: str) -> Mapping[str, Any] | None:
+    found = None if types is None else types.get(column, {})
+    return found if found is None or isinstance(found, Mapping) else {}
+
+
+def run_again(
+    project_path: Path, run: Run, parameters: Parameters, branch: str, conf_source: str | None = None
+) -> None:
+    """Run the pipeline of ``run`` with its filters and its parameters, and none of those that are there now.
 
     Args:
         project_path: the project.
         run: the run to repeat.
-        params: what :func:`overrides` gave.
+        parameters: what :func:`parameters_of` gave.
         branch: what :func:`starting_branch` gave.
+        conf_source: where the configuration is; None is the project's own.
 
     Raises:
+        ConfigError: the project's config loader takes no parameters from us.
         Exception: whatever a node raises.
     """
+    from kedro.config import AbstractConfigLoader
+    from kedro.framework.context import KedroContext
     from kedro.framework.session import KedroSession
 
+    wanted = {**parameters.params, "dolt_branch": branch}
+
+    class Session(KedroSession):
+        def _get_config_loader(self) -> AbstractConfigLoader:
+            loader = super()._get_config_loader()
+            # Runtime parameters would be merged with those of today; these are taken as they are.
+            loader["parameters"] = deepcopy(wanted)
+            return loader
+
+        def load_context(self) -> KedroContext:
+            context = super().load_context()
+            if context.config_loader["parameters"] != wanted:
+                raise ConfigError(
+                    f"{type(context.config_loader).__name__} does not take the parameters of the run: "
+                    "CONFIG_LOADER_CLASS in settings.py has to be one of Kedro's own."
+                )
+            return context
+
     names = (run.pipeline or "__default__").split(", ")
-    with KedroSession.create(
+    with Session.create(
         project_path=project_path,
         env=run.environment,
-        runtime_params={**params, "dolt_branch": branch},
+        runtime_params={**parameters.runtime, "dolt_branch": branch},
+        conf_source=conf_source,
     ) as session:
         # Kedro 1.0 runs one pipeline and calls the argument so.
         several = "pipeline_names" in inspect.signature(session.run).parameters
@@ -166,6 +243,6 @@ def result_of(repository: Repository, branch: str) -> Point:
     """What the run has published to ``branch``."""
     commit = repository.head(branch)
     with repository.on(branch) as cursor:
-        runs = journal.runs(cursor, "HEAD")
+        runs = journal_reader.runs(cursor, "HEAD")
     last = max((run for run in runs if run.branch == branch), key=lambda run: str(run.finished), default=None)
     return Point(last.run_id if last else branch, commit, last)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from . import journal
+from . import journal, journal_reader
 from .address import Address
 from .chunks import refuse_chunks
 from .database import Database
@@ -27,6 +26,7 @@ from .run_lease import lease_for_run, starting
 from .run_options import RunOptions, check_target
 from .run_params import all_parameters, describe, parameters_read, pipelines, run_id
 from .transaction import Transaction
+from .terminal import get_logger
 
 if TYPE_CHECKING:
     from kedro.io import DataCatalog
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .records import Records
     from .repository import Repository
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _CLOSED = (
     "This run was closed before it ended, because another run began where it seemed to have been left: "

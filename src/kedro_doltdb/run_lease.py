@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from . import journal
+from . import journal_reader
 from .errors import DoltError, LeaseTakenError
 from .repository import dolt_errors
 
@@ -68,4 +68,4 @@ def lease_for_run(database: Database, run_id: str, target: str | None) -> tuple[
 def _is_taken(repository: Repository, name: str, target: str | None) -> bool:
     branches = repository.branches()
     with repository.on(target if target in branches else None) as cursor:
-        return f"kedro/{name}" in branches or bool(journal.runs(cursor, run_id=name))
+        return f"kedro/{name}" in branches or bool(journal_reader.runs(cursor, run_id=name))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import __version__
 from .journal import Run, now
-from .parameters import plain, without_run_keys
+from .parameters import plain, typed, without_run_keys
 
 if TYPE_CHECKING:
     from kedro.io import DataCatalog
@@ -69,6 +69,8 @@ def describe(
         project_path: the project, whose code may be in git.
         secrets: what must not appear in the parameters.
     """
+    params, types = typed(without_run_keys(all_parameters(run_params, catalog)), secrets)
+    runtime, runtime_types = typed(without_run_keys(run_params.get("runtime_params") or {}), secrets)
     versions = {
         "kedro": str(run_params.get("kedro_version")),
         "kedro-doltdb": __version__,
@@ -80,7 +82,9 @@ def describe(
         started=now(),
         pipeline=", ".join(pipelines(run_params)),
         filters=filters(run_params),
-        params=plain(without_run_keys(all_parameters(run_params, catalog)), secrets),
+        params=params,
+        runtime_params=runtime,
+        param_types={"params": types, "runtime_params": runtime_types},
         environment=run_params.get("env"),
         git_commit=git_commit(project_path),
         versions=versions,

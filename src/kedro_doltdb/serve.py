@@ -8,12 +8,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import click
-
 from .address import HOST
 from .errors import ServerError
 from .server import Server
 from .sql_user import sql_user
+from .terminal import echo
 
 if TYPE_CHECKING:
     from .database import Database
@@ -41,12 +40,12 @@ def serve(database: Database, user: str, password: str | None) -> None:
     with database.serving() as repository:
         name, port = repository.database, repository.port
         with sql_user(repository, name, user, password, server.users_file) as secret:
-            click.echo(_instructions(name, port, user, secret))
+            echo(_instructions(name, port, user, secret))
             while not stopped.wait(1):
                 if not server.is_running:
                     raise ServerError("The Dolt server has ended by itself; start it again.")
             with suppress(OSError):
-                click.echo("\nStopped.")
+                echo("\nStopped.")
 
 
 def _instructions(database: str, port: int, user: str, password: str) -> str:

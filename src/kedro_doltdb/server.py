@@ -36,6 +36,7 @@ from .errors import LeaseTakenError, ServerError
 from .locks import FileLock, is_held
 from .records import FileRecords
 from .secret import hidden
+from .terminal import get_logger
 from .watch import end_idle
 
 if TYPE_CHECKING:
@@ -433,14 +434,12 @@ class Server:
 
     def _collect_garbage(self, address: Address) -> None:
         """Compact the repository if much was written to it since the last time."""
-        import logging
-
         import pymysql
 
         written = sum(file.stat().st_size for file in (self.data_dir / ".dolt" / "noms").glob(_JOURNAL))
         if written < GARBAGE_BYTES:
             return
-        logger = logging.getLogger(__name__)
+        logger = get_logger(__name__)
         logger.info(
             "Collecting garbage in %s: %d MB were written since the last time.", self.data_dir, written >> 20
         )
@@ -454,9 +453,7 @@ class Server:
         """Stop our server and wait until it has gone. It may be writing, so SIGKILL is the last resort."""
         for number, timeout in ((signal.SIGTERM, STOP_TIMEOUT), (signal.SIGKILL, STOP_TIMEOUT)):
             if number is signal.SIGKILL:
-                import logging
-
-                logging.getLogger(__name__).warning(
+                get_logger(__name__).warning(
                     "The Dolt server (process %d) ignored SIGTERM for %.0f s and is killed.",
                     pid,
                     STOP_TIMEOUT,

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import journal
-from .edges import file_hash
+from . import journal_reader
 from .history import entries_on
 from .remote import Remote
-from .rerun import inputs_of
+from .rerun import hash_now, inputs_of
 
 if TYPE_CHECKING:
     from .history import Entry
@@ -30,6 +29,8 @@ class Status:
         changed_inputs: the datasets that hold something else than that run read.
         remote: the branch there, as this repository calls it, if it has been seen.
         distance: how far the two are apart, as of the last pull or push.
+        merging: the branch or commit that is being merged; None if none is.
+        unmerged: the tables with conflicts or violated constraints.
     """
 
     branch: str
@@ -38,6 +39,8 @@ class Status:
     changed_inputs: list[str]
     remote: str | None = None
     distance: Distance | None = None
+    merging: str | None = None
+    unmerged: tuple[str, ...] = ()
 
 
 def status(repository: Repository, project_path: Path, remote: RemoteSettings | None = None) -> Status:
@@ -49,6 +52,7 @@ def status(repository: Repository, project_path: Path, remote: RemoteSettings | 
         remote: the remote that ``dolt.yml`` names; it is not asked.
     """
     branch = repository.checked_out()
+    merging, unmerged = repository.merge_state(branch)
     entries = entries_on(repository, branch)
     last = entries[-1] if entries else None
     return Status(
@@ -58,18 +62,20 @@ def status(repository: Repository, project_path: Path, remote: RemoteSettings | 
         _changed_inputs(repository, branch, last, project_path) if last else [],
         f"{remote.name}/{branch}" if remote else None,
         Remote(repository, remote).distance(branch) if remote else None,
+        merging,
+        unmerged,
     )
 
 
 def _changed_inputs(repository: Repository, branch: str, last: Entry, project_path: Path) -> list[str]:
     with repository.on(branch) as cursor:
-        inputs = inputs_of(journal.edges(cursor, last.run.run_id))
+        inputs = inputs_of(journal_reader.edges(cursor, last.run.run_id))
     tables = repository.table_hashes(branch, {edge.table_name for edge in inputs if edge.table_name})
     changed = set()
     for edge in inputs:
         if edge.content_hash is None:
             continue
-        now = tables.get(edge.table_name) if edge.table_name else file_hash(project_path / str(edge.file))
+        now = tables.get(edge.table_name) if edge.table_name else hash_now(edge, project_path)
         if now != edge.content_hash:
             changed.add(edge.dataset)
     return sorted(changed)

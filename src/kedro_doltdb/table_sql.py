@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import BulkLoadError
 from .load_file import FIELD_END, NULL, ROW_END, Column, Field
 from .local_infile import load_local
+from .terminal import get_logger
 
 if TYPE_CHECKING:
     import pymysql
@@ -280,7 +280,7 @@ def _send(cursor: Cursor, verb: str, table: str, fields: list[Field], end: str =
 
 @cache
 def _say_refused(host: str, words: str) -> None:
-    logging.getLogger(__name__).warning(
+    get_logger(__name__).warning(
         "%s refuses LOAD DATA LOCAL (%s): rows are sent in INSERT statements, which takes longer. "
         "`SET GLOBAL local_infile = 1` and `GRANT FILE` there end that.",
         host,

@@ -18,19 +18,26 @@ def identifier(name: str) -> str:
     return "`" + name.replace("`", "``").replace("%", "%%") + "`"
 
 
-def columns_at(cursor: Cursor, table: str, ref: str) -> dict[str, bool]:
-    """The columns of a table in their order, and whether they are part of its primary key.
+def views(cursor: Cursor) -> set[str]:
+    """Return the names of the views that statements on the cursor's branch see, even ``AS OF`` a commit."""
+    cursor.execute("SHOW FULL TABLES WHERE Table_type = 'VIEW'")
+    return {row[0] for row in cursor.fetchall()}
+
+
+def columns_at(cursor: Cursor, table: str, ref: str | None) -> dict[str, bool]:
+    """Return the columns of a table in their order, and whether they are part of its primary key.
 
     Args:
         cursor: a cursor on any branch.
         table: its name.
-        ref: a commit or branch.
+        ref: a commit or branch; None is the cursor's own, uncommitted edits included.
 
     Returns:
         Nothing if the table is not there.
     """
+    at, values = (" AS OF %s", (ref,)) if ref else ("", ())
     try:
-        cursor.execute(f"SHOW COLUMNS FROM {identifier(table)} AS OF %s", (ref,))
+        cursor.execute(f"SHOW COLUMNS FROM {identifier(table)}{at}", values)
     except pymysql.err.Error as error:
         if _is_missing(error):
             return {}
@@ -38,10 +45,11 @@ def columns_at(cursor: Cursor, table: str, ref: str) -> dict[str, bool]:
     return {row[0]: row[3] == "PRI" for row in cursor.fetchall()}
 
 
-def read_at(cursor: Cursor, table: str, ref: str) -> list[dict[str, Any]]:
-    """The rows of a table at a commit or branch, by the names of their columns; none if it is not there."""
+def read_at(cursor: Cursor, table: str, ref: str, limit: int | None = None) -> list[dict[str, Any]]:
+    """Return the rows of a table at a commit or branch, by their columns' names; none if it is not there."""
+    end = "" if limit is None else f" LIMIT {limit}"
     try:
-        cursor.execute(f"SELECT * FROM {identifier(table)} AS OF %s", (ref,))
+        cursor.execute(f"SELECT * FROM {identifier(table)} AS OF %s{end}", (ref,))
     except pymysql.err.Error as error:
         if _is_missing(error):
             return []

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .listing import ListedRun, differing_parameters
-from .render import Section, console, local_time, number, shown
+from .render import Branch, Section, local_time, number, shown
 
 if TYPE_CHECKING:
     from .blame import BlamedRow
@@ -36,7 +36,8 @@ def runs_section(runs: Sequence[ListedRun]) -> Section:
                 entry.commit[:10],
                 local_time(entry.run.started),
                 took or "-",
-                shown(entry.run.branch or "-") + ("" if entry.published else f" (kept on {entry.found_on})"),
+                shown(entry.run.branch or "-")
+                + ("" if entry.published else f" (kept on {shown(entry.found_on)})"),
                 status,
                 ", ".join(f"{shown(name)}={shown(value)}" for name, value in params.items()) or "-",
                 ", ".join(f"{shown(name)} {number(value)}" for name, value in run.metrics.items()) or "-",
@@ -175,7 +176,7 @@ def blame_section(rows: Iterable[BlamedRow]) -> Section:
             row.commit[:10],
             local_time(row.date),
             shown(row.author),
-            row.run_id or "-",
+            shown(row.run_id or "-"),
             # A run's message says no more than that it is the run's.
             "-" if row.run_id else shown(row.message),
         ]
@@ -184,24 +185,17 @@ def blame_section(rows: Iterable[BlamedRow]) -> Section:
     return Section("", ["Row", "Commit", "Date", "Author", "Run", "Message"], cells, headline=5)
 
 
-def print_lineage(origin: Origin) -> None:
-    """Print what ``kedro dolt lineage`` has found as a tree."""
-    from rich.text import Text
-    from rich.tree import Tree
-
-    def grow(origin: Origin, parent: Tree | None) -> Tree:
-        content = f"  {origin.content_hash[:17]}" if origin.content_hash else ""
-        label = Text(f"{shown(origin.dataset)}{content}")
-        if origin.run_id:
-            label.append(f"  ← {shown(origin.node or '-')} in run {origin.run_id}")
-        elif origin.commit:
-            label.append(f"  ← no run; commit {shown(origin.commit)}")
-        tree = Tree(label) if parent is None else parent.add(label)
-        for loaded in origin.inputs:
-            grow(loaded, tree)
-        return tree
-
-    console().print(grow(origin, None))
+def lineage_tree(origin: Origin) -> Branch:
+    """Return what ``kedro dolt lineage`` prints."""
+    content = f"  {origin.content_hash[:17]}" if origin.content_hash else ""
+    label = f"{shown(origin.dataset)}{content}"
+    if origin.run_id:
+        label += f"  ← {shown(origin.node or '-')} in run {shown(origin.run_id)}"
+    elif origin.commit:
+        label += f"  ← no run; commit {shown(origin.commit)}"
+    if origin.note:
+        label += f"  ({origin.note})"
+    return Branch(label, [lineage_tree(loaded) for loaded in origin.inputs])
 
 
 def status_sections(status: Status) -> list[Section]:
@@ -213,7 +207,13 @@ def status_sections(status: Status) -> list[Section]:
         far = status.distance
         known = f"{far.ahead} ahead, {far.behind} behind, as last pulled or pushed" if far else "never seen"
         rows.append([shown(status.remote), known])
-    sections = [Section("", ["", ""], rows)]
+    if status.merging:
+        held_up = ", ".join(map(shown, status.unmerged))
+        rows.append(
+            ["Merging", shown(status.merging) + (f", with conflicts in {held_up}" if held_up else "")]
+        )
+    way_out = "Finish the merge with `dolt commit`, or undo it with `dolt merge --abort`, in data/."
+    sections = [Section("", ["", ""], rows, way_out if status.merging else "")]
     if status.uncommitted:
         rows = [[str(change)] for change in status.uncommitted]
         sections.append(Section("Uncommitted edits", ["Table"], rows, "`dolt diff` in data/ shows them."))

@@ -8,7 +8,6 @@ waits gets the driver's error.
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import threading
@@ -17,6 +16,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from .terminal import get_logger
 
 if TYPE_CHECKING:
     import pymysql
@@ -82,7 +83,7 @@ def _watch(watched: _Watched, connect: Callable[[float], Connection]) -> None:
         hangs = isinstance(error.__context__, TimeoutError)
         # The connections to a server that has ended know it already.
         if hangs and (waiting := watched.open()):
-            logging.getLogger(__name__).error(
+            get_logger(__name__).error(
                 "The Dolt server has not answered for %.0f s: its connections are cut.", SILENCE
             )
             for connection in waiting:

@@ -4,7 +4,6 @@ Each method below is a Kedro event and says what happens to Dolt then. The mecha
 package ``kedro_doltdb``; https://docs.kedro.org/en/stable/extend/hooks/introduction/ explains the events.
 """
 
-import logging
 from typing import Any
 
 from kedro.framework.context import KedroContext
@@ -15,8 +14,9 @@ from kedro.pipeline.node import Node
 from kedro_doltdb.database import Database
 from kedro_doltdb.progress import dataset_saved, node_started
 from kedro_doltdb.run import DoltRun
+from kedro_doltdb.terminal import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class DoltHooks:
