@@ -159,7 +159,9 @@ def test_a_journal_without_types_keeps_those_of_today() -> None:
     assert same_types(found, {"labels": {0: "a", 1: "b"}, "rate": 1.0, "depth": 3}) and not lost
 
 
-@pytest.mark.parametrize("types", [{"/a": "int"}, {"/a": "date"}, {"/a": "set"}, {"/a": 5}, {"key /a": "int"}])
+@pytest.mark.parametrize(
+    "types", [{"/a": "int"}, {"/a": "date"}, {"/a": "set"}, {"/a": 5}, {"key /a": "int"}]
+)
 def test_types_that_do_not_fit_are_said(types: dict[str, object]) -> None:
     assert restored({"a": "x"}, types, {})[1] == ["a"] or types == {"/a": "set"}
 

@@ -1,0 +1,160 @@
+"""A journal that strangers wrote: what cannot be understood is named and left out; nothing is unbounded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from pymysql.cursors import Cursor
+
+from kedro_doltdb import journal, journal_reader
+from kedro_doltdb.database import Database
+from kedro_doltdb.dolt_cli import initialise
+from kedro_doltdb.errors import DoltError
+from kedro_doltdb.journal import Edge, Run
+from kedro_doltdb.repository import Repository
+from kedro_doltdb.settings import Settings
+
+GOOD = Run("good", started=journal.now(), status="succeeded", params={"ä": {"b": [1, "x" * 70_000]}})
+SAVED = Edge("node", "metrics", "save", "Metrics", None, "abc")
+
+
+@pytest.fixture(scope="module")
+def repository(dolt_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
+    path = tmp_path_factory.mktemp("journal")
+    initialise(path / "data", [])
+    with Database(path, Settings()).serving() as repository:
+        yield repository
+
+
+@pytest.fixture
+def cursor(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cursor]:
+    monkeypatch.setattr(journal_reader, "_warned", set())
+    with repository.on() as cursor:
+        yield cursor
+        cursor.execute("DROP TABLE IF EXISTS kedro_runs, kedro_lineage")
+        cursor.execute("DROP VIEW IF EXISTS kedro_runs")
+        cursor.execute("DROP VIEW IF EXISTS kedro_lineage")
+
+
+def as_text(cursor: Cursor, **values: object) -> None:
+    """A journal whose columns take anything, with one row of a run and one of these values."""
+    columns = journal.columns_of(journal.RUNS)[1]
+    cursor.execute(f"CREATE TABLE kedro_runs ({', '.join(f'{name} LONGTEXT' for name in columns)})")
+    cursor.execute(
+        "ALTER TABLE kedro_runs MODIFY COLUMN started DATETIME(6), MODIFY COLUMN finished DATETIME(6)"
+    )
+    cursor.execute("INSERT INTO kedro_runs (run_id, status) VALUES ('good', 'succeeded')")
+    names = ["run_id", *values]
+    cursor.execute(
+        f"INSERT INTO kedro_runs ({', '.join(names)}) VALUES ({', '.join(['%s'] * len(names))})",
+        ["bad", *values.values()],
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"params": "{broken"}, "params is not JSON"),
+        ({"params": "[1, 2]"}, "params is not a mapping"),
+        ({"filters": '"text"'}, "filters is not a mapping"),
+        ({"params": '{"a":' * 900 + "1" + "}" * 900}, "params is nested too deep"),
+        ({"params": '{"a":' + "[" * 200_000 + "]" * 200_000 + "}"}, "params is"),
+        ({"params": '{"a": ' + "9" * 5000 + "}"}, "params is not JSON"),
+        ({"param_types": "[]"}, "param_types is not a mapping"),
+        ({"params": json.dumps({"a": "x" * 10_000_000})}, "too long"),
+        ({"error": "x" * 10_000_000}, "too long"),
+        ({"base": "-D"}, "base is not a commit"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_row_that_cannot_be_understood_is_named_and_left_out(
+    cursor: Cursor, values: dict[str, object], why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    as_text(cursor, **values)
+    assert [run.run_id for run in journal_reader.runs(cursor)] == ["good"]
+    assert (
+        "1 rows of kedro_runs cannot be understood and are left out: bad" in caplog.text
+        and why in caplog.text
+    )
+
+
+def test_text_for_a_time_and_numbers_for_text(cursor: Cursor, caplog: pytest.LogCaptureFixture) -> None:
+    cursor.execute("CREATE TABLE kedro_runs (run_id VARCHAR(9) PRIMARY KEY, started TEXT, status INT)")
+    cursor.execute(
+        "INSERT INTO kedro_runs VALUES ('a', 'noon', NULL), ('b', NULL, 5), ('', NULL, 1), ('c', NULL, NULL)"
+    )
+    assert [run.run_id for run in journal_reader.runs(cursor)] == ["c"]
+    assert "3 rows of kedro_runs" in caplog.text and "a (started is not a time)" in caplog.text
+
+
+def test_a_warning_is_given_once(cursor: Cursor, caplog: pytest.LogCaptureFixture) -> None:
+    as_text(cursor, params="{")
+    for _ in range(3):
+        journal_reader.runs(cursor)
+    assert caplog.text.count("cannot be understood") == 1
+
+
+@pytest.mark.parametrize("name", ["kedro_runs", "KEDRO_RUNS"])
+def test_nothing_is_read_from_a_view(cursor: Cursor, name: str) -> None:
+    # Its query would never end.
+    cursor.execute(
+        f"CREATE VIEW {name} AS WITH RECURSIVE r AS (SELECT 1 AS run_id UNION ALL SELECT run_id + 1 FROM r) "
+        "SELECT * FROM r"
+    )
+    try:
+        with pytest.raises(DoltError, match="kedro_runs is not kedro-dolt's journal: it is a view"):
+            journal_reader.runs(cursor)
+        with pytest.raises(DoltError, match="it is a view"):
+            journal_reader.runs(cursor, "HEAD", run_id="x")
+    finally:
+        cursor.execute(f"DROP VIEW {name}")
+
+
+def test_a_table_of_other_columns_is_not_read(cursor: Cursor) -> None:
+    cursor.execute("CREATE TABLE kedro_lineage (run_id INT PRIMARY KEY, node INT)")
+    with pytest.raises(
+        DoltError, match="kedro_lineage is not kedro-dolt's journal: it has no column dataset"
+    ):
+        journal_reader.edges(cursor, "x")
+
+
+def test_only_so_many_rows_and_bytes_are_read(
+    cursor: Cursor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    as_text(cursor, error="x" * 1000)
+    for number in range(8):
+        cursor.execute("INSERT INTO kedro_runs (run_id, error) VALUES (%s, %s)", (f"n{number}", "x" * 1000))
+    monkeypatch.setattr(journal_reader, "MOST_BYTES", 3000)
+    assert len(journal_reader.runs(cursor)) == 2
+    monkeypatch.setattr(journal_reader, "MOST_BYTES", 10**6)
+    monkeypatch.setattr(journal_reader, "MOST_ROWS", 5)
+    assert len(journal_reader.runs(cursor)) == 5
+    assert "kedro_runs is too large to be read whole: only 2 of its 10 rows are." in caplog.text
+
+
+def test_what_is_written_is_read(cursor: Cursor, caplog: pytest.LogCaptureFixture) -> None:
+    journal.write(cursor, GOOD, [SAVED])
+    (run,) = journal_reader.runs(cursor)
+    assert run == GOOD and journal_reader.edges(cursor, "good") == [SAVED]
+    assert journal_reader.savers(cursor, "metrics") == [("good", SAVED)]
+    assert journal_reader.saved_tables(cursor, ["METRICS", "other"]) == {"good": {"metrics"}}
+    assert not caplog.text
+
+
+def test_edges_of_a_stranger(cursor: Cursor, caplog: pytest.LogCaptureFixture) -> None:
+    journal.write(cursor, GOOD, [SAVED])
+    cursor.execute(
+        "INSERT INTO kedro_lineage (run_id, node, dataset, direction) VALUES ('good', '', 'x', 'save')"
+    )
+    cursor.execute(
+        "INSERT INTO kedro_lineage (run_id, node, dataset, direction) VALUES ('good', 'x', 'x', 'eat')"
+    )
+    assert journal_reader.edges(cursor, "good") == [SAVED]
+    assert "2 rows of kedro_lineage cannot be understood" in caplog.text
+
+
+def test_no_journal_is_no_run(cursor: Cursor) -> None:
+    assert journal_reader.runs(cursor) == journal_reader.runs(cursor, "HEAD") == []
+    assert journal_reader.edges(cursor, "x") == [] and journal_reader.saved_tables(cursor, ["x"]) == {}
