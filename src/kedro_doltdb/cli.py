@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from .cli_journal import blame, compare, lineage, rerun, runs, status
 from .cli_project import Command, Project, in_project
 from .terminal import echo
+
+if TYPE_CHECKING:
+    from .database import Database
 
 
 @click.group(name="kedro-dolt")
@@ -43,6 +48,7 @@ def init(project: Project) -> None:
         if remote := settings.remote:
             check_directory(remote.url)
             if clone(data_dir, remote.url, remote.name, remote.user, remote.timeout):
+                _warn_of_code(database)
                 echo(f"data/ is a clone of {remote.url} now. Next: kedro run")
                 return
             echo(f"{remote.url} holds nothing yet: data/ will be the first there.")
@@ -51,6 +57,19 @@ def init(project: Project) -> None:
         raise DoltError(str(error)) from error
     names = ", ".join(table.name for table in settings.initial_tables) or "no table"
     echo(f"data/ is a Dolt repository now, with {names}. Next: kedro run")
+
+
+def _warn_of_code(database: Database) -> None:
+    from .stored_code import stored_code
+
+    with database.serving() as repository, repository.on() as cursor:
+        if code := stored_code(cursor):
+            echo(
+                f"Warning: the clone brings code, {', '.join(code)}, which can do to this machine what you "
+                "can, when a table is written. If you do not trust whose it is, look first: in data/ "
+                "`dolt sql -q 'SELECT * FROM dolt_schemas'`, `dolt sql -q 'SELECT * FROM dolt_procedures'`.",
+                err=True, warning=True,
+            )  # fmt: skip
 
 
 @dolt.command(cls=Command)

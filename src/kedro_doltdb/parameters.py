@@ -34,7 +34,7 @@ _KEYS_FROM_TEXT: dict[Any, Callable[[str], Any]] = {
     "bool": lambda text: text == "True",
 }
 _SECRET, _OBJECT, _TWICE = "secret", "object", "not unique"
-_KEY = "key "
+_KEY, _ORDER = "key ", "order "
 _NOTHING = object()
 
 
@@ -51,14 +51,15 @@ def plain(value: Any, secrets: Iterable[str] = ()) -> Any:
     return typed(value, secrets)[0]
 
 
-def typed(value: Any, secrets: Iterable[str] = ()) -> tuple[Any, dict[str, str]]:
+def typed(value: Any, secrets: Iterable[str] = ()) -> tuple[Any, dict[str, Any]]:
     """Return what :func:`plain` does, and what JSON does not say of it.
 
     Returns:
         The value, and by JSON pointer (RFC 6901) the type of what is there; with ``key `` before it, that
-        of the key that it has. A value that JSON says exactly is not named.
+        of the key that it has; with ``order `` before it, the keys of a mapping as they were, for Dolt sorts
+        them. What JSON says exactly is not named.
     """
-    types: dict[str, str] = {}
+    types: dict[str, Any] = {}
     return _plain(value, tuple(secrets), "", types), types
 
 
@@ -67,7 +68,7 @@ def pointer(parent: str, key: object) -> str:
     return f"{parent}/" + str(key).replace("~", "~0").replace("/", "~1")
 
 
-def _plain(value: Any, secrets: tuple[str, ...], here: str, types: dict[str, str]) -> Any:
+def _plain(value: Any, secrets: tuple[str, ...], here: str, types: dict[str, Any]) -> Any:
     # What Kedro has made of parameters with typed nodes: its mapping is what the configuration holds.
     if is_dataclass(value) and not isinstance(value, type):
         value = asdict(value)
@@ -100,7 +101,7 @@ def _plain(value: Any, secrets: tuple[str, ...], here: str, types: dict[str, str
 
 
 def _plain_mapping(
-    value: Mapping[Any, Any], secrets: tuple[str, ...], here: str, types: dict[str, str]
+    value: Mapping[Any, Any], secrets: tuple[str, ...], here: str, types: dict[str, Any]
 ) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, item in value.items():
@@ -116,6 +117,8 @@ def _plain_mapping(
         if kind:
             types[f"{_KEY}{there}"] = kind
         found[name] = _plain(item, secrets, there, types)
+    if list(found) != sorted(found):
+        types[f"{_ORDER}{here}"] = list(found)
     return found
 
 
@@ -149,7 +152,8 @@ def _restored(
     kind = None if types is None else types.get(here)
     if isinstance(value, dict):
         found = {}
-        for name, item in value.items():
+        for name in _in_order(value, here, types):
+            item = value[name]
             there = pointer(here, name)
             key = _restored_key(name, there, types, today, secrets, lost)
             inner = today.get(key, _NOTHING) if isinstance(today, Mapping) else _NOTHING
@@ -178,6 +182,15 @@ def _restored(
     if kind is not None or MASK in str(value):
         lost.append(_dotted(here))
     return value
+
+
+def _in_order(value: dict[str, Any], here: str, types: Mapping[str, Any] | None) -> Iterable[str]:
+    if types is None:
+        return value
+    names = types.get(f"{_ORDER}{here}")
+    if isinstance(names, list) and all(isinstance(name, str) for name in names):
+        return names if sorted(names) == sorted(value) else sorted(value)
+    return sorted(value)
 
 
 def _restored_key(

@@ -17,7 +17,7 @@ from .edges import base_name, file_hash
 from .errors import ConfigError, DoltError
 from .history import Point
 from .message import runtime_params_in
-from .parameters import differences, leaves, plain, restored, same
+from .parameters import leaves, plain, restored, same
 from .run_params import git_commit
 
 if TYPE_CHECKING:
@@ -171,11 +171,7 @@ def parameters_of(
             "`kedro run --params`."
         )
     now = plain(today, secrets)
-    warnings = [
-        f"The parameter {name} is new since, and left out."
-        for name, (_, then) in differences(now, run.params).items()
-        if then is None and name not in leaves(run.params)
-    ]
+    warnings = [f"The parameter {name} is new since, and left out." for name in now if name not in run.params]
     if types is None and not same(now, run.params):
         warnings.append(
             "The journal is of an older version, which kept no types of parameters: numbers and text are "

@@ -345,6 +345,8 @@ class Server:
         settings = {
             "log_level": "warning",
             "listener": {"host": HOST, "port": port},
+            # Events come with a clone, and would run whenever a server does.
+            "behavior": {"event_scheduler": "OFF"},
             "system_variables": {
                 "local_infile": 1,
                 # No statement reads or writes other files: there is no such directory.
