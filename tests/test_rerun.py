@@ -181,11 +181,14 @@ def test_a_branch_that_could_not_be_prepared_is_deleted(
         ):
             pass
         assert repository.branches() == {"main"}
-        with (
-            pytest.raises(ConfigError, match=r"names the environment \.\./x, which is not"),
-            starting_branch(repository, Run("r", base=base, environment="../x"), [], "main"),
+        for strange, match in (
+            (Run("r", base=base, environment="../x"), r"names the environment \.\./x, which is not"),
+            (Run("r", base=base, filters={"runner": "x"}), "the journal names runner as a part of it"),
+            (Run("r", base=base, filters={"tags": ["\x1b"]}), r"the journal names \\x1b as a part of it"),
+            (Run("r", base=base, pipeline="a\x1b"), "as a part of it"),
         ):
-            pass
+            with pytest.raises(ConfigError, match=match), starting_branch(repository, strange, [], "main"):
+                pass
 
 
 def test_a_run_of_a_strangers_journal_reads_no_device(project: Path) -> None:

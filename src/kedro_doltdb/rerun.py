@@ -18,7 +18,7 @@ from .errors import ConfigError, DoltError
 from .history import Point
 from .message import runtime_params_in
 from .parameters import leaves, plain, restored, same
-from .run_params import git_commit
+from .run_params import FILTERS, git_commit
 
 if TYPE_CHECKING:
     from .journal import Edge, Run
@@ -45,10 +45,7 @@ def starting_branch(repository: Repository, run: Run, edges: list[Edge], commit:
         for number in range(1, len(branches) + 2)
         if (candidate := plain_name if number == 1 else f"{plain_name}-{number}") not in branches
     )
-    if Path(run.environment or "").is_absolute() or ".." in Path(run.environment or "").parts:
-        raise ConfigError(
-            f"Run {run.run_id} names the environment {run.environment}, which is not one of conf/."
-        )
+    _check(run)
     if run.base is None:
         raise ConfigError(f"The journal does not say where run {run.run_id} began: it cannot be run again.")
     inputs = {edge.table_name: edge.content_hash for edge in inputs_of(edges) if edge.table_name}
@@ -74,6 +71,33 @@ def starting_branch(repository: Repository, run: Run, edges: list[Edge], commit:
             _delete_if_unused(repository, name, start)
         raise
     _delete_if_unused(repository, name, start)
+
+
+def _check(run: Run) -> None:
+    """Refuse what no run of ours has written: it would go to Kedro as it stands, and into its messages.
+
+    Raises:
+        ConfigError: naming the first such thing.
+    """
+    environment = Path(run.environment or "")
+    if environment.is_absolute() or ".." in environment.parts or not str(environment).isprintable():
+        raise ConfigError(f"Run {run.run_id} names the environment {environment}, which is not one of conf/.")
+    odd = [name for name in run.filters if name not in FILTERS]
+    odd += [text for text in _texts([run.pipeline, run.filters]) if not text.isprintable()]
+    if odd:
+        raise ConfigError(
+            f"Run {run.run_id} cannot be run again: the journal names {odd[0]} as a part of it."
+        )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _texts([*value.keys(), *value.values()])
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
 
 
 def _delete_if_unused(repository: Repository, branch: str, start: str) -> None:
