@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from . import journal, journal_reader
+from . import journal
 from .address import Address
 from .chunks import refuse_chunks
 from .database import Database
