@@ -16,6 +16,7 @@ TIMES = {
     "one-branch": 1,
     "own-tables": 1,
     "state": 20,
+    "pipelines": 20,
     "endurance": 10,
 }
 

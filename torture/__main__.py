@@ -13,6 +13,7 @@ from .beside import write_beside
 from .endurance import run_in_a_row
 from .kills import kill_runs, kill_servers
 from .ledger import Ledger
+from .pipelines.scenario import play_cases
 from .project import Project, generated
 from .report import Report
 from .state import damage_state
@@ -26,6 +27,7 @@ SCENARIOS: dict[str, tuple[Callable[[Project, random.Random, int], Report], int]
     "own-tables": (together.with_tables_of_their_own, 20),
     "state": (damage_state, 500),
     "beside": (write_beside, 300),
+    "pipelines": (play_cases, 500),
     "endurance": (lambda project, _, times: run_in_a_row(project, times), 1000),
 }
 
