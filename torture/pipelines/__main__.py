@@ -1,4 +1,4 @@
-"""Play the cases of the seeds given and show each with what it logged: ``python -m torture.pipelines <seeds>``."""
+"""Play cases and show each with what it logged: ``python -m torture.pipelines <seeds>``."""
 
 from __future__ import annotations
 

@@ -32,6 +32,7 @@ class Played:
         from_nodes: what it was given as ``--from-nodes``.
         error: what it raised.
         returned: what ``session.run()`` returned.
+        seen: the rows that a hook found when the run had ended, by the dataset.
         before: the branches before it, a move during it included.
         after: the branches after it.
         tables: the frames of the target that it begins with, a move included.
@@ -49,6 +50,7 @@ class Played:
     from_nodes: list[str] | None
     error: BaseException | None
     returned: dict[str, Any]
+    seen: dict[str, object]
     before: Mapping[str, Branch]
     after: Mapping[str, Branch]
     tables: dict[str, pd.DataFrame]
@@ -125,6 +127,10 @@ def _of_a_success(case: Case, played: Played, scratch: Scratch) -> Iterator[str]
             yield f"{what} is not what the whole run computes with {parameters}: {wrong}"
             return
     yield from _of_what_is_returned(case, played)
+    for name, loaded in played.seen.items():
+        made = played.made.get(case.entry(name).name)
+        if made is not None and loaded != rows(made):
+            yield f"{name}, as a hook found it after the run, is not what the run computed: {loaded!s:.200}"
 
 
 def _of_what_is_returned(case: Case, played: Played) -> Iterator[str]:
@@ -135,7 +141,7 @@ def _of_what_is_returned(case: Case, played: Played) -> Iterator[str]:
         try:
             found = rows(dataset.load())
         except Exception as error:
-            yield f"{name}, which run() returned, cannot be loaded: {type(error).__name__}: {str(error)[:200]}"
+            yield f"{name}, which run() returned, cannot be loaded: {str(error)[:300]}"
             continue
         if found != rows(played.made[entry.name]):
             yield f"{name}, which run() returned, is not what the run computed"

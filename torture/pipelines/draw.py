@@ -134,7 +134,7 @@ class _Draw:
         failing = self._step(branch=branch, **self._failure())
         steps.append(failing)
         params = failing.params
-        if self.theme == "parameters" and self.chance(0.8) or self.chance(0.05):
+        if self.chance(0.8 if self.theme == "parameters" else 0.05):
             params = self.random.choice(({}, self._params(), {**params, self._parameter(): 9}))
         start = self.random.choice(("advised", "advised", "advised", "earlier", "whole"))
         if self.theme == "some nodes":
@@ -147,7 +147,7 @@ class _Draw:
             steps.append(Step(**{**vars(resumed), **self._failure()}))
             resumed = self._step(start="advised", params=params, branch=branch)
         steps.append(resumed)
-        if self.theme == "moved target" and self.chance(0.8) or self.theme == "views" and self.chance(0.15):
+        if self.chance({"moved target": 0.8, "views": 0.15}.get(self.theme, 0.02)):
             steps[-1] = Step(**{**vars(steps[-1]), **self._move()})
         if self.chance(0.3):
             steps.append(self._step(start=self.random.choice(("whole", "random"))))

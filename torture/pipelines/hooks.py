@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
-from kedro.io import AbstractDataset, DataCatalog
+from kedro.io import AbstractDataset, DataCatalog, DatasetError
+from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from kedro_doltdb.bulk_load import bulk_load
+from kedro_doltdb.database import Database
 
 from .draw import draw
-from .nodes import DIRECTORY, SEED
+from .nodes import DIRECTORY, SEED, rows
 from .sql import Sql
 from .write import configs
 
@@ -25,6 +26,12 @@ MOVE = "move.json"
 MOVED = "moved.json"
 
 
+# The databases of the sessions in this process: what is loaded after a run keeps a server.
+DATABASES: list[Database] = []
+# What a hook loaded after the last run in this process, before other hooks ended it: rows by the dataset.
+SEEN: dict[str, object] = {}
+
+
 class CaseHooks:
     """What a case wants done between Kedro's events."""
 
@@ -32,6 +39,7 @@ class CaseHooks:
     def after_context_created(self, context: KedroContext) -> None:
         """Keep the configuration for the entries that come late."""
         self._config_loader = context.config_loader
+        DATABASES.append(self._config_loader["credentials"]["dolt"]["creator"])
 
     @hook_impl
     def before_pipeline_run(self, catalog: DataCatalog) -> None:
@@ -41,6 +49,17 @@ class CaseHooks:
             if entry.declared == "late":
                 for name, config in configs(entry, credentials, bulk_load("id")).items():
                     catalog[name] = AbstractDataset.from_config(name, config)
+
+    @hook_impl
+    def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Load what the run has saved."""
+        for name in pipeline.all_outputs():
+            entry = draw(int(os.environ[SEED])).entry(name)
+            if entry.table and entry.saved_name == name:
+                try:
+                    SEEN[name] = rows(catalog.load(name))
+                except DatasetError as error:
+                    SEEN[name] = str(error)
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:
@@ -54,7 +73,7 @@ class CaseHooks:
 
 
 def change(sql: Sql, table: str, branch: str) -> dict[str, str]:
-    """Change a table on a branch and commit that, as somebody else does; returns it, its hash and the commit."""
+    """Change a table on a branch and commit that, as somebody else does; returns what came of it."""
     with sql.cursor(branch) as cursor:
         cursor.execute(f"UPDATE `{table}` SET v = v + 1000")
         cursor.execute("CALL DOLT_COMMIT('-am', 'Somebody else was here')")

@@ -69,9 +69,9 @@ def pipeline_of(nodes: Sequence[Node], directory: Path) -> Pipeline:
 
 
 def _function(node: Node, directory: Path) -> Callable[..., Any]:
-    function = partial(_stream if node.streams else _run, node, directory)
+    function = partial[Any](_stream if node.streams else _run, node, directory)
     # What Kedro logs; the annotations of the function itself would have it validate the parameters.
-    function.__name__ = node.name  # type: ignore[attr-defined]
+    vars(function)["__name__"] = node.name
     return function
 
 
@@ -111,6 +111,7 @@ def _run_inner(node: Node, directory: Path) -> None:
     from kedro.framework.session import KedroSession
 
     try:
+        session: Any
         with KedroSession.create(directory) as session:
             session.run(pipeline_name="inner")
     except Exception:

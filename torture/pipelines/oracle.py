@@ -1,4 +1,4 @@
-"""What a run must leave: computed in memory, then stored through the same dataset classes in a repository apart."""
+"""What a run must leave: computed in memory, then stored through the same dataset classes elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Play cases, one after another in this process: ``python -m torture.pipelines.play <project> <results> <seeds>``.
+"""Play cases, one after another in this process.
 
 Each case has a repository of its own, whose server is kept open from run to run.
 """
@@ -30,7 +30,7 @@ from kedro_doltdb.settings import Settings
 from .case import BYSTANDER, TARGET, Case, Entry, Step
 from .check import Played, complaints_of
 from .draw import draw
-from .hooks import MOVE, MOVED, change
+from .hooks import DATABASES, MOVE, MOVED, SEEN, change
 from .nodes import DIRECTORY, FAILURE, INNER, SEED
 from .oracle import Scratch, store
 from .sql import Sql
@@ -83,7 +83,6 @@ class Player:
         # The step that failed last on a branch, while nothing has been published there since.
         self.failed: dict[str, Step] = {}
         self.advice: dict[str, list[str] | None] = {}
-        self.databases: list[Database] = []
 
     def play(self) -> Result:
         """Play all steps, up to the first with a complaint."""
@@ -92,7 +91,7 @@ class Player:
         bootstrap_project(self.project)
         try:
             database = Database(self.project, Settings())
-            self.databases.append(database)
+            DATABASES.append(database)
             with database.serving(), _logged(self.result.log):
                 self._prepare(database)
                 for number, step in enumerate(self.case.steps, 1):
@@ -104,8 +103,8 @@ class Player:
                         self.result.complaints += [f"run {number} ({step}): {one}" for one in found]
                         break
         finally:
-            for database in self.databases:
-                database.close()
+            while DATABASES:
+                DATABASES.pop().close()
         return self.result
 
     def _prepare(self, database: Database) -> None:
@@ -146,6 +145,7 @@ class Player:
             move = {"table": step.moves, "branch": branch, "node": step.moved_by}
             (self.project / MOVE).write_text(json.dumps(move))
         begun = len(self.result.log)
+        SEEN.clear()
         error, returned = self._kedro_run(step, from_nodes)
         if (self.project / MOVED).exists():
             moved = json.loads((self.project / MOVED).read_text())
@@ -154,7 +154,8 @@ class Player:
         if error is not None:
             self.advice[branch] = _advice(self.result.log[begun:])
         return Played(
-            step=step, branch=branch, from_nodes=from_nodes, error=error, returned=returned, before=before,
+            step=step, branch=branch, from_nodes=from_nodes, error=error, returned=returned, seen=dict(SEEN),
+            before=before,
             after=self.sql.snapshot(), tables=tables, files=dict(self.files), moved=moved,
             failed=self.failed.get(branch), inner=(self.project / INNER).exists(), sql=self.sql,
         )  # fmt: skip
@@ -207,9 +208,8 @@ class Player:
             params["dolt_branch"] = step.branch
         runner = getattr(importlib.import_module(RUNNERS[step.runner]), step.runner)()
         try:
+            session: Any
             with KedroSession.create(self.project, runtime_params=params) as session:
-                context = session.load_context()
-                self.databases.append(context.config_loader["credentials"]["dolt"]["creator"])
                 return None, session.run(runner=runner, from_nodes=from_nodes)
         except BaseException as error:
             self.result.log.append("".join(traceback.format_exception_only(error)))
@@ -268,7 +268,7 @@ def _logged(lines: list[str]) -> Iterator[None]:
 
 
 def main(template: str, results: str, *seeds: str) -> None:
-    """Play the cases of ``seeds`` in copies of the project ``template``; a line of JSON each into ``results``."""
+    """Play the cases of ``seeds`` in copies of the project ``template``; a line each goes to ``results``."""
     original = Path(template)
     scratch_project = original.parent / f"scratch-{os.getpid()}"
     shutil.copytree(original, scratch_project)

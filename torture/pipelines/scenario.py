@@ -38,7 +38,7 @@ def play_cases(project: Project, generator: random.Random, times: int) -> Report
 
 
 def play(project: Project, seeds: Iterable[int]) -> Iterator[dict[str, Any]]:
-    """Play the cases of ``seeds`` in copies of a new project; yields a ``play.Result`` each, as JSON holds it."""
+    """Play the cases of ``seeds`` in copies of a new project; yields a ``play.Result`` each, as a dict."""
     write_package(project.path)
     directory = project.path.parent
     (directory / "logging.yml").write_text(LOGGING)
@@ -48,11 +48,11 @@ def play(project: Project, seeds: Iterable[int]) -> Iterator[dict[str, Any]]:
     for number, share in enumerate(shares):
         results, output = directory / f"results-{number}", directory / f"output-{number}"
         with open(output, "wb") as file:
-            command = [sys.executable, "-m", "torture.pipelines.play", project.path, results, *share]
-            # The package `torture` is found from its own directory.
             process = subprocess.Popen(
-                command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=file
-            )
+                [sys.executable, "-m", "torture.pipelines.play", project.path, results, *share],
+                # The package `torture` is found from there.
+                cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+            )  # fmt: skip
         processes.append((process, results, output))
     for process, results, output in processes:
         if process.wait():

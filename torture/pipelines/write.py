@@ -1,4 +1,4 @@
-"""A case as a Kedro project: catalog, parameters, pipelines, hooks, and the tables that are there at the start."""
+"""A case as a Kedro project: its catalog, its parameters, its pipelines and its hooks."""
 
 from __future__ import annotations
 
