@@ -39,12 +39,12 @@ class CaseHooks:
     def after_context_created(self, context: KedroContext) -> None:
         """Keep the configuration for the entries that come late."""
         self._config_loader = context.config_loader
-        DATABASES.append(self._config_loader["credentials"]["dolt"]["creator"])
 
     @hook_impl
     def before_pipeline_run(self, catalog: DataCatalog) -> None:
         """Add the entries that come late."""
         credentials = self._config_loader["credentials"]["dolt"]
+        DATABASES.append(credentials["creator"])
         for entry in draw(int(os.environ[SEED])).entries:
             if entry.declared == "late":
                 for name, config in configs(entry, credentials, bulk_load("id")).items():

@@ -28,11 +28,12 @@ from kedro_doltdb.database import Database
 from kedro_doltdb.settings import Settings
 
 from .case import BYSTANDER, TARGET, Case, Entry, Step
-from .check import Played, complaints_of
+from .check import complaints_of
 from .draw import draw
 from .hooks import DATABASES, MOVE, MOVED, SEEN, change
 from .nodes import DIRECTORY, FAILURE, INNER, SEED
 from .oracle import Scratch, store
+from .played import Played
 from .sql import Sql
 from .write import put, write
 
