@@ -68,8 +68,8 @@ def _of_a_success(case: Case, played: Played, scratch: Scratch) -> Iterator[str]
     yield from _of_the_lineage(case, played)
     yield from _of_what_is_returned(case, played)
     for name, loaded in played.seen.items():
-        made = played.made.get(case.entry(name).name)
-        if made is not None and loaded != rows(made):
+        frame = played.made.get(case.entry(name).name)
+        if frame is not None and loaded != rows(frame):
             yield f"{name}, as a hook found it after the run, is not what the run computed: {loaded!s:.200}"
 
 

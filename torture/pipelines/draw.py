@@ -147,6 +147,9 @@ class _Draw:
             steps.append(Step(**{**vars(resumed), **self._failure()}))
             resumed = self._step(start="advised", params=params, branch=branch)
         steps.append(resumed)
+        if (start in ("some", "later") or params != failing.params) and self.chance(0.6):
+            # It is to be refused; then it is done as it should have been.
+            steps.append(self._step(start="advised", params=failing.params, branch=branch))
         if self.chance({"moved target": 0.8, "views": 0.15}.get(self.theme, 0.02)):
             steps[-1] = Step(**{**vars(steps[-1]), **self._move()})
         if self.chance(0.3):
