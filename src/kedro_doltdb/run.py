@@ -25,8 +25,8 @@ from .repository import dolt_errors
 from .run_lease import lease_for_run, starting
 from .run_options import RunOptions, check_target
 from .run_params import all_parameters, describe, parameters_read, pipelines, run_id
-from .transaction import Transaction
 from .terminal import get_logger
+from .transaction import Transaction
 
 if TYPE_CHECKING:
     from kedro.io import DataCatalog

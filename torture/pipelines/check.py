@@ -13,7 +13,7 @@ from .played import Played
 from .sql import JOURNAL
 
 # What nothing may be asked of but that it is right: it may be refused.
-MAY_REFUSE_A_RUN = {"schema main", "schema both", "schema save", "schema load", "query data"}
+MAY_REFUSE_A_RUN = {"schema main"}
 MAY_REFUSE_A_RESUME = {"own", "buried"}
 
 
@@ -105,9 +105,7 @@ def _of_other_branches(case: Case, played: Played, scratch: Scratch) -> Iterator
         if name == played.branch and played.error is None:
             continue
         if after is None:
-            # A run that is resumed, or superseded, may take its branch along.
-            if not name.startswith("kedro/"):
-                yield f"the branch {name} is gone"
+            yield f"the branch {name} is gone"
             continue
         expected = before.committed
         if played.inner and name == TARGET:
