@@ -53,7 +53,8 @@ class Node:
         constant: its outputs depend on nothing.
         empty: its outputs may have no rows.
         streams: it is a generator that yields its output as one chunk.
-        nests: it runs the pipeline ``inner`` in a session of its own, ``swallows`` the error of that or not.
+        nests: it runs the pipeline ``inner`` in a session of its own: it ``raises`` or ``swallows`` the error
+            of that, or ``awaits`` it in an event loop.
     """
 
     name: str

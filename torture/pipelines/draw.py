@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from .case import BYSTANDER, PARAMETERS, TARGET, Case, Entry, Node, Step
+from .case import BYSTANDER, PARAMETERS, Case, Entry, Node, Step
 
 THEMES = (
     "plain", "parameters", "some nodes", "cached", "own classes", "qualified names", "late entries", "views",
@@ -49,7 +49,10 @@ class _Draw:
         inner: tuple[Node, ...] = ()
         if self.theme == "nested":
             index = self.random.randrange(len(self.nodes))
-            values = {**vars(self.nodes[index]), "nests": self.random.choice(("raises", "swallows"))}
+            values = {
+                **vars(self.nodes[index]),
+                "nests": self.random.choice(("raises", "swallows", "awaits")),
+            }
             self.nodes[index] = Node(**values)
             self.entries.append(Entry("inner_table", self.random.choice(VISIBLE), "inner_table"))
             inner = (Node("inner", (), ("p2",), ("inner_table",)),)
@@ -186,6 +189,3 @@ class _Draw:
         read = [source.table for source in self.sources]
         table = self.random.choice((BYSTANDER, self.random.choice(read), self.random.choice(written or read)))
         return {"moves": table, "moved_by": self.random.choice(("", self.random.choice(self.nodes).name))}
-
-
-__all__ = ["TARGET", "THEMES", "draw"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import zlib
@@ -108,14 +109,24 @@ def _failure(node: Node, directory: Path) -> str | None:
 
 
 def _run_inner(node: Node, directory: Path) -> None:
-    from kedro.framework.session import KedroSession
+    async def in_event_loop() -> None:
+        _run_session(directory)
 
     try:
-        session: Any
-        with KedroSession.create(directory) as session:
-            session.run(pipeline_name="inner")
+        if node.nests == "awaits":
+            asyncio.run(in_event_loop())
+        else:
+            _run_session(directory)
     except Exception:
-        if node.nests == "raises":
+        if node.nests != "swallows":
             raise
     else:
         (directory / INNER).touch()
+
+
+def _run_session(directory: Path) -> None:
+    from kedro.framework.session import KedroSession
+
+    session: Any
+    with KedroSession.create(directory) as session:
+        session.run(pipeline_name="inner")

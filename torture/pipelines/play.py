@@ -34,7 +34,7 @@ from .hooks import DATABASES, MOVE, MOVED, SEEN, change
 from .nodes import DIRECTORY, FAILURE, INNER, SEED
 from .oracle import Scratch, store
 from .played import Played
-from .sql import Sql
+from .sql import Branch, Sql
 from .write import put, write
 
 RUNNERS = {
@@ -161,16 +161,13 @@ class Player:
             failed=self.failed.get(branch), inner=(self.project / INNER).exists(), sql=self.sql,
         )  # fmt: skip
 
-    def _with_move(self, before: Mapping[str, Any], branch: str, moved: Mapping[str, str]) -> dict[str, Any]:
-        from dataclasses import replace
-
-        old = before[branch]
-        changed = {moved["table"]: moved["hash"]}
-        head = moved["head"]
-        new = replace(
-            old, head=head, committed={**old.committed, **changed}, working={**old.working, **changed}
-        )
-        return {**before, branch: new}
+    def _with_move(
+        self, before: Mapping[str, Branch], branch: str, moved: Mapping[str, str]
+    ) -> dict[str, Branch]:
+        """The branches with what somebody else did to one of them during the run."""
+        old, changed = before[branch], {moved["table"]: moved["hash"]}
+        committed, working = {**old.committed, **changed}, {**old.working, **changed}
+        return {**before, branch: Branch(moved["head"], committed, working, old.uncommitted)}
 
     def _from_nodes(self, step: Step, branch: str) -> list[str] | None:
         if step.start == "whole":

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pymysql
 from pymysql.cursors import Cursor
 
@@ -73,12 +72,6 @@ class Sql:
                 return {}
             cursor.execute(f"SELECT {', '.join(['dolt_hashof_table(%s)'] * len(names))}", names)
             return dict(zip(names, cursor.fetchone() or (), strict=True))
-
-    def frame(self, table: str, branch: str) -> pd.DataFrame:
-        """A table as a frame."""
-        return pd.DataFrame(
-            self.rows(f"SELECT id, v, w, s FROM `{table}`", branch), columns=list("ivws")
-        ).rename(columns={"i": "id"})
 
     def snapshot(self) -> dict[str, Branch]:
         """All branches."""
