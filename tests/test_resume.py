@@ -150,6 +150,32 @@ def test_a_table_that_a_resumed_node_saves_too_is_refused() -> None:
         )  # fmt: skip
 
 
+def with_file(edges: list[Edge], content_hash: str | None) -> list[Edge]:
+    """Make the dataset ``b`` a file."""
+    return [
+        replace(edge, table_name=None, file="data/b.csv", content_hash=content_hash)
+        if edge.dataset.startswith("b@")
+        else edge
+        for edge in edges
+    ]
+
+
+@pytest.mark.parametrize(("then", "now"), [("x", "y"), (None, "y"), (None, None), ("x", None)])
+def test_a_file_that_is_not_as_the_failed_run_left_it_is_refused(then: str | None, now: str | None) -> None:
+    failed = failed_run(edges=with_file(EDGES, then))
+    run = resuming_run("three")
+    run.edges = with_file(run.edges, now)
+    with pytest.raises(DoltError, match=r"data/b\.csv is not known to be as two left it"):
+        take_over(failed, {"a", "b", "d"}, {"a", "d"}, run)
+
+
+def test_a_file_that_is_as_the_failed_run_left_it_is_loaded() -> None:
+    run = resuming_run("three")
+    run.edges = with_file(run.edges, "x")
+    taken = take_over(failed_run(edges=with_file(EDGES, "x")), {"a", "b", "d"}, {"a", "d"}, run)
+    assert taken is not None and taken.tables == ["a", "d"]
+
+
 def test_a_record_of_an_older_version_is_refused() -> None:
     with pytest.raises(DoltError, match="an older version of kedro-dolt kept it"):
         take_over(failed_run(parameters_read=None), {"a", "b", "d"}, {"a"}, resuming_run("three"))

@@ -33,6 +33,7 @@ class Origin:
         commit: for a table that no run made, the commit that brought the content, and its message.
         inputs: what the node loaded.
         note: why what the node loaded is not among ``inputs``.
+        computed_by: the failed run whose node it was, if ``run_id`` took its work over.
     """
 
     dataset: str
@@ -42,6 +43,7 @@ class Origin:
     commit: str | None = None
     inputs: list[Origin] = field(default_factory=list)
     note: str = ""
+    computed_by: str | None = None
 
 
 def lineage(repository: Repository, dataset: str, ref: str) -> Origin:
@@ -106,7 +108,8 @@ class _Tracer:
             edges = self._edges[run_id] = journal_reader.edges(self._cursor, run_id)
         loads = [edge for edge in edges if edge.node == node and edge.direction == "load"]
         inputs = [self._loaded(edge, run_id, edges) for edge in loads]
-        return Origin(dataset, content, run_id, node, inputs=inputs)
+        computed_by = next((edge.computed_by for edge in edges if edge.node == node), None)
+        return Origin(dataset, content, run_id, node, inputs=inputs, computed_by=computed_by)
 
     def _loaded(self, load: Edge, run_id: str, edges: list[Edge]) -> Origin:
         for edge in edges:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .edges import hash_files
 from .fast_forward import finish_moves
 from .records import Record
 from .table_build import discard_unfinished
@@ -23,13 +25,16 @@ _RUN_BRANCH = re.compile(r"kedro/\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d\.\d{3}Z(-\d+)?
 logger = logging.getLogger(__name__)
 
 
-def recover(repository: Repository, records: Records, is_alive: Callable[[str], bool]) -> list[Record]:
+def recover(
+    repository: Repository, records: Records, is_alive: Callable[[str], bool], files: Path | None = None
+) -> list[Record]:
     """End the runs whose process is gone, and delete the oldest kept branches.
 
     Args:
         repository: where their branches are.
         records: where their state is.
         is_alive: tells whether the process of the run of that name still lives.
+        files: the project whose files those runs wrote; None if they may have run on another machine.
 
     Returns:
         The runs found dead that had written something; their branches are kept now.
@@ -42,6 +47,9 @@ def recover(repository: Repository, records: Records, is_alive: Callable[[str], 
         gone = {record.name for record in records.all() if not is_alive(record.name)}
         # Read again: a run may have ended, and said so, between the first reading and the look at its lease.
         dead = [record for record in records.all() if record.name in gone and record.status == "running"]
+        for record in dead:
+            if files:
+                hash_files(record.edges, files)
         found = [
             record
             for record in dead

@@ -48,7 +48,7 @@ def starting_branch(repository: Repository, run: Run, edges: list[Edge], commit:
     _check(run)
     if run.base is None:
         raise ConfigError(f"The journal does not say where run {run.run_id} began: it cannot be run again.")
-    inputs = {edge.table_name: edge.content_hash for edge in inputs_of(edges) if edge.table_name}
+    inputs = {edge.table_name: edge.content_hash for edge in inputs_of(_own(edges)) if edge.table_name}
     at_base = repository.table_hashes(run.base, inputs)
     missing = {table: content for table, content in inputs.items() if at_base.get(table) != content}
     # A resumed run took tables over from the one that had failed; they are in its own commit.
@@ -105,6 +105,11 @@ def _delete_if_unused(repository: Repository, branch: str, start: str) -> None:
         repository.delete_branch(branch)
 
 
+def _own(edges: list[Edge]) -> list[Edge]:
+    """Return the edges of the nodes that the run ran itself."""
+    return [edge for edge in edges if not edge.computed_by]
+
+
 def inputs_of(edges: list[Edge]) -> list[Edge]:
     """What a run loaded and did not produce itself."""
     produced = {base_name(edge.dataset) for edge in edges if edge.direction == "save"}
@@ -146,7 +151,7 @@ def warnings(run: Run, edges: list[Edge], project_path: Path) -> list[str]:
         found.append(
             f"The code may not be the same: both times there were uncommitted changes on {code[:10]}."
         )
-    for edge in inputs_of(edges):
+    for edge in inputs_of(_own(edges)):
         if edge.file and edge.content_hash and hash_now(edge, project_path) != edge.content_hash:
             found.append(f"{edge.file}, which that run read, is not as it was.")
     return list(dict.fromkeys(found))

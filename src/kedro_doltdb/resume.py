@@ -62,6 +62,7 @@ def take_over(failed: Record, complete: set[str], written: set[str], run: Record
     _check_same_circumstances(failed, run, skipped, again)
     tables = {edge.table_name for edge in edges if edge.direction == "save" and edge.table_name}
     _check_tables(failed, tables, written, again)
+    _check_files(failed, edges, run)
     return TakeOver(
         sorted(table for table in written if table.lower() in folded(tables)),
         [replace(edge, computed_by=edge.computed_by or failed.name) for edge in edges],
@@ -126,6 +127,15 @@ def _check_tables(failed: Record, tables: set[str], written: set[str], again: se
     both = folded(tables) & folded(edge.table_name or "" for edge in saves if edge.node in again)
     if both := both & folded(written):
         raise _refusal(failed, f"{', '.join(sorted(both))} is saved by a node that runs again, too", "")
+
+
+def _check_files(failed: Record, edges: Iterable[Edge], run: Record) -> None:
+    """Check that files of skipped nodes are as those left them: other runs write to the same ones."""
+    saved = {base_name(edge.dataset): edge for edge in edges if edge.direction == "save" and edge.file}
+    for load in run.edges:
+        save = saved.get(base_name(load.dataset)) if load.direction == "load" else None
+        if save and (save.content_hash is None or save.content_hash != load.content_hash):
+            raise _refusal(failed, f"{load.file or save.file} is not known to be as {save.node} left it", "")
 
 
 def _refusal(failed: Record, why: str, way_out: str) -> DoltError:

@@ -12,19 +12,18 @@ from .address import Address
 from .chunks import refuse_chunks
 from .database import Database
 from .edges import edges_of, hash_files
-from .errors import ConfigError, DoltError, PublishError, RemoteError
+from .errors import ConfigError, DoltError, PublishError
 from .footprint import Footprint, find_database, likely_database
-from .history import find
 from .interruption import SignalWatch, closed, opened, run_of
 from .message import commit_message
 from .parameters import mask, plain, without_run_keys
 from .records import Record, folded
 from .recovery import recover, resumable
-from .remote import Remote
 from .repository import dolt_errors
 from .run_lease import lease_for_run, starting
-from .run_options import RunOptions, check_target
+from .run_options import RunOptions
 from .run_params import all_parameters, describe, parameters_read, pipelines, run_id
+from .run_target import prepare_target, push
 from .terminal import get_logger
 from .transaction import Transaction
 
@@ -205,18 +204,10 @@ class DoltRun:
     def _begin(self, database: Database, address: Address) -> None:
         repository = database.repository(address)
         records = database.records(address)
-        for record in recover(repository, records, database.server.is_leased):
+        files = database.project_path if database.settings.managed else None
+        for record in recover(repository, records, database.server.is_leased, files):
             logger.warning("Run %s was killed; what it wrote is kept on %s.", record.run_id, record.branch)
-        checked_out = repository.checked_out()
-        target = self._options.branch or checked_out
-        check_target(target)
-        self._pull(database, repository, target)
-        created = target not in repository.branches()
-        if not created:
-            self._settle_uncommitted(database, repository, target)
-        base = self._start(repository, target, checked_out, created)
-        if created:
-            repository.create_branch(target, base)
+        target, base, created = prepare_target(database, repository, self._options, self.run_id)
         footprint = self._footprint
         if not footprint.reads_all and folded(footprint.reads) & folded(repository.views(base)):
             # A view may read any table.
@@ -254,17 +245,6 @@ class DoltRun:
             return
         logger.warning("Resuming run %s: took over %s.", failed.run_id, ", ".join(tables) or "no table")
 
-    def _pull(self, database: Database, repository: Repository, target: str) -> None:
-        """Begin with what the team has, where ``dolt.yml`` says so."""
-        settings = database.settings.remote
-        if settings is None or (settings.pull, settings.push) == ("never", "never"):
-            return
-        remote = Remote(repository, settings)
-        # Even where only a push follows, at the end: what is wrong with it had better be said now.
-        remote.prepare()
-        if settings.pull == "before_run" and (commits := remote.pull(target)):
-            logger.info("Pulled %d commits of %s from %s.", commits, target, settings.name)
-
     def push(self) -> None:
         """Bring the target to the remote after the run, where ``dolt.yml`` says so. The run is safe already.
 
@@ -273,23 +253,7 @@ class DoltRun:
         """
         if self._database is None or self._address is None or self._target is None:
             return
-        settings = self._database.settings.remote
-        if settings is None or settings.push == "never":
-            return
-        try:
-            with dolt_errors():
-                pushed = Remote(self._database.repository(self._address), settings).push(self._target)
-        except DoltError as error:
-            problem = RemoteError(
-                f"{self._target} was not pushed to {settings.name}; the run itself is safe, and the next one "
-                f"pushes it too. {error.message}"
-            )
-            if settings.on_push_failure == "fail":
-                raise problem from error
-            logger.warning(problem.message)
-        else:
-            if pushed:
-                logger.info("Pushed %s to %s.", self._target, settings.name)
+        push(self._database, self._database.repository(self._address), self._target)
 
     def _warn_of_load_versions(self) -> None:
         datasets = {name: self._catalog.get(name) for name in self._params.get("load_versions") or ()}
@@ -301,44 +265,11 @@ class DoltRun:
                 ", ".join(tables),
             )
 
-    def _start(self, repository: Repository, target: str, checked_out: str, created: bool) -> str:
-        """Return the commit that the run begins at."""
-        if not self._options.start:
-            return repository.head(checked_out if created else target)
-        start = find(repository, self._options.start, checked_out if created else target).commit
-        if not created and start != repository.head(target):
-            raise ConfigError(
-                f"dolt_from={self._options.start} is for a new branch, and {target} is there, at another "
-                f"commit: name a new one with dolt_branch, or leave dolt_from out to go on from {target}."
-            )
-        return start
-
     def _describe(self, database: Database, repository: Repository, target: str, base: str) -> Run:
         run = describe(self._params, self._catalog, database.project_path, database.secrets)
         run.run_id, run.branch, run.base, run.run_group = self._name, target, base, self._options.group
         run.versions["dolt"] = repository.version()
         return run
-
-    def _settle_uncommitted(self, database: Database, repository: Repository, target: str) -> None:
-        with repository.locked(target):
-            if repository.merge_in_progress(target):
-                raise DoltError(
-                    f"A merge on {target} is not finished: in data/, resolve it and `dolt commit`, or "
-                    "`dolt merge --abort`."
-                )
-            tables = repository.uncommitted(target)
-            if not tables:
-                return
-            if database.settings.on_uncommitted == "refuse":
-                ways = "in data/ `dolt commit -a` commits, `dolt reset --hard` undoes them"
-                if not database.settings.managed:
-                    ways = "there `CALL DOLT_COMMIT('-a')` commits, `CALL DOLT_RESET('--hard')` undoes them"
-                raise DoltError(
-                    f"{', '.join(tables)} has uncommitted edits on {target}: {ways}; "
-                    "or set `on_uncommitted: commit` in dolt.yml."
-                )
-            repository.commit_edits(target, f"Uncommitted edits found before Kedro run {self.run_id}")
-            logger.warning("Committed the uncommitted edits of %s on %s apart.", ", ".join(tables), target)
 
     def commit(self) -> str:
         """Commit what the run wrote, publish it to the target and say so.

@@ -190,7 +190,9 @@ def lineage_tree(origin: Origin) -> Branch:
     content = f"  {origin.content_hash[:17]}" if origin.content_hash else ""
     label = f"{shown(origin.dataset)}{content}"
     if origin.run_id:
-        label += f"  ← {shown(origin.node or '-')} in run {shown(origin.run_id)}"
+        label += f"  ← {shown(origin.node or '-')} in run {shown(origin.computed_by or origin.run_id)}"
+        if origin.computed_by:
+            label += f", resumed by {shown(origin.run_id)}"
     elif origin.commit:
         label += f"  ← no run; commit {shown(origin.commit)}"
     if origin.note:
