@@ -109,6 +109,10 @@ class ExternalServer:
         home = user_home()
         return home and home / ".config" / "kedro-dolt" / "cache-key"
 
+    def has_unfinished_runs(self) -> bool:
+        """Return True: whether runs have left records can only be asked of the server."""
+        return True
+
     def records(self, address: Address) -> Records:
         """The records of unfinished runs."""
         return SqlRecords(Repository(address, ""))

@@ -141,9 +141,9 @@ class DoltRun:
             with starting(likely_database(self._pipeline, self._catalog)) as started:
                 # This makes the datasets, and imports pandas and SQLAlchemy for it, while Dolt starts.
                 self._footprint = self._look()
-                if self._footprint.database is not None:
+                if (database := self._footprint.database or self._to_resume_in()) is not None:
                     started()
-                    self._join(self._footprint.database)
+                    self._join(database)
         except BaseException:
             self.stop_server()
             raise
@@ -233,11 +233,21 @@ class DoltRun:
             )
         database.enter(address, record.branch)
 
-    def _resume(self, transaction: Transaction, records: Records) -> None:
-        """Go on from the run that failed right before, if this one begins inside the pipeline."""
+    @property
+    def _resumes(self) -> bool:
+        """Whether the run goes on from a failed one, if there is one."""
         partial = self._params.get("from_nodes") or self._params.get("from_inputs")
         # What one of a group leaves is not for its siblings; one that is tried again begins at the target.
-        if not partial or self._options.start or self._options.group:
+        return bool(partial) and not self._options.start and not self._options.group
+
+    def _to_resume_in(self) -> Database | None:
+        """Return the database with tables of a failed run that is to be resumed without any dataset in it."""
+        database = Database.attached() if self._resumes else None
+        return database if database and database.server.has_unfinished_runs() else None
+
+    def _resume(self, transaction: Transaction, records: Records) -> None:
+        """Go on from the run that failed right before, if this one begins inside the pipeline."""
+        if not self._resumes:
             return
         record = transaction.record
         failed = resumable(records, record.target, record.pipeline)
@@ -350,6 +360,8 @@ class DoltRun:
         self._database.leave(record.base)
         try:
             with dolt_errors():
+                with suppress(ConfigError):
+                    self._note_late_datasets(self._database, transaction)
                 hash_files(record.edges, self._database.project_path)
                 kept = transaction.keep(
                     how, status, self._first_line(error) if error else None, journal.now()

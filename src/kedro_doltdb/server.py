@@ -99,6 +99,10 @@ class Server:
         """Where runs keep their records."""
         return self._state / "runs"
 
+    def has_unfinished_runs(self) -> bool:
+        """Return whether runs have left records; whoever reads them looks whether they are of use."""
+        return any(self.runs_dir.glob("*.json"))
+
     def records(self, address: Address) -> Records:
         """The records of unfinished runs."""
         return FileRecords(self.runs_dir)
