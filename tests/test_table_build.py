@@ -28,7 +28,6 @@ from test_table_dataset import (
     columns_of,
     database,
     empty,
-    frame_of,
     hash_of,
     ours,
     pairs,
@@ -135,6 +134,14 @@ def test_what_is_refused_leaves_the_table(
     with pytest.raises(DatasetError, match=words):
         ours(database, "id", **args).save(second)
     assert "t" not in names(database, "SHOW TABLES")
+
+
+def test_short_text_makes_room_for_many_other_columns(database: Database) -> None:
+    texts = {f"t{number}": ["a", "b"] for number in range(40)}
+    frame = pd.DataFrame({"id": [1, 2], **texts, **{f"d{number}": [1.0, 2.0] for number in range(4000)}})
+    query(database, "DROP TABLE IF EXISTS t")
+    ours(database, "id").save(frame)
+    same(ours(database, "id").load(), frame)
 
 
 def test_views_and_unknown_arguments(database: Database) -> None:
@@ -498,4 +505,3 @@ def test_the_stock_route_names_the_way_out(database: Database, shops: pd.DataFra
         with pytest.raises(DatasetError, match=r"(?s)foreign key `of_shop`.*DoltTableDataset"):
             stock(database, *key, table="shops").save(shops)
     assert hash_of(database, "shops") == before
-    same(frame_of(1), frame_of(1))
