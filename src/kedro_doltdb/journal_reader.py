@@ -31,6 +31,10 @@ _TIMES = ("started", "finished")
 _warned: set[str] = set()
 
 
+class _Unreadable(ValueError):
+    """Why a row cannot be understood."""
+
+
 def runs(cursor: Cursor, ref: str | None = None, run_id: str | None = None) -> list[Run]:
     """Return the runs in the journal, the oldest first.
 
@@ -118,7 +122,7 @@ def _read(
         named = dict(zip(names, row, strict=True))
         try:
             found.append(make(named))
-        except ValueError as error:
+        except _Unreadable as error:
             broken += 1
             unread.append(f"{str(named[keys[0]])[:80]} ({error})")
     if unread:
@@ -154,11 +158,11 @@ def _run(row: dict[str, Any]) -> Run:
         elif name not in _TIMES:
             values[name] = _text(value, name)
             if name == "base" and not re.fullmatch("[0-9a-v]{32}", value):
-                raise ValueError("base is not a commit")
+                raise _Unreadable("base is not a commit")
         elif not isinstance(value, datetime):
-            raise ValueError(f"{name} is not a time")
+            raise _Unreadable(f"{name} is not a time")
     if not values.get("run_id"):
-        raise ValueError("it has no run_id")
+        raise _Unreadable("it has no run_id")
     return Run(**values)
 
 
@@ -168,13 +172,13 @@ def _edge(row: dict[str, Any]) -> Edge:
         name: None if row[name] is None else _text(row[name], name) for name in known if name in row
     }
     if not values["node"] or not values["dataset"] or values["direction"] not in ("load", "save"):
-        raise ValueError("it names no node, dataset and direction")
+        raise _Unreadable("it names no node, dataset and direction")
     return Edge(**values)
 
 
 def _text(value: Any, name: str) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{name} is not text")
+        raise _Unreadable(f"{name} is not text")
     return value
 
 
@@ -182,15 +186,15 @@ def _mapping(text: Any, name: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except (TypeError, ValueError, RecursionError):
-        raise ValueError(f"{name} is not JSON") from None
+        raise _Unreadable(f"{name} is not JSON") from None
     if not isinstance(value, dict):
-        raise ValueError(f"{name} is not a mapping")
+        raise _Unreadable(f"{name} is not a mapping")
     level: list[Any] = [value]
     for _ in range(DEEPEST):
         level = [inner for item in level if isinstance(item, dict | list) for inner in _inside(item)]
         if not level:
             return value
-    raise ValueError(f"{name} is nested too deep")
+    raise _Unreadable(f"{name} is nested too deep")
 
 
 def _inside(item: dict[str, Any] | list[Any]) -> Iterable[Any]:
