@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import run_kedro
-from external_dolt import PASSWORD, External, kedro, use
+from external_dolt import DATABASE, PASSWORD, External, kedro, use
 from helpers import break_node, let_go, start_kedro, start_slow_run
 from helpers import hashes as managed_hashes
 
@@ -306,9 +306,26 @@ def test_a_run_with_the_first_grant_alone(project: Path, external: External) -> 
     assert "example_test_data_ratio" in kedro(project, "dolt", "runs", "--json")
 
 
-def publish_one(external: External) -> None:
+def test_two_databases_with_the_same_branches_and_run_ids(external: External) -> None:
+    rights = external.rights()[0][1].replace("iris.*", "other.*")
+    external.root("CREATE DATABASE other", rights, branch="")
+    first = ExternalServer.from_credentials("dolt", external.credentials())
+    lease, _ = first.acquire("one")
+    second = ExternalServer.from_credentials("dolt", {**external.credentials(), "database": "other"})
+    try:
+        assert first.is_leased("one") and not second.is_leased("one")
+        with Repository(first._address, "").locked("main"):
+            publish_one(external, "other")
+        assert not external.root("SHOW TABLES LIKE 'one'")
+    finally:
+        first.release(lease)
+    publish_one(external)
+    assert external.root("SHOW TABLES LIKE 'one'")
+
+
+def publish_one(external: External, database: str = DATABASE) -> None:
     """Do what a run does with the server, without Kedro."""
-    server = ExternalServer.from_credentials("dolt", external.credentials())
+    server = ExternalServer.from_credentials("dolt", {**external.credentials(), "database": database})
     lease, address = server.acquire("one")
     try:
         repository = Repository(address, "Ada <ada@localhost>")

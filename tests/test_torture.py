@@ -17,6 +17,7 @@ TIMES = {
     "own-tables": 1,
     "state": 20,
     "pipelines": 20,
+    "beside": 10,
     "endurance": 10,
 }
 

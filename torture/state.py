@@ -197,7 +197,7 @@ def damage_state(project: Project, generator: random.Random, times: int) -> Repo
             if real:
                 code, output = project.kedro("run", "--params", f"example_test_data_ratio=0.{number % 4 + 1}")
                 report.ends[f"exit {code}"] += 1
-                report.commits += "Committed" in output
+                report.commits += "Committed" in output or "changed no data" in output
                 if code or project.server_runs:
                     report.complain(fault, f"exit code {code}", output)
             else:
