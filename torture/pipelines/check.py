@@ -62,7 +62,15 @@ def _of_a_success(case: Case, played: Played, scratch: Scratch) -> Iterator[str]
         ("the target", played.after[played.branch].without_journal()),
         ("the target's working set", _of_pipelines(played.after[played.branch].working)),
     ):
-        if wrong := _different(found, expected):
+        # A column has a number inside Dolt, and gets another one where it is taken, by chance, in another
+        # table that is there: then hashes differ, and nothing that can be seen.
+        same = {
+            table: expected[table]
+            for table in made.keys() & found.keys()
+            if found[table] == expected[table]
+            or played.sql.content(table, played.branch) == scratch.contents[table]
+        }
+        if wrong := _different({**found, **same}, expected):
             yield f"{what} is not what the whole run computes with {parameters}: {wrong}"
             return
     yield from _of_the_lineage(case, played)

@@ -14,7 +14,7 @@ from kedro_doltdb.bulk_load import add_missing_key, bulk_load
 from kedro_doltdb.database import Database
 from kedro_doltdb.settings import Settings
 
-from .case import Case, Entry, Node
+from .case import TARGET, Case, Entry, Node
 from .nodes import compute
 from .sql import Sql
 from .write import config
@@ -70,9 +70,13 @@ class Scratch:
 
     Args:
         project: a project that nothing else uses.
+
+    Attributes:
+        contents: the definition and the rows of each table whose hash was asked for.
     """
 
     def __init__(self, project: Path) -> None:
+        self.contents: dict[str, tuple[str, list[str]]] = {}
         self._database = Database(project, Settings())
         self._sql = Sql(project / "data")
 
@@ -99,7 +103,8 @@ class Scratch:
                 with self._sql.cursor() as cursor:
                     add_missing_key(cursor, entry.table, ("id",))
             tables.append(entry.table)
-        found = self._sql.tables("main")
+        found = self._sql.tables(TARGET)
+        self.contents.update({table: self._sql.content(table, TARGET) for table in tables})
         with self._sql.cursor() as cursor:
             for table in tables:
                 cursor.execute(f"DROP TABLE `{table}`")

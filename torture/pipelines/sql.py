@@ -73,6 +73,11 @@ class Sql:
             cursor.execute(f"SELECT {', '.join(['dolt_hashof_table(%s)'] * len(names))}", names)
             return dict(zip(names, cursor.fetchone() or (), strict=True))
 
+    def content(self, table: str, branch: str) -> tuple[str, list[str]]:
+        """The definition of a table of a branch or a commit, and its rows."""
+        definition = self.rows(f"SHOW CREATE TABLE `{table}`", branch)[0][1]
+        return definition, sorted(map(repr, self.rows(f"SELECT * FROM `{table}`", branch)))
+
     def snapshot(self) -> dict[str, Branch]:
         """All branches."""
         found = {}
