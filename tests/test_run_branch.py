@@ -134,7 +134,7 @@ LATE = """
             from kedro_doltdb.bulk_load import bulk_load
 
             for name in pipeline.datasets():
-                if name.startswith("late_"):
+                if name.startswith("late_") and name not in catalog:
                     catalog[name] = SQLTableDataset(
                         table_name=name, credentials=self.context.config_loader["credentials"]["dolt"],
                         save_args={"if_exists": "replace", "method": bulk_load("id")},
