@@ -101,7 +101,8 @@ class _Draw:
                 f"n{number}", inputs, tuple(parameters), tuple(entry.saved_name for entry in outputs),
                 constant=self.chance(0.05),
                 empty=self.theme == "streams" and self.chance(0.2),
-                streams=self.theme == "streams" and len(outputs) == 1 and self.chance(0.4),
+                # Chunks that would replace one another are refused.
+                streams=self.theme == "streams" and outputs[-1].kind == "append" and len(outputs) == 1,
             )
         )  # fmt: skip
         self.entries += outputs
@@ -115,7 +116,7 @@ class _Draw:
         kind = self.random.choice(VISIBLE)
         if self.theme in KINDS and self.chance(0.5):
             kind = self.random.choice(KINDS[self.theme])
-        if self.theme == "streams" and self.chance(0.2):
+        if self.theme == "streams" and self.chance(0.4):
             kind = "append"
         name, declared, read_as = f"t{suffix}", "catalog", ""
         if self.chance(0.1 if self.theme != "late entries" else 0.3):
