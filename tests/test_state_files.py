@@ -11,9 +11,13 @@ from pathlib import Path
 import pytest
 
 from kedro_doltdb import state_files
+from kedro_doltdb.errors import DoltError
 from kedro_doltdb.journal import Edge, Run
 from kedro_doltdb.locks import FileLock, is_held
 from kedro_doltdb.records import VERSION, FileRecords, Record, _checksum, from_json, to_json
+from kedro_doltdb.recovery import recover, resumable
+from kedro_doltdb.repository import Repository
+from kedro_doltdb.server import Server
 from kedro_doltdb.state_files import UnreadableError
 from torture.state import WAYS, Runs
 
@@ -174,3 +178,23 @@ def test_a_branch_whose_record_is_lost_is_kept_as_others_are(
     for _ in range(10):
         runs.run(fails=True)
     assert len(runs.kept) == 11 and not runs.kept & {f"kedro/{path.stem}" for path in lost}
+
+
+@pytest.mark.parametrize("lost", ["json", "complete"])
+def test_a_run_of_which_it_is_lost_what_it_had_completed_is_not_resumed(tmp_path: Path, lost: str) -> None:
+    runs = Runs(tmp_path / "data")
+    runs.run(fails=True)
+    (file,) = (runs.state / "runs").glob(f"*.{lost}")
+    file.write_text("{")
+    server = Server(runs.data_dir)
+    lease, address = server.acquire("next")
+    try:
+        records = server.records(address)
+        recover(Repository(address, "Ada <ada@localhost>"), records, server.is_leased)
+        for _ in range(2):
+            with pytest.raises(DoltError, match="cannot be resumed: what it had completed is lost"):
+                resumable(records, "main", ["__default__"])
+    finally:
+        server.release(lease)
+    runs.run()
+    assert resumable(records, "main", ["__default__"]) is None

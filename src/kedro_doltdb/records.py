@@ -92,6 +92,9 @@ class Records(Protocol):
     def add_complete(self, name: str, datasets: list[str]) -> None:
         """Note that the run ``name`` has saved ``datasets`` completely; any process of it may say so."""
 
+    def is_readable(self, record: Record) -> bool:
+        """Return whether :meth:`complete` knows what the run has saved completely."""
+
     def complete(self, record: Record) -> set[str]:
         """Return the datasets that the run has saved completely."""
 
@@ -138,6 +141,11 @@ class FileRecords:
         with self._directory_again():
             lines = "".join(json.dumps([_checksum(dataset), dataset]) + "\n" for dataset in datasets)
             state_files.append(self._directory / f"{name}.complete", lines)
+
+    def is_readable(self, record: Record) -> bool:
+        """Return whether :meth:`complete` knows what the run has saved completely."""
+        self.complete(record)
+        return not (self._directory / f"{record.name}.complete.unreadable").exists()
 
     def complete(self, record: Record) -> set[str]:
         """Return the datasets that the run has saved completely."""

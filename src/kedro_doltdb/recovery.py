@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .edges import hash_files
+from .errors import DoltError
 from .fast_forward import finish_moves
 from .records import Record
 from .table_build import discard_unfinished
@@ -89,15 +90,25 @@ def _adopt(repository: Repository, records: Records, is_alive: Callable[[str], b
             repository.delete_branch(branch)
             continue
         base = repository.merge_base(target, branch) or ""
-        record = Record(name, name, target, base, [], status="kept", superseded=True)
+        record = Record(name, name, target, base, [], status="kept")
         records.save(record)
         if Transaction(repository, records, record).keep("lost its record"):
             logger.warning("Run %s has lost its record; what it wrote is kept on %s.", name, branch)
 
 
 def resumable(records: Records, target: str, pipeline: list[str]) -> Record | None:
-    """The run that failed on ``target`` right before, if it was one of the same pipeline."""
+    """Return the run that failed on ``target`` right before, if it was one of the same pipeline.
+
+    Raises:
+        DoltError: what that run had completed is lost, so that a resumed run could mix its data with older.
+    """
     for record in reversed(records.all()):
         if record.status == "kept" and record.target == target and not record.superseded:
+            # Only a run that lost its record has no pipeline.
+            if not record.pipeline or not records.is_readable(record):
+                raise DoltError(
+                    f"Run {record.run_id} cannot be resumed: what it had completed is lost. Run the whole "
+                    f"pipeline, or start from {target} as it is with `--params dolt_from=HEAD`."
+                )
             return record if record.pipeline == pipeline else None
     return None

@@ -79,6 +79,10 @@ class SqlRecords:
         rows = self._read("SELECT dataset FROM complete_datasets WHERE name = %s", (record.name,))
         return {row[0] for row in rows}
 
+    def is_readable(self, record: Record) -> bool:
+        """Return whether :meth:`complete` knows what the run has saved completely: rows are whole or not."""
+        return True
+
     def _read(self, query: str, args: tuple[str, ...] = ()) -> tuple[tuple[str, ...], ...]:
         try:
             with self._repository.on(BRANCH) as cursor:
