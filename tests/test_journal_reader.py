@@ -155,6 +155,12 @@ def test_edges_of_a_stranger(cursor: Cursor, caplog: pytest.LogCaptureFixture) -
     assert "2 rows of kedro_lineage cannot be understood" in caplog.text
 
 
+def test_an_older_journal_has_fewer_columns(cursor: Cursor) -> None:
+    cursor.execute("CREATE TABLE kedro_runs (run_id VARCHAR(80) PRIMARY KEY, status VARCHAR(16))")
+    cursor.execute("INSERT INTO kedro_runs VALUES ('old', 'succeeded')")
+    assert journal_reader.runs(cursor) == [Run("old", status="succeeded")]
+
+
 def test_no_journal_is_no_run(cursor: Cursor) -> None:
     assert journal_reader.runs(cursor) == journal_reader.runs(cursor, "HEAD") == []
     assert journal_reader.edges(cursor, "x") == [] and journal_reader.saved_tables(cursor, ["x"]) == {}
