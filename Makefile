@@ -51,6 +51,7 @@ check: .venv/.installed dolt ## lint, types, and the template's exact list of fi
 	.venv/bin/python -m ruff format --check
 	.venv/bin/python -m mypy
 	.venv/bin/python -m mypy benchmarks torture examples
+	.venv/bin/lint-imports --no-logo
 	.venv/bin/python scripts/audit
 	.venv/bin/zizmor --offline --quiet --persona=pedantic .github/workflows
 	@# mypy wants a package's directory to have a Python name, which the template's gets only in a project.

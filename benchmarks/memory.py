@@ -10,10 +10,10 @@ CODE = """
 import re, sys
 from pathlib import Path
 from benchmarks.save_table import frame_of
-from kedro_doltdb.database import Database
+from kedro_doltdb.catalog.credentials import Database
 from kedro_doltdb.dolt_cli import initialise
 from kedro_doltdb.settings import Settings
-from kedro_doltdb.table_dataset import DoltTableDataset
+from kedro_doltdb.catalog.table_dataset import DoltTableDataset
 
 def status(name):
     return int(re.search(name + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from kedro_doltdb.bulk_load import BulkLoad, bulk_load
-from kedro_doltdb.database import Database
+from kedro_doltdb.catalog.credentials import Database
+from kedro_doltdb.catalog.table_dataset import DoltTableDataset
 from kedro_doltdb.dolt_cli import initialise, run_dolt
 from kedro_doltdb.settings import Settings
-from kedro_doltdb.table_dataset import DoltTableDataset
+from kedro_doltdb.tables.bulk_load import BulkLoad, bulk_load
 
 from .measure import Benchmark, timed
 

@@ -16,11 +16,11 @@ from statistics import median
 import pandas as pd
 import pymysql
 
-from kedro_doltdb.database import Database
+from kedro_doltdb.catalog.credentials import Database
+from kedro_doltdb.catalog.table_dataset import DoltTableDataset
 from kedro_doltdb.dolt_cli import find_dolt, initialise
-from kedro_doltdb.server import _free_port
+from kedro_doltdb.server.managed import _free_port
 from kedro_doltdb.settings import Settings
-from kedro_doltdb.table_dataset import DoltTableDataset
 
 from .measure import timed
 from .save_table import frame_of
@@ -127,7 +127,7 @@ def _sql(database: Database, statement: str) -> None:
 
 
 def _by_branches(directory: Path, counts: tuple[int, ...]) -> Iterator[list[str]]:
-    from kedro_doltdb.fast_forward import fast_forward
+    from kedro_doltdb.dolt.fast_forward import fast_forward
 
     directory.mkdir()
     initialise(directory / "data", [])

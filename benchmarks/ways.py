@@ -15,10 +15,10 @@ import sqlalchemy as sa
 from kedro.io import Version
 from kedro_datasets.pandas import CSVDataset, ParquetDataset, SQLQueryDataset
 
-from kedro_doltdb.database import Database
+from kedro_doltdb.catalog.credentials import Database
+from kedro_doltdb.catalog.table_dataset import DoltTableDataset
 from kedro_doltdb.dolt_cli import initialise, run_dolt
 from kedro_doltdb.settings import Settings
-from kedro_doltdb.table_dataset import DoltTableDataset
 
 
 class Way(ABC):

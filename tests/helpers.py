@@ -120,6 +120,6 @@ def wait_for(path: Path, timeout: float = 60.0) -> None:
 
 def server_is_running(project: Path) -> bool:
     """Whether a process has the project's repository open."""
-    from kedro_doltdb.locks import is_held
+    from kedro_doltdb.server.leases import is_held
 
     return is_held(project / "data" / ".dolt" / "noms" / "LOCK")

@@ -11,13 +11,14 @@ import pytest
 from conftest import dolt
 from helpers import branches, break_node, let_go, start_slow_run
 
-from kedro_doltdb import answers
+from kedro_doltdb.dolt import answers
+from kedro_doltdb.dolt.repository import Repository, dolt_errors
 from kedro_doltdb.dolt_cli import find_dolt, initialise
 from kedro_doltdb.errors import DoltError, ServerError
-from kedro_doltdb.records import Record
-from kedro_doltdb.repository import Repository, dolt_errors
-from kedro_doltdb.server import Server, _free_port
-from kedro_doltdb.transaction import Transaction
+from kedro_doltdb.run.record_store import records_of
+from kedro_doltdb.run.records import Record
+from kedro_doltdb.run.transaction import Transaction
+from kedro_doltdb.server.managed import Server, _free_port
 
 MERGE = (
     "CALL DOLT_BRANCH('other')",
@@ -72,7 +73,7 @@ def test_what_goes_on_the_target_during_a_run(
     repository: tuple[Repository, Server], statements: tuple[str, ...], words: str
 ) -> None:
     here, server = repository
-    records = server.records(here._address)
+    records = records_of(server, here._address)
     reads = [] if statements is MERGE else ["t"]
     transaction = Transaction(here, records, Record("run", "run", "main", here.head("main"), [], reads))
     transaction.begin()

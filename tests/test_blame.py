@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from kedro_doltdb.blame import blame
-from kedro_doltdb.database import Database
+from kedro_doltdb.catalog.credentials import Database
+from kedro_doltdb.cli.blame import blame
+from kedro_doltdb.dolt.repository import Repository
+from kedro_doltdb.dolt.sql import identifier
 from kedro_doltdb.dolt_cli import initialise
-from kedro_doltdb.repository import Repository
 from kedro_doltdb.settings import Settings
-from kedro_doltdb.tables import identifier
 
 # What Dolt's own tables of blame, history and differences add, and what breaks statements.
 NAMES = (

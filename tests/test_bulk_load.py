@@ -26,11 +26,11 @@ from kedro_datasets.pandas import SQLTableDataset
 from sqlalchemy import Engine, types
 from sqlalchemy.dialects import mysql
 
-from kedro_doltdb import table_sql
-from kedro_doltdb.bulk_load import BulkLoad, add_missing_key, bulk_load
+from kedro_doltdb.dolt.local_infile import BLOCK_BYTES, load_local
 from kedro_doltdb.errors import BulkLoadError, ConfigError
-from kedro_doltdb.load_file import Column, encode
-from kedro_doltdb.local_infile import BLOCK_BYTES, load_local
+from kedro_doltdb.tables import table_sql
+from kedro_doltdb.tables.bulk_load import BulkLoad, add_missing_key, bulk_load
+from kedro_doltdb.tables.encoding import Column, encode
 
 HARD_NAMES = ["a b", "per%cent %s", "quo'te\"d", "comma, (bracket)", "Größe", "select", "a:b"]
 HARD_TEXTS = [

@@ -10,7 +10,7 @@ import pytest
 from conftest import dolt
 from helpers import add_pipeline, branches, messages, query, server_is_running
 
-from kedro_doltdb.server import Server
+from kedro_doltdb.server.managed import Server
 
 ROUNDS = 50
 

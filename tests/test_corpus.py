@@ -22,7 +22,7 @@ from sqlalchemy import types
 from sqlalchemy.dialects import mysql
 from test_table_dataset import cache_home, columns_of, database, empty, hash_of, ours, query, same, stock
 
-from kedro_doltdb.database import Database
+from kedro_doltdb.catalog.credentials import Database
 
 pytestmark = pytest.mark.slow
 

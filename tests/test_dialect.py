@@ -11,10 +11,10 @@ import pytest
 from kedro.io import DatasetError
 from kedro_datasets.pandas import SQLQueryDataset, SQLTableDataset
 
-from kedro_doltdb.bulk_load import bulk_load
-from kedro_doltdb.database import Database
+from kedro_doltdb.catalog.credentials import Database
 from kedro_doltdb.dolt_cli import initialise
 from kedro_doltdb.settings import Settings
+from kedro_doltdb.tables.bulk_load import bulk_load
 
 
 @pytest.fixture(scope="module")

@@ -87,9 +87,12 @@ def test_entries_are_there_once_and_say_enough() -> None:
 
 
 def test_contributors_find_every_module() -> None:
-    listed = re.findall(r"^\| `(\w+\.py)` \|", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.MULTILINE)
-    modules = {path.name for path in (ROOT / "src" / "kedro_doltdb").glob("[!_]*.py")}
-    assert set(listed) == modules, "CONTRIBUTING.md, where things are: a row a module of the library"
+    text, library = (ROOT / "CONTRIBUTING.md").read_text("utf-8"), ROOT / "src" / "kedro_doltdb"
+    packages = {f"{path.parent.name}/" for path in library.glob("*/__init__.py")}
+    assert packages <= set(re.findall(r"^\| `(\w+/)` \|", text, re.MULTILINE)), "a row a package"
+    listed = re.findall(r"^\| `((?:\w+/)?\w+\.py)` \|", text, re.MULTILINE)
+    modules = {path.relative_to(library).as_posix() for path in library.rglob("[!_]*.py")}
+    assert sorted(listed) == sorted(modules), "CONTRIBUTING.md, where things are: a row a module"
 
 
 def anchors(document: Path) -> set[str]:

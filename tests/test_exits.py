@@ -15,7 +15,7 @@ from kedro_doltdb.dolt_cli import initialise
 SCRIPT = """
 import multiprocessing, os, signal, sys, time
 from pathlib import Path
-from kedro_doltdb.database import Database
+from kedro_doltdb.catalog.credentials import Database
 from kedro_doltdb.settings import Settings
 
 

@@ -18,13 +18,14 @@ from external_dolt import DATABASE, PASSWORD, External, kedro, use
 from helpers import break_node, let_go, start_kedro, start_slow_run
 from helpers import hashes as managed_hashes
 
+from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.errors import ConfigError, ServerError
-from kedro_doltdb.external import ExternalServer
-from kedro_doltdb.journal import Run
-from kedro_doltdb.records import Record
-from kedro_doltdb.recovery import recover
-from kedro_doltdb.repository import Repository
-from kedro_doltdb.transaction import Transaction
+from kedro_doltdb.journal.store import Run
+from kedro_doltdb.run.record_store import records_of
+from kedro_doltdb.run.records import Record
+from kedro_doltdb.run.recovery import recover
+from kedro_doltdb.run.transaction import Transaction
+from kedro_doltdb.server.external import ExternalServer
 
 
 @pytest.fixture
@@ -329,7 +330,7 @@ def publish_one(external: External, database: str = DATABASE) -> None:
     lease, address = server.acquire("one")
     try:
         repository = Repository(address, "Ada <ada@localhost>")
-        records = server.records(address)
+        records = records_of(server, address)
         assert recover(repository, records, server.is_leased) == []
         record = Record("one", "one", "main", repository.head("main"), [], run=Run("one"))
         transaction = Transaction(repository, records, record)
@@ -365,7 +366,7 @@ def test_a_record_that_cannot_be_read_is_set_aside(
 def test_a_server_that_has_as_many_connections_as_it_takes(
     generated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kedro_doltdb.address.CONNECT_TIMEOUT", 1.0)
+    monkeypatch.setattr("kedro_doltdb.dolt.address.CONNECT_TIMEOUT", 1.0)
     server = External(tmp_path / "full", generated / "data", max_connections=1)
     try:
         server.start()

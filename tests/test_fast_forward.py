@@ -9,10 +9,10 @@ import pytest
 from conftest import dolt, run_kedro
 from helpers import branches, hashes, messages, query
 
+from kedro_doltdb.dolt.fast_forward import EditedError, fast_forward, finish_moves
+from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.dolt_cli import initialise
-from kedro_doltdb.fast_forward import EditedError, fast_forward, finish_moves
-from kedro_doltdb.repository import Repository
-from kedro_doltdb.server import Server
+from kedro_doltdb.server.managed import Server
 
 HALF_MOVED = """
     CALL DOLT_BRANCH('kedro/moving/main', 'main');

@@ -21,13 +21,13 @@ from helpers import (
     wait_for,
 )
 
+from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.dolt_cli import find_dolt, initialise
 from kedro_doltdb.errors import ServerError
-from kedro_doltdb.locks import is_held
-from kedro_doltdb.records import FileRecords, Record
-from kedro_doltdb.recovery import KEPT_BRANCHES, recover
-from kedro_doltdb.repository import Repository
-from kedro_doltdb.server import Server, _free_port
+from kedro_doltdb.run.records import FileRecords, Record
+from kedro_doltdb.run.recovery import KEPT_BRANCHES, recover
+from kedro_doltdb.server.leases import is_held
+from kedro_doltdb.server.managed import Server, _free_port
 
 
 def patch(project: Path, code: str) -> None:
@@ -50,7 +50,7 @@ def assert_the_next_run_works(project: Path) -> None:
 def test_a_connection_that_drops_in_a_save(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     patch(
         project,
-        "import os, socket, threading\nfrom kedro_doltdb import bulk_load as module\n\n\n"
+        "import os, socket, threading\nfrom kedro_doltdb.tables import bulk_load as module\n\n\n"
         "def load(cursor, *args):\n"
         "    threading.Timer(0.5, cursor.connection._sock.shutdown, (socket.SHUT_RDWR,)).start()\n"
         "    cursor.execute('SELECT SLEEP(20)')\n\n\n"
@@ -87,7 +87,7 @@ def test_a_server_that_answers_slowly_is_waited_for(project: Path) -> None:
 
 
 def test_a_server_that_has_as_many_connections_as_it_takes(project: Path, tmp_path: Path) -> None:
-    patch(project, "from kedro_doltdb import address\n\naddress.CONNECT_TIMEOUT = 2.0")
+    patch(project, "from kedro_doltdb.dolt import address\n\naddress.CONNECT_TIMEOUT = 2.0")
     config = tmp_path / "config.yaml"
     server = Server(project / "data")
     port = _free_port()

@@ -13,12 +13,12 @@ from helpers import server_is_running
 
 SCRIPT = """
 from pathlib import Path
-from kedro_doltdb.address import Address
+from kedro_doltdb.dolt.address import Address
 from kedro_doltdb.dolt_cli import InitialTable, clone, identity, initialise
-from kedro_doltdb.external import ExternalServer
-from kedro_doltdb.repository import Repository
-from kedro_doltdb.server import Server
-from kedro_doltdb.table_cache import TableCache
+from kedro_doltdb.server.external import ExternalServer
+from kedro_doltdb.dolt.repository import Repository
+from kedro_doltdb.server.managed import Server
+from kedro_doltdb.tables.table_cache import TableCache
 
 initialise(Path("data"), [InitialTable("t", "t.csv", ("id",), "Import t")])
 server = Server(Path("data").absolute())

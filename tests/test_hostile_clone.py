@@ -49,7 +49,7 @@ def test_what_a_clone_brings_is_named_or_does_nothing(project: Path, tmp_path: P
         )
     script = (
         "import time\nfrom pathlib import Path\n"
-        "from kedro_doltdb.database import Database\nfrom kedro_doltdb.settings import Settings\n"
+        "from kedro_doltdb.catalog.credentials import Database\nfrom kedro_doltdb.settings import Settings\n"
         "with Database(Path.cwd(), Settings()).serving() as repository:\n    time.sleep(3)\n"
     )
     subprocess.run([sys.executable, "-c", script], cwd=project, check=True)

@@ -20,17 +20,18 @@ from kedro.pipeline import Pipeline, node
 from kedro.runner import SequentialRunner
 from kedro_datasets.pandas import SQLTableDataset
 
-from kedro_doltdb import journal
-from kedro_doltdb.bulk_load import bulk_load
-from kedro_doltdb.database import Database
+from kedro_doltdb.catalog.credentials import Database
+from kedro_doltdb.dolt.as_of import read_at
+from kedro_doltdb.dolt.repository import Repository
+from kedro_doltdb.dolt.sql import identifier
 from kedro_doltdb.dolt_cli import initialise
-from kedro_doltdb.edges import MAX_NAME
 from kedro_doltdb.errors import DoltError, PublishError
-from kedro_doltdb.parameters import plain
-from kedro_doltdb.repository import Repository
-from kedro_doltdb.run import DoltRun
+from kedro_doltdb.journal import reader
+from kedro_doltdb.journal.edges import MAX_NAME
+from kedro_doltdb.journal.parameters import plain
+from kedro_doltdb.run.dolt_run import DoltRun
 from kedro_doltdb.settings import Settings
-from kedro_doltdb.tables import identifier, read_at
+from kedro_doltdb.tables.bulk_load import bulk_load
 
 NASTY = "'\"`;%\\/-.,:@#$&*(){}[]<>|!?=+~^ \t\n\r\x00\x1e\x1féß中😀\u200b\u202e"
 WORDS = (
@@ -166,7 +167,7 @@ def test_datasets_and_parameters(project: Project, dataset: str, name: str, valu
         run_id = re.match(r"Update data from Kedro run (run-\d+) with params (.*)", message)
         assert run_id
         assert json.loads(run_id[2]) == plain({name: value})
-        (edge,) = journal.edges(cursor, run_id[1])
+        (edge,) = reader.edges(cursor, run_id[1])
         assert edge.dataset == dataset or (len(dataset) > MAX_NAME and edge.dataset[:200] == dataset[:200])
         assert edge.table_name == "plain"
 

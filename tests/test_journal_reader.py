@@ -8,15 +8,15 @@ from collections.abc import Iterator
 import pytest
 from pymysql.cursors import Cursor
 
-from kedro_doltdb import journal, journal_reader
-from kedro_doltdb.database import Database
+from kedro_doltdb.catalog.credentials import Database
+from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.dolt_cli import initialise
 from kedro_doltdb.errors import DoltError
-from kedro_doltdb.journal import Edge, Run
-from kedro_doltdb.repository import Repository
+from kedro_doltdb.journal import reader, store
+from kedro_doltdb.journal.store import Edge, Run
 from kedro_doltdb.settings import Settings
 
-GOOD = Run("good", started=journal.now(), status="succeeded", params={"ä": {"b": [1, "x" * 70_000]}})
+GOOD = Run("good", started=store.now(), status="succeeded", params={"ä": {"b": [1, "x" * 70_000]}})
 SAVED = Edge("node", "metrics", "save", "Metrics", None, "abc")
 
 
@@ -30,7 +30,7 @@ def repository(dolt_env: dict[str, str], tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def cursor(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cursor]:
-    monkeypatch.setattr(journal_reader, "_warned", set())
+    monkeypatch.setattr(reader, "_warned", set())
     with repository.on() as cursor:
         yield cursor
         cursor.execute("DROP TABLE IF EXISTS kedro_runs, kedro_lineage")
@@ -40,7 +40,7 @@ def cursor(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 def as_text(cursor: Cursor, **values: object) -> None:
     """A journal whose columns take anything, with one row of a run and one of these values."""
-    columns = journal.columns_of(journal.RUNS)[1]
+    columns = store.columns_of(store.RUNS)[1]
     cursor.execute(f"CREATE TABLE kedro_runs ({', '.join(f'{name} LONGTEXT' for name in columns)})")
     cursor.execute(
         "ALTER TABLE kedro_runs MODIFY COLUMN started DATETIME(6), MODIFY COLUMN finished DATETIME(6)"
@@ -73,7 +73,7 @@ def test_a_row_that_cannot_be_understood_is_named_and_left_out(
     cursor: Cursor, values: dict[str, object], why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     as_text(cursor, **values)
-    assert [run.run_id for run in journal_reader.runs(cursor)] == ["good"]
+    assert [run.run_id for run in reader.runs(cursor)] == ["good"]
     assert (
         "1 rows of kedro_runs cannot be understood and are left out: bad" in caplog.text
         and why in caplog.text
@@ -85,14 +85,14 @@ def test_text_for_a_time_and_numbers_for_text(cursor: Cursor, caplog: pytest.Log
     cursor.execute(
         "INSERT INTO kedro_runs VALUES ('a', 'noon', NULL), ('b', NULL, 5), ('', NULL, 1), ('c', NULL, NULL)"
     )
-    assert [run.run_id for run in journal_reader.runs(cursor)] == ["c"]
+    assert [run.run_id for run in reader.runs(cursor)] == ["c"]
     assert "3 rows of kedro_runs" in caplog.text and "a (started is not a time)" in caplog.text
 
 
 def test_a_warning_is_given_once(cursor: Cursor, caplog: pytest.LogCaptureFixture) -> None:
     as_text(cursor, params="{")
     for _ in range(3):
-        journal_reader.runs(cursor)
+        reader.runs(cursor)
     assert caplog.text.count("cannot be understood") == 1
 
 
@@ -105,9 +105,9 @@ def test_nothing_is_read_from_a_view(cursor: Cursor, name: str) -> None:
     )
     try:
         with pytest.raises(DoltError, match="kedro_runs is not kedro-dolt's journal: it is a view"):
-            journal_reader.runs(cursor)
+            reader.runs(cursor)
         with pytest.raises(DoltError, match="it is a view"):
-            journal_reader.runs(cursor, "HEAD", run_id="x")
+            reader.runs(cursor, "HEAD", run_id="x")
     finally:
         cursor.execute(f"DROP VIEW {name}")
 
@@ -117,7 +117,7 @@ def test_a_table_of_other_columns_is_not_read(cursor: Cursor) -> None:
     with pytest.raises(
         DoltError, match="kedro_lineage is not kedro-dolt's journal: it has no column dataset"
     ):
-        journal_reader.edges(cursor, "x")
+        reader.edges(cursor, "x")
 
 
 def test_only_so_many_rows_and_bytes_are_read(
@@ -126,41 +126,41 @@ def test_only_so_many_rows_and_bytes_are_read(
     as_text(cursor, error="x" * 1000)
     for number in range(8):
         cursor.execute("INSERT INTO kedro_runs (run_id, error) VALUES (%s, %s)", (f"n{number}", "x" * 1000))
-    monkeypatch.setattr(journal_reader, "MOST_BYTES", 3000)
-    assert len(journal_reader.runs(cursor)) == 2
-    monkeypatch.setattr(journal_reader, "MOST_BYTES", 10**6)
-    monkeypatch.setattr(journal_reader, "MOST_ROWS", 5)
-    assert len(journal_reader.runs(cursor)) == 5
+    monkeypatch.setattr(reader, "MOST_BYTES", 3000)
+    assert len(reader.runs(cursor)) == 2
+    monkeypatch.setattr(reader, "MOST_BYTES", 10**6)
+    monkeypatch.setattr(reader, "MOST_ROWS", 5)
+    assert len(reader.runs(cursor)) == 5
     assert "kedro_runs is too large to be read whole: only 2 of its 10 rows are." in caplog.text
 
 
 def test_what_is_written_is_read(cursor: Cursor, caplog: pytest.LogCaptureFixture) -> None:
-    journal.write(cursor, GOOD, [SAVED])
-    (run,) = journal_reader.runs(cursor)
-    assert run == GOOD and journal_reader.edges(cursor, "good") == [SAVED]
-    assert journal_reader.savers(cursor, "metrics") == [("good", SAVED)]
-    assert journal_reader.saved_tables(cursor, ["METRICS", "other"]) == {"good": {"metrics"}}
+    store.write(cursor, GOOD, [SAVED])
+    (run,) = reader.runs(cursor)
+    assert run == GOOD and reader.edges(cursor, "good") == [SAVED]
+    assert reader.savers(cursor, "metrics") == [("good", SAVED)]
+    assert reader.saved_tables(cursor, ["METRICS", "other"]) == {"good": {"metrics"}}
     assert not caplog.text
 
 
 def test_edges_of_a_stranger(cursor: Cursor, caplog: pytest.LogCaptureFixture) -> None:
-    journal.write(cursor, GOOD, [SAVED])
+    store.write(cursor, GOOD, [SAVED])
     cursor.execute(
         "INSERT INTO kedro_lineage (run_id, node, dataset, direction) VALUES ('good', '', 'x', 'save')"
     )
     cursor.execute(
         "INSERT INTO kedro_lineage (run_id, node, dataset, direction) VALUES ('good', 'x', 'x', 'eat')"
     )
-    assert journal_reader.edges(cursor, "good") == [SAVED]
+    assert reader.edges(cursor, "good") == [SAVED]
     assert "2 rows of kedro_lineage cannot be understood" in caplog.text
 
 
 def test_an_older_journal_has_fewer_columns(cursor: Cursor) -> None:
     cursor.execute("CREATE TABLE kedro_runs (run_id VARCHAR(80) PRIMARY KEY, status VARCHAR(16))")
     cursor.execute("INSERT INTO kedro_runs VALUES ('old', 'succeeded')")
-    assert journal_reader.runs(cursor) == [Run("old", status="succeeded")]
+    assert reader.runs(cursor) == [Run("old", status="succeeded")]
 
 
 def test_no_journal_is_no_run(cursor: Cursor) -> None:
-    assert journal_reader.runs(cursor) == journal_reader.runs(cursor, "HEAD") == []
-    assert journal_reader.edges(cursor, "x") == [] and journal_reader.saved_tables(cursor, ["x"]) == {}
+    assert reader.runs(cursor) == reader.runs(cursor, "HEAD") == []
+    assert reader.edges(cursor, "x") == [] and reader.saved_tables(cursor, ["x"]) == {}

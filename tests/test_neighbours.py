@@ -15,8 +15,8 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline, node
 from kedro_datasets.pandas import SQLTableDataset
 
-from kedro_doltdb.database import Database
-from kedro_doltdb.footprint import Footprint
+from kedro_doltdb.catalog.credentials import Database
+from kedro_doltdb.catalog.footprint import Footprint
 from kedro_doltdb.settings import Settings
 
 CATALOG = """

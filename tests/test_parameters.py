@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from kedro_doltdb.parameters import differences, leaves, mask, plain, restored, secrets_in, typed
+from kedro_doltdb.journal.parameters import differences, leaves, mask, plain, restored, secrets_in, typed
 
 ANYTHING = st.recursive(
     st.none()

@@ -21,11 +21,11 @@ import pytest
 from conftest import _server_of, dolt, run_kedro
 from helpers import branches, break_node, hashes, messages, query, server_is_running
 
+from kedro_doltdb.dolt.remote import Remote
+from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.dolt_cli import find_dolt, initialise
 from kedro_doltdb.errors import ConfigError, RemoteError
-from kedro_doltdb.remote import Remote
-from kedro_doltdb.repository import Repository
-from kedro_doltdb.server import Server
+from kedro_doltdb.server.managed import Server
 from kedro_doltdb.settings import RemoteSettings, Settings
 
 

@@ -10,12 +10,12 @@ import pytest
 from conftest import dolt, run_kedro
 from helpers import add_pipeline, branches, query
 
-from kedro_doltdb.database import Database
+from kedro_doltdb.catalog.credentials import Database
+from kedro_doltdb.cli.rerun import Parameters, parameters_of, starting_branch
+from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.dolt_cli import initialise
 from kedro_doltdb.errors import ConfigError
-from kedro_doltdb.journal import Edge, Run
-from kedro_doltdb.repository import Repository
-from kedro_doltdb.rerun import Parameters, parameters_of, starting_branch
+from kedro_doltdb.journal.store import Edge, Run
 from kedro_doltdb.settings import Settings
 
 CODE = """

@@ -10,9 +10,9 @@ from conftest import dolt, run_kedro
 from helpers import TABLES, add_pipeline, branches, break_node, hashes, messages, query
 
 from kedro_doltdb.errors import DoltError
-from kedro_doltdb.journal import Edge, Run
-from kedro_doltdb.records import Record
-from kedro_doltdb.resume import TakeOver, take_over
+from kedro_doltdb.journal.store import Edge, Run
+from kedro_doltdb.run.records import Record
+from kedro_doltdb.run.resume import TakeOver, take_over
 
 RATIO = "example_test_data_ratio"
 BROKEN = "raise RuntimeError('broken')"

@@ -131,7 +131,7 @@ LATE = """
         @hook_impl
         def before_pipeline_run(self, pipeline, catalog):
             from kedro_datasets.pandas import SQLTableDataset
-            from kedro_doltdb.bulk_load import bulk_load
+            from kedro_doltdb.tables.bulk_load import bulk_load
 
             for name in pipeline.datasets():
                 if name.startswith("late_") and name not in catalog:
@@ -284,7 +284,7 @@ def test_a_run_that_another_one_has_closed_is_never_a_success(project: Path) -> 
         project,
         """
         from kedro_doltdb.errors import DoltError
-        from kedro_doltdb.run import DoltRun
+        from kedro_doltdb.run.dolt_run import DoltRun
 
         class Kept:
             pass

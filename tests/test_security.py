@@ -22,7 +22,7 @@ from helpers import break_node, let_go, query, start_slow_run, wait_for
 from kedro_doltdb.dolt_cli import initialise
 from kedro_doltdb.errors import ServerError
 from kedro_doltdb.secret import Secret, hidden
-from kedro_doltdb.server import Server
+from kedro_doltdb.server.managed import Server
 
 
 @pytest.fixture
@@ -230,7 +230,7 @@ def test_no_traceback_with_local_variables_shows_a_password(tmp_path: Path, port
     from rich.console import Console
     from rich.traceback import Traceback
 
-    from kedro_doltdb.external import ExternalServer
+    from kedro_doltdb.server.external import ExternalServer
 
     # Kedro's own frames are not ours, nor is this one.
     password = Secret("correct horse battery staple " * 5)

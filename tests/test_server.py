@@ -19,12 +19,12 @@ import pytest
 from conftest import dolt, run_kedro
 from helpers import server_is_running
 
-from kedro_doltdb import server as server_module
+from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.dolt_cli import initialise
 from kedro_doltdb.errors import LeaseTakenError, ServerError
-from kedro_doltdb.locks import FileLock, is_held
-from kedro_doltdb.repository import Repository
-from kedro_doltdb.server import Server
+from kedro_doltdb.server import managed as server_module
+from kedro_doltdb.server.leases import FileLock, is_held
+from kedro_doltdb.server.managed import Server
 
 
 @pytest.fixture
@@ -207,7 +207,7 @@ def test_the_state_directory_is_removed_while_the_server_is_used(data_dir: Path)
 def test_the_server_of_a_killed_process_is_adopted_and_stopped(data_dir: Path) -> None:
     script = (
         "import os, pathlib, signal\n"
-        "from kedro_doltdb.server import Server\n"
+        "from kedro_doltdb.server.managed import Server\n"
         f"Server(pathlib.Path({str(data_dir)!r})).acquire('killed')\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -291,7 +291,7 @@ def test_dolt_connects_to_nothing_but_this_machine(project: Path, tmp_path: Path
 
 
 def test_a_windows_user_is_told_of_wsl(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("kedro_doltdb.locks.fcntl", None)
+    monkeypatch.setattr("kedro_doltdb.server.leases.fcntl", None)
     with pytest.raises(ServerError, match="WSL"):
         FileLock(tmp_path / "lock").acquire()
 
@@ -325,7 +325,7 @@ def test_garbage_is_collected_when_much_was_written(data_dir: Path, monkeypatch:
 
     sizes = [write(1), write(2)]
     assert 20_000 < sizes[0] < sizes[1]
-    monkeypatch.setattr("kedro_doltdb.server.GARBAGE_BYTES", 20_000)
+    monkeypatch.setattr("kedro_doltdb.server.managed.GARBAGE_BYTES", 20_000)
     assert write(3) == 0
     monkeypatch.undo()
     assert 0 < write(4) < sizes[0]

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from kedro_doltdb import state_files
+from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.errors import DoltError
-from kedro_doltdb.journal import Edge, Run
-from kedro_doltdb.locks import FileLock, is_held
-from kedro_doltdb.records import VERSION, FileRecords, Record, _checksum, from_json, to_json
-from kedro_doltdb.recovery import recover, resumable
-from kedro_doltdb.repository import Repository
-from kedro_doltdb.server import Server
+from kedro_doltdb.journal.store import Edge, Run
+from kedro_doltdb.run.records import VERSION, FileRecords, Record, _checksum, from_json, to_json
+from kedro_doltdb.run.recovery import recover, resumable
+from kedro_doltdb.server.leases import FileLock, is_held
+from kedro_doltdb.server.managed import Server
 from kedro_doltdb.state_files import UnreadableError
 from torture.state import WAYS, Runs
 

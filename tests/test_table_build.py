@@ -36,12 +36,12 @@ from test_table_dataset import (
     stock,
 )
 
-from kedro_doltdb import keyed_table, table_build, table_write
-from kedro_doltdb.database import Database
+from kedro_doltdb.catalog.credentials import Database
 from kedro_doltdb.dolt_cli import initialise
 from kedro_doltdb.errors import ConfigError
 from kedro_doltdb.settings import Settings
-from kedro_doltdb.table_build import discard_unfinished
+from kedro_doltdb.tables import keyed_table, table_build, table_write
+from kedro_doltdb.tables.table_build import discard_unfinished
 
 TIMES = [dt.time(1), dt.time(2), dt.time(3)]
 GOOD = pd.DataFrame({"id": [1, 2, 3], "x": [1.0, 2.0, 3.0], "n": ["a", "b", "c"]})
@@ -312,7 +312,7 @@ def test_a_server_killed_in_a_save_leaves_the_table(
             return False
         return True
 
-    address = killed._get_address()
+    address = killed.get_address()
     with monkeypatch.context() as patch:
         patch.setattr(table_build, step, kill)
         with pytest.raises(DatasetError):

@@ -28,14 +28,14 @@ from sqlalchemy import types
 from test_bulk_load import BETTER, HARD_NAMES, INT64, SAME, TEXTS, maybe, relaxed
 
 import kedro_doltdb
-from kedro_doltdb import keyed_table
-from kedro_doltdb.bulk_load import bulk_load
-from kedro_doltdb.database import Database
+from kedro_doltdb.catalog.credentials import Database
+from kedro_doltdb.catalog.table_dataset import DoltTableDataset
 from kedro_doltdb.dolt_cli import initialise
 from kedro_doltdb.errors import ConfigError
 from kedro_doltdb.settings import Settings
-from kedro_doltdb.table_cache import TableCache
-from kedro_doltdb.table_dataset import DoltTableDataset
+from kedro_doltdb.tables import keyed_table
+from kedro_doltdb.tables.bulk_load import bulk_load
+from kedro_doltdb.tables.table_cache import TableCache
 
 EXAMPLES = int(os.environ.get("KEDRO_DOLT_EXAMPLES", "1"))
 
@@ -193,7 +193,7 @@ def test_times_at_the_ends_of_what_pandas_counts(database: Database) -> None:
     )
     ours(database, "id", table="ends").save(frame)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kedro_doltdb.table_cache.TableCache.get", lambda *_: None)
+        patch.setattr("kedro_doltdb.tables.table_cache.TableCache.get", lambda *_: None)
         loaded = ours(database, "id", table="ends").load()
     same(loaded, stock(database, table="ends").load())
     assert loaded["moment"][6] == pd.Timestamp("2020-02-03") and loaded["day"][5] == pd.Timestamp(
@@ -248,7 +248,7 @@ def test_what_the_entry_must_say(database: Database, monkeypatch: pytest.MonkeyP
     with pytest.raises(ConfigError, match="does not name the columns of a primary key"):
         ours(database)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    monkeypatch.setattr("kedro_doltdb.table_dataset.find_spec", lambda name: None)
+    monkeypatch.setattr("kedro_doltdb.catalog.table_dataset.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install 'kedro-doltdb\[fast\]'"):
         ours(database, "id")
 
@@ -275,7 +275,7 @@ def test_a_table_that_has_not_changed_is_not_written(
     database: Database, saved: DoltTableDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("write_rows", "replace_table"):
-        monkeypatch.setattr(f"kedro_doltdb.keyed_table.{name}", None)
+        monkeypatch.setattr(f"kedro_doltdb.tables.keyed_table.{name}", None)
     saved.save(frame_of())
     saved.save(frame_of().iloc[::-1])
 
@@ -373,7 +373,7 @@ def test_large_values(database: Database) -> None:
         frame = pd.DataFrame({"id": range(3), "text": ["x" * size for size in sizes], "n": 1})
         dataset.save(frame)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("kedro_doltdb.table_cache.TableCache.get", lambda *_: None)
+            patch.setattr("kedro_doltdb.tables.table_cache.TableCache.get", lambda *_: None)
             same(dataset.load(), frame)
             dataset.save(frame.assign(n=[1, 2, 1]))
         same(dataset.load(), frame.assign(n=[1, 2, 1]))

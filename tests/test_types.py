@@ -28,9 +28,9 @@ from test_table_dataset import (
     stock,
 )
 
-from kedro_doltdb.database import Database
+from kedro_doltdb.catalog.credentials import Database
+from kedro_doltdb.catalog.table_dataset import DoltTableDataset
 from kedro_doltdb.errors import BulkLoadError
-from kedro_doltdb.table_dataset import DoltTableDataset
 
 D, ts, date, time = decimal.Decimal, pd.Timestamp, dt.date, dt.time
 PANDAS_2 = pd.__version__.startswith("2.")

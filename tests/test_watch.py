@@ -14,16 +14,16 @@ import pytest
 from conftest import run_kedro
 from helpers import branches, break_node, messages, server_is_running
 
-from kedro_doltdb import watch
-from kedro_doltdb.address import Address
+from kedro_doltdb.dolt import watchdog
+from kedro_doltdb.dolt.address import Address
 from kedro_doltdb.dolt_cli import initialise
-from kedro_doltdb.server import Server
+from kedro_doltdb.server.managed import Server
 
 
 @pytest.fixture
 def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Address]:
-    monkeypatch.setattr(watch, "SILENCE", 1.0)
-    monkeypatch.setattr(watch, "INTERVAL", 0.2)
+    monkeypatch.setattr(watchdog, "SILENCE", 1.0)
+    monkeypatch.setattr(watchdog, "INTERVAL", 0.2)
     initialise(tmp_path / "data", [])
     server = Server(tmp_path / "data")
     lease, address = server.acquire("test")
@@ -61,9 +61,9 @@ def test_a_run_whose_server_hangs_fails_and_the_next_one_works(project: Path) ->
     break_node(project, "make_predictions")
     with open(next((project / "src").glob("*/settings.py")), "a") as file:
         file.write(
-            "\n\nfrom kedro_doltdb import address, server, watch\n\n"
-            "watch.SILENCE, watch.INTERVAL = 2.0, 0.5\n"
-            "address.CONNECT_TIMEOUT, server.STOP_TIMEOUT = 2.0, 2.0\n"
+            "\n\nfrom kedro_doltdb.dolt import address, watchdog\nfrom kedro_doltdb.server import managed\n\n"
+            "watchdog.SILENCE, watchdog.INTERVAL = 2.0, 0.5\n"
+            "address.CONNECT_TIMEOUT, managed.STOP_TIMEOUT = 2.0, 2.0\n"
         )
     code = (
         "import os, pathlib, signal; "

@@ -8,8 +8,8 @@ import time
 
 import pymysql
 
-from kedro_doltdb.repository import Repository
-from kedro_doltdb.server import Server
+from kedro_doltdb.dolt.repository import Repository
+from kedro_doltdb.server.managed import Server
 
 from .project import Project
 from .report import Report

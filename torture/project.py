@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kedro_doltdb.dolt_cli import find_dolt
-from kedro_doltdb.locks import is_held
+from kedro_doltdb.server.leases import is_held
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -8,14 +8,15 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.dolt_cli import initialise
-from kedro_doltdb.locks import FileLock
-from kedro_doltdb.records import Record
-from kedro_doltdb.recovery import recover
-from kedro_doltdb.repository import Repository
-from kedro_doltdb.server import Server
-from kedro_doltdb.table_cache import TableCache
-from kedro_doltdb.transaction import Transaction
+from kedro_doltdb.run.record_store import records_of
+from kedro_doltdb.run.records import Record
+from kedro_doltdb.run.recovery import recover
+from kedro_doltdb.run.transaction import Transaction
+from kedro_doltdb.server.leases import FileLock
+from kedro_doltdb.server.managed import Server
+from kedro_doltdb.tables.table_cache import TableCache
 
 from .project import Project
 from .report import Report
@@ -130,7 +131,7 @@ class Runs:
         lease, address = server.acquire(name)
         try:
             repository = Repository(address, "Ada <ada@localhost>")
-            records = server.records(address)
+            records = records_of(server, address)
             recover(repository, records, server.is_leased)
             record = Record(name, name, "main", repository.head("main"), ["__default__"])
             transaction = Transaction(repository, records, record)

@@ -2,17 +2,67 @@
 
 The package is the mechanism behind the ``kedro-dolt`` starter: the server's life, a run as a
 transaction, keyed bulk loads. See ``docs/design_decisions.md`` for why each part is as it is.
+
+What ``__all__`` names is what projects may import: it stays for a major version.
 """
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .catalog.credentials import attach
+    from .catalog.table_dataset import DoltTableDataset
+    from .errors import (
+        BulkLoadError,
+        ConfigError,
+        DoltError,
+        LeaseTakenError,
+        PublishError,
+        QueryError,
+        RemoteError,
+        ServerError,
+    )
+    from .hooks import DoltHooks
+    from .run.dolt_run import DoltRun
+    from .run.progress import dataset_saved, node_started
+    from .tables.bulk_load import bulk_load
+    from .terminal import get_logger
 
 __version__ = "0.1.0"
 
+__all__ = [
+    "BulkLoadError",
+    "ConfigError",
+    "DoltError",
+    "DoltHooks",
+    "DoltRun",
+    "DoltTableDataset",
+    "LeaseTakenError",
+    "PublishError",
+    "QueryError",
+    "RemoteError",
+    "ServerError",
+    "attach",
+    "bulk_load",
+    "dataset_saved",
+    "get_logger",
+    "node_started",
+]
+
+_MODULES = {
+    "DoltHooks": "hooks",
+    "DoltRun": "run.dolt_run",
+    "DoltTableDataset": "catalog.table_dataset",
+    "attach": "catalog.credentials",
+    "bulk_load": "tables.bulk_load",
+    "dataset_saved": "run.progress",
+    "get_logger": "terminal",
+    "node_started": "run.progress",
+}
+
 
 def __getattr__(name: str) -> Any:
-    # `type: kedro_doltdb.DoltTableDataset` in a catalog; pandas and SQLAlchemy are imported only then.
-    if name == "DoltTableDataset":
-        from .table_dataset import DoltTableDataset
-
-        return DoltTableDataset
+    # Kedro imports the package at every command: pandas and SQLAlchemy are imported when a name is used.
+    if name in __all__:
+        return getattr(import_module(f".{_MODULES.get(name, 'errors')}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

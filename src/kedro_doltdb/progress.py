@@ -1,70 +1,13 @@
-"""Which datasets of a run are complete, noted as its nodes finish, in whatever process they run.
+"""Deprecated: where projects made by earlier versions import ``dataset_saved`` and ``node_started`` from."""
 
-Kedro calls node hooks in the worker processes of ``ParallelRunner`` too, with hook objects of their own; all
-that they share with the run is its catalog, whose credentials know the run's branch.
-"""
+import warnings
 
-from __future__ import annotations
+from .run.progress import dataset_saved, node_started
 
-import inspect
-import threading
-from typing import TYPE_CHECKING
+__all__ = ["dataset_saved", "node_started"]
 
-from . import chunks
-from .edges import base_name, shortened
-from .footprint import find_database
-from .interruption import database_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from kedro.io import DataCatalog
-    from kedro.pipeline.node import Node
-
-    from .database import Database
-
-# A node starts and saves in one thread.
-_current = threading.local()
-
-
-def node_started(node: Node, catalog: DataCatalog) -> None:
-    """Note that the node's inputs are complete, and wait for its outputs."""
-    database = _running(node, catalog)
-    _current.records = database.records() if database else None
-    _current.missing = set(node.outputs)
-    chunks.node_started(node, catalog)
-    # A generator saves in chunks: its outputs are complete when a node that loads them starts.
-    _current.streams = inspect.isgeneratorfunction(node.func)
-    if database and database.branch:
-        _current.run = database.branch.removeprefix("kedro/")
-        _current.records.add_complete(_current.run, _names(node.inputs))
-
-
-def dataset_saved(name: str, node: Node) -> None:
-    """Note that the node's outputs are complete once the last of them is saved.
-
-    Raises:
-        ConfigError: the node saves in chunks what each save replaces.
-    """
-    chunks.dataset_saved(name, node)
-    if getattr(_current, "records", None) is None:
-        return
-    _current.missing.discard(name)
-    if not _current.missing and not _current.streams:
-        _current.records.add_complete(_current.run, _names(node.outputs))
-
-
-def _running(node: Node, catalog: DataCatalog) -> Database | None:
-    """Return the database of the run, if it is on its branch."""
-    database = database_of(catalog)
-    if database is None:
-        datasets = (catalog.get(name) for name in (*node.inputs, *node.outputs))
-        found = (find_database(dataset) for dataset in datasets if dataset is not None)
-        database = next((candidate for candidate in found if candidate), None)
-    return database if database and database.branch else None
-
-
-def _names(datasets: Iterable[str]) -> list[str]:
-    """Return the names of datasets as the journal's lineage has them, parameters left out."""
-    names = (name for name in datasets if name != "parameters" and not name.startswith("params:"))
-    return sorted({base_name(shortened(name)) for name in names})
+warnings.warn(
+    "kedro_doltdb.progress has moved: use `from kedro_doltdb import dataset_saved, node_started`.",
+    DeprecationWarning,
+    stacklevel=2,
+)

@@ -24,7 +24,7 @@ from helpers import branches, messages, query, server_is_running
 from kedro.io import DatasetError
 from kedro_datasets.ibis import TableDataset
 
-from kedro_doltdb.server import Server
+from kedro_doltdb.server.managed import Server
 
 MLFLOW = "server:\n  mlflow_tracking_uri: sqlite:///mlflow.db\n"
 

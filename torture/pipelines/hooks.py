@@ -12,8 +12,8 @@ from kedro.io import AbstractDataset, DataCatalog, DatasetError
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from kedro_doltdb.bulk_load import bulk_load
-from kedro_doltdb.database import Database
+from kedro_doltdb.catalog.credentials import Database
+from kedro_doltdb.tables.bulk_load import bulk_load
 
 from .draw import draw
 from .nodes import DIRECTORY, SEED, rows

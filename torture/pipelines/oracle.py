@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 from kedro.io import AbstractDataset
 
-from kedro_doltdb.bulk_load import add_missing_key, bulk_load
-from kedro_doltdb.database import Database
+from kedro_doltdb.catalog.credentials import Database
 from kedro_doltdb.settings import Settings
+from kedro_doltdb.tables.bulk_load import add_missing_key, bulk_load
 
 from .case import TARGET, Case, Entry, Node
 from .nodes import compute

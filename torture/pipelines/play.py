@@ -24,7 +24,7 @@ import pandas as pd
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
-from kedro_doltdb.database import Database
+from kedro_doltdb.catalog.credentials import Database
 from kedro_doltdb.settings import Settings
 
 from .case import BYSTANDER, TARGET, Case, Entry, Step

@@ -11,10 +11,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
-from kedro_doltdb.database import Database
-from kedro_doltdb.progress import dataset_saved, node_started
-from kedro_doltdb.run import DoltRun
-from kedro_doltdb.terminal import get_logger
+from kedro_doltdb import DoltRun, attach, dataset_saved, get_logger, node_started
 
 logger = get_logger(__name__)
 
@@ -25,7 +22,7 @@ class DoltHooks:
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
         """Give the catalog its credentials `dolt`: the server starts when they are first used."""
-        Database.attach(context)
+        attach(context)
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(

@@ -1,6 +1,6 @@
 """Project settings, see https://docs.kedro.org/en/stable/configure/configuration_basics/."""
 
-from kedro_doltdb.bulk_load import bulk_load
+from kedro_doltdb import bulk_load
 
 from .hooks import DoltHooks
 

@@ -1,0 +1,1 @@
+"""What Kedro's datasets see of Dolt, and what we see of them."""

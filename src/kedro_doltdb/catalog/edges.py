@@ -1,0 +1,70 @@
+"""What each node of a pipeline loads and saves, told from its graph and its catalog."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..journal.edges import base_name, file_hash, shortened
+from ..journal.store import Edge
+from .footprint import find_database, table_of
+
+if TYPE_CHECKING:
+    from kedro.io import AbstractDataset, DataCatalog
+    from kedro.pipeline import Pipeline
+
+
+def edges_of(pipeline: Pipeline, catalog: DataCatalog, project_path: Path) -> list[Edge]:
+    """The edges of ``pipeline``, parameters left out; inputs that are files are hashed already.
+
+    Args:
+        pipeline: the pipeline that is run, filters applied.
+        catalog: its catalog.
+        project_path: what files are relative to.
+    """
+    produced = {base_name(name) for name in pipeline.all_outputs()}
+    edges = []
+    for node in pipeline.nodes:
+        for direction, names in (("load", node.inputs), ("save", node.outputs)):
+            for name in dict.fromkeys(names):
+                if name == "parameters" or name.startswith("params:"):
+                    continue
+                dataset = catalog.get(name)
+                edge = Edge(shortened(node.name), shortened(name), direction)
+                if dataset is not None and find_database(dataset):
+                    edge.table_name = table_of(dataset)
+                elif dataset is not None and (file := file_of(dataset, base_name(name) in produced)):
+                    edge.file = _relative(file, project_path)
+                    if base_name(name) not in produced:
+                        edge.content_hash = file_hash(project_path / edge.file)
+                edges.append(edge)
+    return edges
+
+
+def file_of(dataset: AbstractDataset[Any, Any], produced: bool) -> Path | None:
+    """The local file or directory of a dataset, of the version that the run saves or loads.
+
+    Args:
+        dataset: any dataset.
+        produced: the run saves it.
+    """
+    from kedro.io import AbstractVersionedDataset, DatasetError
+
+    if getattr(dataset, "_protocol", "file") != "file":
+        return None
+    if isinstance(dataset, AbstractVersionedDataset):
+        # The load path of what is yet to be saved would be that of the version before, and would stay it.
+        with suppress(DatasetError):
+            return Path(str(dataset._get_save_path() if produced else dataset._get_load_path()))
+        return None
+    for name in ("_filepath", "_path"):
+        value = getattr(dataset, name, None)
+        if isinstance(value, str | os.PathLike) and "://" not in str(value):
+            return Path(value)
+    return None
+
+
+def _relative(path: Path, project_path: Path) -> str:
+    return (path.relative_to(project_path) if path.is_relative_to(project_path) else path).as_posix()

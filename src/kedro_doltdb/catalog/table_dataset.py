@@ -1,0 +1,177 @@
+"""``kedro_doltdb.DoltTableDataset``: a ``pandas.SQLTableDataset`` whose saves cost what has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from kedro_datasets.pandas import SQLTableDataset
+
+from ..dolt.repository import dolt_errors
+from ..errors import ConfigError
+from ..tables.bulk_load import bulk_load
+from .credentials import Database
+
+if TYPE_CHECKING:
+    from ..tables.table_cache import TableCache
+
+
+_SAVE_ARGS = {"name", "method", "if_exists", "index", "index_label", "dtype", "chunksize"}
+
+
+class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
+    """A table of the Dolt repository ``data/``, with a primary key.
+
+    A save brings the table to equal the frame by writing the rows that differ. A load gives the frame that
+    ``pandas.SQLTableDataset`` gives, from a copy if the table's content hash says that the copy is right.
+
+    Args:
+        table_name: the table.
+        credentials: ``dolt``.
+        primary_key: the column of its key, or the columns in their order.
+        load_args: as for ``pandas.SQLTableDataset``; with others than ``columns`` it is loaded as there.
+        save_args: as there, without ``method`` and ``schema``; ``if_exists`` is ``replace`` by default, or
+            ``append`` or ``fail``.
+        metadata: as there.
+
+    Raises:
+        ConfigError: ``save_args`` has something else in it, no key is named, or pyarrow is not installed.
+    """
+
+    def __init__(
+        self,
+        *,
+        table_name: str,
+        credentials: dict[str, Any],
+        primary_key: str | Sequence[str],
+        load_args: dict[str, Any] | None = None,
+        save_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        if find_spec("pyarrow") is None:
+            raise ConfigError(
+                "kedro_doltdb.DoltTableDataset needs pyarrow: `pip install 'kedro-doltdb[fast]'`, or take "
+                "pandas.SQLTableDataset with `method: ${dolt.bulk_load:<columns>}`."
+            )
+        if save_args and "method" in save_args:
+            raise ConfigError(
+                f"The dataset of the table {table_name} has `primary_key`, which decides how it is saved: "
+                "remove `method` from its save_args."
+            )
+        method = bulk_load(*(primary_key if isinstance(primary_key, list | tuple) else [primary_key]))
+        super().__init__(
+            table_name=table_name,
+            credentials=credentials,
+            load_args=load_args,
+            save_args={"if_exists": "replace", **(save_args or {}), "method": method},
+            metadata=metadata,
+        )
+        if self._database() is not None:
+            self._refuse_arguments()
+
+    def _refuse_arguments(self) -> None:
+        args, name = self._save_args, self._save_args["name"]
+        if unknown := sorted(args.keys() - _SAVE_ARGS):
+            raise ConfigError(
+                f"The dataset of the table {name} has `{unknown[0]}` in its save_args, which a "
+                "DoltTableDataset does not know: remove it, or take pandas.SQLTableDataset."
+            )
+        if args["if_exists"] not in ("replace", "append", "fail"):
+            raise ConfigError(
+                f"The dataset of the table {name} has `if_exists: {args['if_exists']}` in its save_args: "
+                "choose replace, which keeps the table in place, append or fail."
+            )
+
+    def load(self) -> Any:
+        """The table as ``pandas.read_sql_table`` gives it."""
+        frame = self._load_fast()
+        return pd.read_sql_table(con=self.engine, **self._load_args) if frame is None else frame
+
+    def save(self, data: pd.DataFrame) -> None:
+        """Make the table equal ``data``, without its index unless ``save_args`` say so.
+
+        Raises:
+            BulkLoadError: the frame cannot be stored exactly; the table is as it was.
+        """
+        if not self._save_whole(data):
+            data.to_sql(con=self.engine, **self._save_args)
+
+    def _load_fast(self) -> pd.DataFrame | None:
+        from ..tables.columns import to_frame
+        from ..tables.keyed_table import read_table
+
+        database = self._database()
+        columns = self._load_args.get("columns")
+        if database is None or not self._load_args.keys() <= {"table_name", "columns"}:
+            return None
+        with dolt_errors(), _connected(database) as connection:
+            rows = read_table(connection, self._load_args["table_name"], _cache(database))
+        if rows is None:
+            return None
+        if columns:
+            if len(set(columns)) < len(columns) or not set(columns) <= set(rows.column_names):
+                return None
+            rows = rows.select(columns)
+        return to_frame(rows)
+
+    def _save_whole(self, data: pd.DataFrame | pd.Series[Any]) -> bool:
+        """Save in one transaction; False for what pandas is to save, which then drops no table."""
+        from ..tables.keyed_table import look_at, save_frame
+
+        database, args = self._database(), self._save_args
+        if database is None or not isinstance(data, pd.DataFrame | pd.Series):
+            return False
+        frame, indexes = _columns(data, args)
+        dtype = args.get("dtype") or {}
+        if not isinstance(dtype, dict):
+            dtype = dict.fromkeys(frame.columns, dtype)
+        with dolt_errors(), _connected(database) as connection:
+            if args["if_exists"] != "replace":
+                with connection.cursor() as cursor:
+                    if look_at(cursor, args["name"]) is not None:
+                        return False
+            grows = args["if_exists"] == "append"
+            save_frame(
+                connection, args["name"], frame, args["method"], dtype, _cache(database), indexes, grows=grows
+            )
+        return True
+
+    def _database(self) -> Database | None:
+        database = self._connection_args.get("creator")
+        return database if isinstance(database, Database) else None
+
+
+def _columns(data: pd.DataFrame | pd.Series[Any], args: dict[str, Any]) -> tuple[pd.DataFrame, list[str]]:
+    """The frame with its index as columns, where ``to_sql`` has it so, and the names of these."""
+    from pandas.io.sql import SQLTable
+
+    frame = data.to_frame() if isinstance(data, pd.Series) else data
+    if not args.get("index"):
+        return frame, []
+    nowhere: Any = SimpleNamespace(meta=SimpleNamespace(schema=None))
+    table = SQLTable("frame", nowhere, frame=frame, index=True, index_label=args.get("index_label"))
+    labels: list[Any] = list(table.index or ())
+    frame = frame.copy(deep=False)
+    frame.index.names = labels
+    return frame.reset_index(), [str(label) for label in labels]
+
+
+@contextmanager
+def _connected(database: Database) -> Iterator[Any]:
+    connection = database()
+    try:
+        yield connection
+    finally:
+        # It is closed where reading broke off.
+        if connection.open:
+            connection.close()
+
+
+def _cache(database: Database) -> TableCache | None:
+    from ..tables.table_cache import TableCache
+
+    return TableCache.of(database.server.cache_key_file)

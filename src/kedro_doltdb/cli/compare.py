@@ -1,0 +1,205 @@
+"""How two runs, or any two commits, differ: parameters, metrics, schemas, rows.
+
+Rows come from Dolt's own diff functions, so the cost follows the change and not the table. See
+https://docs.dolthub.com/sql-reference/version-control/dolt-sql-functions#table-functions.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..dolt.as_of import columns_at
+from ..errors import ConfigError
+from ..journal import reader
+from ..journal.history import Point, entries_on, find
+from ..journal.metrics import metrics_at
+from ..journal.parameters import differences
+
+if TYPE_CHECKING:
+    from pymysql.cursors import Cursor
+
+    from ..dolt.repository import Repository, TableChange
+    from ..journal.store import Run
+
+
+@dataclass(frozen=True)
+class RowChange:
+    """A row that differs.
+
+    Attributes:
+        kind: ``added``, ``removed`` or ``modified``.
+        key: its primary key by column; nothing in a table without one.
+        cells: by column, the values (old, new); of a modified row, those that differ.
+    """
+
+    kind: str
+    key: dict[str, Any]
+    cells: dict[str, tuple[Any, Any]]
+
+
+@dataclass(frozen=True)
+class TableDiff:
+    """A table that differs.
+
+    Attributes:
+        change: the numbers of its rows that do.
+        schema: the lines of CREATE TABLE that differ, each beginning with ``-`` or ``+``.
+        rows: the first rows that differ.
+        comparable: whether rows can be told from each other; not when the primary key has changed.
+        has_key: whether a changed row can be told from one that was removed and one that was added.
+    """
+
+    change: TableChange
+    schema: list[str] = field(default_factory=list)
+    rows: list[RowChange] = field(default_factory=list)
+    comparable: bool = True
+    has_key: bool = True
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How two commits differ.
+
+    Attributes:
+        old: the one, and the run whose data it holds.
+        new: the other.
+        params: the parameters that differ, by dotted name: (old, new).
+        metrics: the metrics that differ, by name: (old, new); None where there was none.
+        tables: the tables that differ.
+    """
+
+    old: Point
+    new: Point
+    params: dict[str, tuple[Any, Any]]
+    metrics: dict[str, tuple[float | None, float | None]]
+    tables: list[TableDiff]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the data are the same."""
+        return not self.tables
+
+
+def default_points(repository: Repository, old: str | None, new: str | None) -> tuple[Point, Point]:
+    """The two commits that a person wants to compare.
+
+    Args:
+        repository: where they are.
+        old: what the person called the one; None is the run before ``new``.
+        new: what the person called the other; None is the last run on the branch checked out in ``data/``.
+
+    Raises:
+        ConfigError: a name that is not known, or there are no two runs.
+    """
+    if old and new:
+        return find(repository, old), find(repository, new)
+    entries = entries_on(repository, repository.checked_out())
+    if len(entries) < (1 if old else 2):
+        raise ConfigError(
+            f"There are {'no' if not entries else 'not two'} runs on {repository.checked_out()} to compare: "
+            "see `kedro dolt runs --all`, or name two commits, `kedro dolt compare HEAD~1 HEAD`."
+        )
+    last = Point(entries[-1].run.run_id, entries[-1].commit, entries[-1].run)
+    if old:
+        return find(repository, old), last
+    return Point(entries[-2].run.run_id, entries[-2].commit, entries[-2].run), last
+
+
+def compare(
+    repository: Repository, old: Point, new: Point, metric_tables: Iterable[str], *,
+    only: Iterable[str] | None = None, limit: int = 5,
+) -> Comparison:  # fmt: skip
+    """Compare two commits.
+
+    Args:
+        repository: where they are.
+        old: the one.
+        new: the other.
+        metric_tables: the tables that hold metrics.
+        only: the tables to compare; None is all but those of the journal.
+        limit: how many rows of each table to bring.
+
+    Raises:
+        ConfigError: a table of ``only`` is in neither commit.
+    """
+    changes = repository.changes(old.commit, new.commit)
+    with repository.on() as cursor:
+        if only is not None:
+            for table in only:
+                if not any(columns_at(cursor, table, point.commit) for point in (old, new)):
+                    raise ConfigError(
+                        f"There is no table {table} in {old.name} or {new.name}: `dolt ls --all` lists them."
+                    )
+            changes = [change for change in changes if change.table in set(only)]
+        before, after = _run_at(cursor, old), _run_at(cursor, new)
+        params = differences(before.params if before else {}, after.params if after else {})
+        metric_tables = list(metric_tables)
+        old_metrics, new_metrics = metrics_at(
+            cursor, [(old.commit, metric_tables), (new.commit, metric_tables)]
+        )
+        metrics = {
+            name: (old_metrics.get(name), new_metrics.get(name))
+            for name in sorted({*old_metrics, *new_metrics})
+            if old_metrics.get(name) != new_metrics.get(name)
+        }
+        tables = [_table_diff(cursor, change, old.commit, new.commit, limit) for change in changes]
+    return Comparison(old, new, params, metrics, tables)
+
+
+def _run_at(cursor: Cursor, point: Point) -> Run | None:
+    """The run whose data a commit holds: its own, or the last one before it."""
+    if point.run:
+        return point.run
+    runs = [run for run in reader.runs(cursor, point.commit) if run.status == "succeeded"]
+    return max(runs, key=lambda run: str(run.finished or ""), default=None)
+
+
+def _table_diff(cursor: Cursor, change: TableChange, old: str, new: str, limit: int) -> TableDiff:
+    cursor.execute(
+        "SELECT from_create_statement, to_create_statement FROM dolt_schema_diff(%s, %s, %s)",
+        (old, new, change.table),
+    )
+    schema: list[str] = []
+    for before, after in cursor.fetchall():
+        schema += _changed_lines(before, after)
+    if change.dropped:
+        return TableDiff(change, schema)
+    old_columns = columns_at(cursor, change.table, old)
+    new_columns = columns_at(cursor, change.table, new)
+    keys = [name for name, is_key in new_columns.items() if is_key]
+    comparable = not old_columns or keys == [name for name, is_key in old_columns.items() if is_key]
+    rows = _rows(cursor, change.table, keys, old, new, limit) if comparable else []
+    return TableDiff(change, schema, rows, comparable, bool(keys))
+
+
+def _changed_lines(before: str, after: str) -> list[str]:
+    old, new = ([line.strip().rstrip(",") for line in text.splitlines()] for text in (before, after))
+    lines = difflib.ndiff(old, new)
+    return [line for line in lines if line[0] in "-+"]
+
+
+def _rows(cursor: Cursor, table: str, keys: list[str], old: str, new: str, limit: int) -> list[RowChange]:
+    if not limit:
+        return []
+    cursor.execute("SELECT * FROM dolt_diff(%s, %s, %s) LIMIT %s", (old, new, table, limit))
+    # to_… columns, to_commit, to_commit_date, from_… columns, from_commit, from_commit_date, diff_type: by
+    # position, for a column of the table may be called commit as well.
+    names = [column[0] for column in cursor.description or ()]
+    end_of_new = next(i for i, name in enumerate(names) if name.startswith("from_")) - 2
+    changes = []
+    for row in cursor.fetchall():
+        values = list(zip(names, row, strict=True))
+        after = {name.removeprefix("to_"): value for name, value in values[:end_of_new]}
+        before = {name.removeprefix("from_"): value for name, value in values[end_of_new + 2 : -3]}
+        kind = row[-1]
+        source = before if kind == "removed" else after
+        cells = {
+            column: (before.get(column), after.get(column))
+            for column in {**after, **before}
+            if column not in keys and (kind != "modified" or before.get(column) != after.get(column))
+        }
+        changes.append(RowChange(kind, {key: source[key] for key in keys}, cells))
+    return changes

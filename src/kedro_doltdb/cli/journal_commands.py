@@ -1,0 +1,222 @@
+"""The commands ``kedro dolt ...`` that read the journal."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from ..terminal import echo
+from .project import Command, Project, conf_source_option, in_project
+
+if TYPE_CHECKING:
+    from kedro.framework.startup import ProjectMetadata
+
+    from ..dolt.repository import Repository
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, in one line.")
+
+
+@click.command(cls=Command)
+@click.option("--branch", "-b", default=None, help="Runs of this branch, not of the one checked out.")
+@click.option("--all", "all_branches", is_flag=True, help="Runs of all branches.")
+@click.option("--limit", "-n", type=click.IntRange(min=0), default=20, show_default=True, help="0 lists all.")
+@click.option("--sort", metavar="METRIC", default=None, help="Highest first, instead of latest first.")
+@click.option("--group", "-g", metavar="NAME", default=None, help="The runs of a group, one by one.")
+@_json
+@in_project
+def runs(
+    project: Project, branch: str | None, all_branches: bool, limit: int, sort: str | None,
+    group: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """List the runs: parameters that differ among them, metrics, rows changed.
+
+    Runs that failed, were interrupted or could not be published are listed for as long as their branch is
+    kept. Metrics come from the tables under `metrics` in dolt.yml. Runs with the same `dolt_run_group` are
+    one line.
+
+    Example: kedro dolt runs --all --sort accuracy
+    """
+    from .listing import listed_runs
+    from .render import print_json, print_sections
+    from .views import runs_section
+
+    with project.serving() as (database, repository):
+        found = listed_runs(
+            repository, database.settings.metrics, branch=branch, all_branches=all_branches,
+            limit=limit or None, sort=sort, group=group,
+        )  # fmt: skip
+        where = "any branch" if all_branches else branch or repository.checked_out()
+    if as_json:
+        print_json([run.to_json() for run in found])
+    elif not found:
+        echo(f"There are no runs on {where}: `kedro run` makes one.")
+    else:
+        print_sections([runs_section(found)])
+
+
+@click.command(cls=Command)
+@click.argument("old", required=False)
+@click.argument("new", required=False)
+@click.option("--table", "-t", "tables", multiple=True, help="Only this table; more than once for several.")
+@click.option(
+    "--limit", "-n", type=click.IntRange(min=0), default=5, show_default=True, help="Rows per table."
+)
+@_json
+@click.option("--md", "as_markdown", is_flag=True, help="Print Markdown, for a pull request.")
+@in_project
+def compare(
+    project: Project, old: str | None, new: str | None, tables: tuple[str, ...], limit: int,
+    as_json: bool, as_markdown: bool,
+) -> None:  # fmt: skip
+    """Show how two runs differ: parameters, metrics, schemas, rows.
+
+    OLD and NEW are run ids or their beginnings, commits, branches, tags, or HEAD~2. Without NEW it is the
+    last run, without OLD the run before that.
+
+    Example: kedro dolt compare main experiment --table example_metrics
+    """
+    from .compare import compare as compare_points
+    from .compare import default_points
+    from .render import print_json, print_markdown, print_sections
+    from .views import comparison_json, comparison_sections
+
+    if as_json and as_markdown:
+        raise click.UsageError("--json and --md exclude each other.")
+    with project.serving() as (database, repository):
+        comparison = compare_points(
+            repository, *default_points(repository, old, new), database.settings.metrics,
+            only=tables or None, limit=limit,
+        )  # fmt: skip
+        _note_uncommitted(repository)
+    if as_json:
+        print_json(comparison_json(comparison))
+    elif as_markdown:
+        print_markdown(comparison_sections(comparison))
+    else:
+        print_sections(comparison_sections(comparison))
+
+
+def _note_uncommitted(repository: Repository) -> None:
+    branch = repository.checked_out()
+    if tables := repository.uncommitted(branch):
+        echo(
+            f"Note: {', '.join(tables)} has uncommitted edits on {branch}, which are not looked at here: "
+            "`kedro dolt status`.",
+            err=True,
+        )
+
+
+@click.command(cls=Command)
+@click.argument("run_id")
+@conf_source_option
+@click.pass_obj
+def rerun(metadata: ProjectMetadata, run_id: str, conf_source: str | None) -> None:
+    """Run a run again, with its parameters, its filters and its data, on a new branch.
+
+    RUN_ID may be the beginning of it. The end is a comparison of what both runs saved. Code, catalog and
+    credentials are those that are there now: a warning says so if the code is not that of the run.
+
+    Example: kedro dolt rerun 2026-11-23T18.27
+    """
+    from ..errors import ConfigError
+    from ..journal import reader
+    from ..journal.history import find, message_of
+    from .compare import compare as compare_points
+    from .render import print_sections
+    from .rerun import parameters_of, result_of, run_again, starting_branch, warnings
+    from .views import comparison_sections
+
+    project = Project(metadata, conf_source=conf_source)
+    with project.serving(replica=False) as (database, repository):
+        point = find(repository, run_id)
+        run = point.run
+        if run is None:
+            raise ConfigError(f"{run_id} is not a run: `kedro dolt runs --all` lists them.")
+        with repository.on(point.commit) as cursor:
+            edges = reader.edges(cursor, run.run_id)
+            message = message_of(cursor, point.commit)
+        parameters = parameters_of(
+            run, message, partial(project.parameters, env=run.environment), database.secrets
+        )
+        for warning in [*warnings(run, edges, metadata.project_path), *parameters.warnings]:
+            echo(f"Warning: {warning}", err=True, warning=True)
+        with starting_branch(repository, run, edges, point.commit) as branch:
+            run_again(metadata.project_path, run, parameters, branch, conf_source)
+            result = result_of(repository, branch)
+            saved = [edge.table_name for edge in edges if edge.direction == "save" and edge.table_name]
+            comparison = compare_points(
+                repository, point, result, database.settings.metrics, only=dict.fromkeys(saved)
+            )
+    print_sections(comparison_sections(comparison))
+
+
+@click.command(cls=Command)
+@click.argument("dataset")
+@click.option(
+    "--at", "ref", metavar="REF", default=None, help="A run, commit, branch or tag; not the last one."
+)
+@in_project
+def lineage(project: Project, dataset: str, ref: str | None) -> None:
+    """Show which run, node and inputs a dataset's content comes from, back to what no run has made.
+
+    Example: kedro dolt lineage example_metrics --at HEAD~1
+    """
+    from ..journal.history import find
+    from ..journal.lineage import lineage as trace
+    from .render import print_tree
+    from .views import lineage_tree
+
+    with project.serving() as (_, repository):
+        origin = trace(repository, dataset, find(repository, ref or "HEAD").commit)
+        if ref is None:
+            _note_uncommitted(repository)
+    print_tree(lineage_tree(origin))
+
+
+@click.command(cls=Command)
+@click.argument("table")
+@click.option(
+    "--where", metavar="KEY=VALUE", multiple=True, help="Only rows with this value in a key column."
+)
+@click.option("--limit", "-n", type=click.IntRange(min=0), default=50, show_default=True, help="0 lists all.")
+@in_project
+def blame(project: Project, table: str, where: tuple[str, ...], limit: int) -> None:
+    """Show the run that last changed each row of a table.
+
+    Example: kedro dolt blame example_predictions --where sample_id=7
+    """
+    from .blame import blame as blame_rows
+    from .render import print_sections
+    from .views import blame_section
+
+    conditions = {}
+    for condition in where:
+        name, equals, value = condition.partition("=")
+        if not name or not equals:
+            raise click.BadParameter(f"{condition} is not KEY=VALUE.", param_hint="--where")
+        conditions[name] = value
+    with project.serving() as (_, repository):
+        rows = blame_rows(repository, table, conditions, limit or None)
+        _note_uncommitted(repository)
+    if not rows:
+        echo(f"{table} has no such row.")
+    else:
+        print_sections([blame_section(rows)])
+
+
+@click.command(cls=Command)
+@in_project
+def status(project: Project) -> None:
+    """Show uncommitted edits, and whether what the last run read has changed since.
+
+    Example: kedro dolt status
+    """
+    from .render import print_sections
+    from .status import status as look
+    from .views import status_sections
+
+    with project.serving() as (database, repository):
+        found = look(repository, project.metadata.project_path, database.settings.remote)
+    print_sections(status_sections(found))

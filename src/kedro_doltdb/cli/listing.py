@@ -1,0 +1,190 @@
+"""What ``kedro dolt runs`` lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError
+from ..journal.history import Entry, latest, list_runs, public_branches
+from ..journal.metrics import metrics_at
+from ..journal.parameters import leaves, same
+from ..journal.reader import saved_tables
+
+if TYPE_CHECKING:
+    from pymysql.cursors import Cursor
+
+    from ..dolt.repository import Repository, TableChange
+
+
+@dataclass(frozen=True)
+class ListedRun:
+    """A run with what is not in its row.
+
+    Attributes:
+        entry: the run and its commit; of a group, what :func:`as_one` makes of it.
+        metrics: those that it saved itself.
+        changes: the tables that it changed.
+        group: the runs of the group, the latest first; empty for a single run.
+    """
+
+    entry: Entry
+    metrics: dict[str, float]
+    changes: list[TableChange]
+    group: tuple[Entry, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The run as JSON holds it; ``seconds`` is how long it took."""
+        run = self.entry.run
+        took = (run.finished - run.started).total_seconds() if run.finished and run.started else None
+        return {
+            "commit": self.entry.commit,
+            "published": self.entry.published,
+            **run.to_json(),
+            "seconds": took,
+            "metrics": self.metrics,
+            "changes": [change.to_json() for change in self.changes],
+            **({"runs": [entry.run.run_id for entry in self.group]} if self.group else {}),
+        }
+
+
+def listed_runs(
+    repository: Repository, metric_tables: Iterable[str], *, branch: str | None = None,
+    all_branches: bool = False, limit: int | None = None, sort: str | None = None, group: str | None = None,
+) -> list[ListedRun]:  # fmt: skip
+    """The runs of a branch, those that were kept instead of published to it included, the latest first; the
+    runs of a group as one.
+
+    Args:
+        repository: where they are.
+        metric_tables: the tables that hold metrics.
+        branch: whose runs; None is the branch checked out in ``data/``.
+        all_branches: the runs of all branches.
+        limit: how many at most; None is all.
+        sort: a metric; the run with the highest comes first, those without it last.
+        group: the runs of that group alone, one by one.
+
+    Raises:
+        ConfigError: there is no such branch or group, or no listed run has that metric.
+    """
+    if branch is not None and branch not in repository.branches():
+        raise ConfigError(f"There is no branch {branch}: `dolt branch` in data/ lists them.")
+    branches = public_branches(repository) if all_branches else [branch or repository.checked_out()]
+    entries = list_runs(repository, branches, None if all_branches else set(branches))[::-1]
+    if group is None:
+        units = _units(entries)
+    elif not (units := [(entry,) for entry in entries if entry.run.run_group == group]):
+        raise ConfigError(f"There is no group of runs {group} there: see `kedro dolt runs --all`.")
+    if sort is None:
+        units = units[:limit]
+    with repository.on() as cursor:
+        wanted = [unit[0].commit for unit in units]
+        saved = _saved(cursor, list(metric_tables), units)
+        metrics = metrics_at(cursor, zip(wanted, saved, strict=True))
+    found = list(zip(units, metrics, strict=True))
+    if sort is not None:
+        if units and not any(sort in named for named in metrics):
+            known = sorted({name for named in metrics for name in named})
+            there_is = (
+                f"there is {', '.join(known)}" if known else "name their tables under `metrics` in dolt.yml"
+            )
+            raise ConfigError(f"No run has the metric {sort}: {there_is}.")
+        found.sort(key=lambda pair: pair[1].get(sort, float("-inf")), reverse=True)
+        found = found[:limit]
+    # What an attempt has written that failed is no change of its group.
+    counted = [[entry for entry in unit if entry.published or len(unit) == 1] for unit, _ in found]
+    changes = iter(repository.changes_of((entry.parent, entry.commit) for unit in counted for entry in unit))
+    return [
+        ListedRun(
+            as_one(unit) if len(unit) > 1 else unit[0],
+            named,
+            _sum(islice(changes, len(entries))),
+            unit if len(unit) > 1 else (),
+        )
+        for (unit, named), entries in zip(found, counted, strict=True)
+    ]
+
+
+def _saved(cursor: Cursor, metric_tables: list[str], units: Iterable[tuple[Entry, ...]]) -> list[list[str]]:
+    """Return which tables of metrics each unit has saved itself; what is in the others is older."""
+    by_branch: dict[str, dict[str, set[str]]] = {}
+    found = []
+    for unit in units:
+        names: set[str] = set()
+        for entry in unit:
+            # Of a group, what an attempt has written that failed is not in its commit.
+            if entry.published or len(unit) == 1:
+                ref = entry.found_on if entry.published else entry.commit
+                if ref not in by_branch:
+                    by_branch[ref] = saved_tables(cursor, metric_tables, ref)
+                names |= by_branch[ref].get(entry.run.run_id, set())
+        found.append([table for table in metric_tables if table.lower() in names])
+    return found
+
+
+def _units(entries: Iterable[Entry]) -> list[tuple[Entry, ...]]:
+    """The runs alone, and those of a group together, in the order of their latest starts; of a group the run
+    whose commit counts comes first."""
+    found: dict[str | tuple[str], list[Entry]] = {}
+    for entry in entries:
+        key = (entry.run.run_group,) if entry.run.run_group else entry.run.run_id
+        found.setdefault(key, []).append(entry)
+    units = []
+    for unit in found.values():
+        first = latest([entry for entry in unit if entry.published] or unit)
+        units.append((first, *(entry for entry in unit if entry is not first)))
+    return units
+
+
+def as_one(group: Sequence[Entry]) -> Entry:
+    """A group of runs as if it were one run, by the name of the group.
+
+    Args:
+        group: its runs, the one whose commit counts first.
+    """
+    # A run that was tried again counts by its last attempt.
+    attempts: dict[str, Entry] = {}
+    for entry in sorted(group, key=lambda entry: entry.run.started or datetime.min):
+        attempts[str((entry.run.pipeline, sorted(entry.run.filters.items())))] = entry
+    missing = [entry.run for entry in attempts.values() if entry.run.status != "succeeded"]
+    runs = [entry.run for entry in group]
+    started = [run.started for run in runs if run.started]
+    finished = [run.finished for run in runs if run.finished]
+    run = replace(
+        runs[0],
+        run_id=str(runs[0].run_group),
+        started=min(started, default=None),
+        finished=max(finished, default=None),
+        status=missing[0].status if missing else "succeeded",
+        error=missing[0].error if missing else None,
+    )
+    return replace(group[0], run=run)
+
+
+def _sum(changes: Iterable[list[TableChange]]) -> list[TableChange]:
+    found: dict[str, TableChange] = {}
+    for change in (change for changed in changes for change in changed):
+        if before := found.get(change.table):
+            change = replace(
+                change,
+                added=before.added + change.added,
+                removed=before.removed + change.removed,
+                modified=before.modified + change.modified,
+            )
+        found[change.table] = change
+    return [found[table] for table in sorted(found)]
+
+
+def differing_parameters(runs: Iterable[ListedRun]) -> list[dict[str, Any]]:
+    """Of each run, the parameters that are not the same in all of ``runs``, by dotted name."""
+    flat = [leaves(run.entry.run.params) for run in runs]
+    names = dict.fromkeys(name for params in flat for name in params)
+    differing = [
+        name
+        for name in names
+        if any(name not in params or not same(params[name], flat[0].get(name)) for params in flat)
+    ]
+    return [{name: params[name] for name in differing if name in params} for params in flat]

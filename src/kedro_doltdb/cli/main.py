@@ -1,0 +1,89 @@
+"""The commands ``kedro dolt ...``. What they do is in the modules that they import when they are called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ..terminal import echo
+from .journal_commands import blame, compare, lineage, rerun, runs, status
+from .project import Command, Project, in_project
+
+if TYPE_CHECKING:
+    from ..catalog.credentials import Database
+
+
+@click.group(name="kedro-dolt")
+def commands() -> None:
+    """Kedro's entry point wants a group to merge into its own."""
+
+
+@commands.group(name="dolt")
+def dolt() -> None:
+    """Work with the project's Dolt repository, data/."""
+
+
+for command in (runs, compare, rerun, lineage, blame, status):
+    dolt.add_command(command)
+
+
+@dolt.command(cls=Command)
+@in_project
+def init(project: Project) -> None:
+    """Make data/ a Dolt repository: clone dolt.yml's `remote`, or import the tables of its `initial_tables`.
+
+    Needed once after a fresh `git clone`, for Dolt's files are not in git.
+
+    Example: kedro dolt init
+    """
+    from ..dolt.remote import check_directory
+    from ..dolt_cli import DoltCommandError, check_version, clone, find_dolt, initialise
+    from ..errors import DoltError
+
+    database = project.own_database("make")
+    settings, data_dir = database.settings, database.data_dir
+    try:
+        check_version(find_dolt())
+        if remote := settings.remote:
+            check_directory(remote.url)
+            if clone(data_dir, remote.url, remote.name, remote.user, remote.timeout):
+                _warn_of_code(database)
+                echo(f"data/ is a clone of {remote.url} now. Next: kedro run")
+                return
+            echo(f"{remote.url} holds nothing yet: data/ will be the first there.")
+        initialise(data_dir, settings.initial_tables)
+    except DoltCommandError as error:
+        raise DoltError(str(error)) from error
+    names = ", ".join(table.name for table in settings.initial_tables) or "no table"
+    echo(f"data/ is a Dolt repository now, with {names}. Next: kedro run")
+
+
+def _warn_of_code(database: Database) -> None:
+    from ..dolt.stored_code import stored_code
+
+    with database.serving() as repository, repository.on() as cursor:
+        if code := stored_code(cursor):
+            echo(
+                f"Warning: the clone brings code, {', '.join(code)}, which can do to this machine what you "
+                "can, when a table is written. If you do not trust whose it is, look first: in data/ "
+                "`dolt sql -q 'SELECT * FROM dolt_schemas'`, `dolt sql -q 'SELECT * FROM dolt_procedures'`.",
+                err=True, warning=True,
+            )  # fmt: skip
+
+
+@dolt.command(cls=Command)
+@click.option("--user", "-u", required=True, help="The name of a SQL user, made for as long as this runs.")
+@click.option(
+    "--password", prompt=True, prompt_required=False, hide_input=True, default=None,
+    help="Ask for the user's password, instead of making one up.",
+)  # fmt: skip
+@in_project
+def server(project: Project, user: str, password: str | None) -> None:
+    """Serve data/ to other tools of this machine until Ctrl-C; a `kedro run` meanwhile uses the same server.
+
+    Example: kedro dolt server --user ada
+    """
+    from .serve import serve
+
+    serve(project.own_database("serve"), user, password)

@@ -1,0 +1,81 @@
+"""What has changed in ``data/`` since the last run: uncommitted edits, and other inputs than it read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..dolt.remote import Remote
+from ..journal import reader
+from ..journal.history import entries_on
+from .rerun import hash_now, inputs_of
+
+if TYPE_CHECKING:
+    from ..dolt.remote import Distance
+    from ..dolt.repository import Repository, TableChange
+    from ..journal.history import Entry
+    from ..settings import RemoteSettings
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of the branch checked out in ``data/``.
+
+    Attributes:
+        branch: its name.
+        last: the last run that was published to it.
+        uncommitted: the tables with uncommitted edits.
+        changed_inputs: the datasets that hold something else than that run read.
+        remote: the branch there, as this repository calls it, if it has been seen.
+        distance: how far the two are apart, as of the last pull or push.
+        merging: the branch or commit that is being merged; None if none is.
+        unmerged: the tables with conflicts or violated constraints.
+    """
+
+    branch: str
+    last: Entry | None
+    uncommitted: list[TableChange]
+    changed_inputs: list[str]
+    remote: str | None = None
+    distance: Distance | None = None
+    merging: str | None = None
+    unmerged: tuple[str, ...] = ()
+
+
+def status(repository: Repository, project_path: Path, remote: RemoteSettings | None = None) -> Status:
+    """Look at the branch checked out in ``data/``, uncommitted edits included.
+
+    Args:
+        repository: the repository.
+        project_path: what files in the journal are relative to.
+        remote: the remote that ``dolt.yml`` names; it is not asked.
+    """
+    branch = repository.checked_out()
+    merging, unmerged = repository.merge_state(branch)
+    entries = entries_on(repository, branch)
+    last = entries[-1] if entries else None
+    return Status(
+        branch,
+        last,
+        repository.changes("HEAD", "WORKING") if repository.uncommitted(branch) else [],
+        _changed_inputs(repository, branch, last, project_path) if last else [],
+        f"{remote.name}/{branch}" if remote else None,
+        Remote(repository, remote).distance(branch) if remote else None,
+        merging,
+        unmerged,
+    )
+
+
+def _changed_inputs(repository: Repository, branch: str, last: Entry, project_path: Path) -> list[str]:
+    with repository.on(branch) as cursor:
+        inputs = inputs_of(reader.edges(cursor, last.run.run_id))
+    tables = repository.table_hashes(branch, {edge.table_name for edge in inputs if edge.table_name})
+    changed = set()
+    for edge in inputs:
+        if edge.content_hash is None:
+            continue
+        now = tables.get(edge.table_name) if edge.table_name else hash_now(edge, project_path)
+        if now != edge.content_hash:
+            changed.add(edge.dataset)
+    return sorted(changed)

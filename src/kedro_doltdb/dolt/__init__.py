@@ -1,0 +1,1 @@
+"""Speaks SQL to one Dolt server: connections, branches, commits, remotes. It knows nothing of Kedro."""

@@ -1,0 +1,91 @@
+"""What a Dolt server answers in the place of a result, in words that say what to do about it."""
+
+from __future__ import annotations
+
+import re
+
+from pymysql.constants import CR, ER
+from pymysql.err import Error
+
+from ..errors import DoltError, ServerError
+
+GONE = {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST}
+
+
+_MERGING = ("@autocommit must be disabled", "unresolved conflicts", "active merge")
+
+
+def words(error: Error) -> str:
+    """Return the server's own words; Dolt may add a stack of calls to them."""
+    return str(error.args[-1]).strip().partition("\n")[0]
+
+
+def is_answer(error: Error) -> bool:
+    """Return whether a server that lets us in has answered; if not, the driver or the login is at fault."""
+    code = error.args[0]
+    return isinstance(code, int) and code < CR.CR_ERROR_FIRST and code != ER.ACCESS_DENIED_ERROR
+
+
+def is_full(error: Error) -> bool:
+    """Return whether the server has as many connections as it takes: Dolt accepts one more and is silent."""
+    greeting = "during query" in words(error) and "timed out" in words(error)
+    return error.args[0] == ER.CON_COUNT_ERROR or (error.args[0] == CR.CR_SERVER_LOST and greeting)
+
+
+def is_read_only(error: Error) -> bool:
+    """Return whether the server takes no changes."""
+    return "read only mode" in words(error) or "read-only" in words(error)
+
+
+def is_merging(error: Error) -> bool:
+    """Return whether a merge on the branch is not finished."""
+    return any(part in words(error) for part in _MERGING)
+
+
+def is_missing_data(error: Error) -> bool:
+    """Return whether Dolt lacks a part of its data; it says so of dropped tables, too."""
+    return "required but not found" in words(error)
+
+
+def is_homeless(error: Error) -> bool:
+    """Return whether the branch that a connection is on unless it names one is gone."""
+    said = words(error)
+    return "cannot resolve default branch head" in said or bool(
+        re.fullmatch(r"database not found: [^/]+", said)
+    )
+
+
+def plain(error: Error) -> DoltError:
+    """Return the error of ours for one of the driver's."""
+    said = words(error)
+    if is_full(error):
+        return ServerError(
+            f"The Dolt server accepts a connection and says nothing ({said}): it has as many as its "
+            "`max_connections` allows, or it hangs. Close some, or raise that in its configuration."
+        )
+    if error.args[0] in GONE:
+        return ServerError(
+            f"The Dolt server has ended, or does not answer ({said}): run again. The log of the one "
+            "that runs start is data/.dolt/kedro/sql-server.log."
+        )
+    if is_read_only(error):
+        return ServerError(
+            "The Dolt server is read-only, and a run writes to a branch of its own: start the server without "
+            "`--readonly` (`read_only` in its configuration), or use another one."
+        )
+    if is_missing_data(error):
+        return DoltError(
+            f"Dolt lacks data that it needs ({said}): a table or a branch was removed while it was in "
+            "use, or the repository is damaged. Run again; if it comes again, `dolt fsck` in data/ tells."
+        )
+    if is_homeless(error):
+        return DoltError(
+            f"The branch that was checked out in data/ was renamed or deleted ({said}): check out another, "
+            "`cd data && dolt checkout <branch>`, or make it again, and run again."
+        )
+    if is_merging(error):
+        return DoltError(
+            "A merge on the target branch is not finished: in data/, `dolt merge --abort` undoes it; or "
+            "resolve its conflicts (`dolt conflicts resolve --ours <table>`) and `dolt commit -a`. Run again."
+        )
+    return DoltError(f"Dolt refused: {said}")

@@ -1,0 +1,63 @@
+"""Tables as they were at a commit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pymysql
+
+from .sql import identifier
+
+if TYPE_CHECKING:
+    from pymysql.cursors import Cursor
+
+_NOT_FOUND = {1105, 1146}
+
+
+def views(cursor: Cursor) -> set[str]:
+    """Return the names of the views that statements on the cursor's branch see, even ``AS OF`` a commit."""
+    cursor.execute("SHOW FULL TABLES WHERE Table_type = 'VIEW'")
+    return {row[0] for row in cursor.fetchall()}
+
+
+def columns_at(cursor: Cursor, table: str, ref: str | None) -> dict[str, bool]:
+    """Return the columns of a table in their order, and whether they are part of its primary key.
+
+    Args:
+        cursor: a cursor on any branch.
+        table: its name.
+        ref: a commit or branch; None is the cursor's own, uncommitted edits included.
+
+    Returns:
+        Nothing if the table is not there.
+    """
+    at, values = (" AS OF %s", (ref,)) if ref else ("", ())
+    try:
+        cursor.execute(f"SHOW COLUMNS FROM {identifier(table)}{at}", values)
+    except pymysql.err.Error as error:
+        if _is_missing(error):
+            return {}
+        raise
+    return {row[0]: row[3] == "PRI" for row in cursor.fetchall()}
+
+
+def read_at(cursor: Cursor, table: str, ref: str, limit: int | None = None) -> list[dict[str, Any]]:
+    """Return the rows of a table at a commit or branch, by their columns' names; none if it is not there."""
+    end = "" if limit is None else f" LIMIT {limit}"
+    try:
+        cursor.execute(f"SELECT * FROM {identifier(table)} AS OF %s{end}", (ref,))
+    except pymysql.err.Error as error:
+        if _is_missing(error):
+            return []
+        raise
+    return as_dicts(cursor)
+
+
+def as_dicts(cursor: Cursor) -> list[dict[str, Any]]:
+    """What the last statement has found, by the names of the columns."""
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _is_missing(error: pymysql.err.Error) -> bool:
+    return error.args[0] in _NOT_FOUND and "table not found" in str(error.args[-1])

@@ -1,0 +1,13 @@
+"""The names that kedro-dolt reserves in a repository: branches under ``kedro/``, and the journal's tables."""
+
+from __future__ import annotations
+
+RUNS = "kedro_runs"
+LINEAGE = "kedro_lineage"
+JOURNAL_TABLES = frozenset({RUNS, LINEAGE})
+
+# A run's private branch is this and the run's name.
+RUN_PREFIX = "kedro/"
+MOVING_PREFIX = "kedro/moving/"
+BUILDING_PREFIX = "kedro/building/"
+STATE_BRANCH = "kedro/state"

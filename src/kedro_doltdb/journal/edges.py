@@ -1,0 +1,101 @@
+"""The edges of a run, what each node loads and saves: their names, and the content hash of each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from .store import Edge
+
+# kedro_lineage.node and .dataset are part of a key, whose size Dolt limits.
+MAX_NAME = 255
+
+
+def base_name(name: str) -> str:
+    """A dataset's name without the part that tells its transcoded entries apart: ``a@pandas`` is ``a``."""
+    return name.partition("@")[0]
+
+
+def finished_nodes(edges: Iterable[Edge], complete: set[str]) -> set[str]:
+    """Return the names of the nodes that are known to have finished.
+
+    Args:
+        edges: all edges of a run that did not finish.
+        complete: the datasets that are noted as complete. A node's are noted all at once, or when another
+            node begins to load them: one will do, and what its node loaded was complete before.
+    """
+    inputs: dict[str, set[str]] = {}
+    makers: dict[str, str] = {}
+    for edge in edges:
+        name = base_name(edge.dataset)
+        if edge.direction == "save":
+            makers[name] = edge.node
+        else:
+            inputs.setdefault(edge.node, set()).add(name)
+    finished: set[str] = set()
+    waiting = [makers[name] for name in complete if name in makers]
+    while waiting:
+        node = waiting.pop()
+        if node not in finished:
+            finished.add(node)
+            waiting += [makers[name] for name in inputs.get(node, ()) if name in makers]
+    return finished
+
+
+def with_hashes(edges: list[Edge], tables: Mapping[str, str]) -> list[Edge]:
+    """Fill in the hashes of tables that are not known yet.
+
+    Args:
+        edges: to be filled in.
+        tables: the content hash of each table as it is now.
+
+    Returns:
+        The same edges.
+    """
+    for edge in edges:
+        if edge.content_hash is None and edge.table_name:
+            edge.content_hash = tables.get(edge.table_name)
+    return edges
+
+
+def hash_files(edges: Iterable[Edge], project_path: Path) -> None:
+    """Fill in the hashes of files that are not known yet."""
+    files: dict[str, str | None] = {}
+    for edge in edges:
+        if edge.content_hash is None and edge.file:
+            if edge.file not in files:
+                files[edge.file] = file_hash(project_path / edge.file)
+            edge.content_hash = files[edge.file]
+
+
+def file_hash(path: Path) -> str | None:
+    """``sha256:`` and the hash of a file; of a directory, the hash of its files' names and hashes.
+
+    Returns:
+        None where there is nothing that can be read.
+    """
+    try:
+        if path.is_dir():
+            digest = hashlib.sha256()
+            for file in sorted(file for file in path.rglob("*") if file.is_file()):
+                digest.update(f"{_sha256(file)}  {file.relative_to(path).as_posix()}\n".encode())
+            return f"sha256:{digest.hexdigest()}"
+        return f"sha256:{_sha256(path)}"
+    except OSError:
+        return None
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def shortened(name: str) -> str:
+    """Return ``name`` as the journal's lineage keeps it: at most 255 characters, the last ones a hash."""
+    if len(name) <= MAX_NAME:
+        return name
+    return f"{name[: MAX_NAME - 17]}~{hashlib.sha256(name.encode()).hexdigest()[:16]}"

@@ -1,0 +1,262 @@
+"""The runs of a repository and the commits that hold them; what a person may call a commit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pymysql
+
+from ..dolt.names import RUN_PREFIX, RUNS
+from ..errors import ConfigError, DoltError
+from ..terminal import get_logger
+from . import reader
+from .message import run_id_in
+
+if TYPE_CHECKING:
+    from pymysql.cursors import Cursor
+
+    from ..dolt.repository import Repository
+    from .store import Run
+
+
+logger = get_logger(__name__)
+
+# What a run's message begins with is enough to know the run, and a stranger's may be endless.
+_BEGINNING = 300
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run in the journal.
+
+    Attributes:
+        run: its row.
+        commit: the commit that brought its row and its data.
+        found_on: the branch where it was found; an unpublished run's begins with ``kedro/``.
+    """
+
+    run: Run
+    commit: str
+    found_on: str
+
+    @property
+    def published(self) -> bool:
+        """Whether its data reached its target branch."""
+        return not self.found_on.startswith(RUN_PREFIX)
+
+    @property
+    def parent(self) -> str:
+        """The commit before the run: of an unpublished one, that at which it began."""
+        return f"{self.commit}~1" if self.published or not self.run.base else self.run.base
+
+
+@dataclass(frozen=True)
+class Point:
+    """A commit that a person has named.
+
+    Attributes:
+        name: as the person called it, or the run's id.
+        commit: the commit.
+        run: the run whose commit it is, if it is one's.
+    """
+
+    name: str
+    commit: str
+    run: Run | None = None
+
+
+def entries_on(repository: Repository, branch: str) -> list[Entry]:
+    """Return the runs in the history of ``branch``, the oldest first; uncommitted edits of the journal do not
+    count."""
+    with repository.on(branch) as cursor:
+        found = reader.runs(cursor, "HEAD")
+        if not found:
+            return []
+        commits = _commits_by_run(cursor)
+        if any(run.run_id not in commits for run in found):
+            # Its commit was squashed or reworded: the one that brought the row will do.
+            cursor.execute(f"SELECT run_id, `commit` FROM dolt_blame_{RUNS}")
+            commits = {**dict(cursor.fetchall()), **commits}
+    return [Entry(run, commits[run.run_id], branch) for run in found if run.run_id in commits]
+
+
+def _commits_by_run(cursor: Cursor) -> dict[str, str]:
+    cursor.execute("SELECT commit_hash, LEFT(message, %s) FROM dolt_log", (_BEGINNING,))
+    return _first_commits(cursor.fetchall())
+
+
+def _first_commits(log: Iterable[tuple[Any, ...]]) -> dict[str, str]:
+    """Return the commit of each run by its id, from the commits and their messages, the newest first."""
+    commits: dict[str, str] = {}
+    # A run that was cherry-picked is where it was first; one that was kept, where it was kept.
+    for commit, message in log:
+        run_id = run_id_in(message)
+        if run_id and (run_id not in commits or message.startswith("Update")):
+            commits[run_id] = commit
+    return commits
+
+
+def list_runs(repository: Repository, branches: Iterable[str], kept_for: set[str] | None) -> list[Entry]:
+    """Return the runs that were published to any of ``branches``, and those that were kept, the oldest first.
+
+    Args:
+        repository: where they are.
+        branches: whose histories count.
+        kept_for: only unpublished runs that were to be published to one of these branches; None is all.
+
+    Raises:
+        DoltError: of the only branch, something else has the journal's name.
+    """
+    found: dict[str, Entry] = {}
+    branches = list(branches)
+    for branch in branches:
+        try:
+            entries = entries_on(repository, branch)
+        except DoltError as error:
+            if len(branches) == 1:
+                raise
+            logger.warning("The runs of %s are left out: %s", branch, error.message)
+            continue
+        for entry in entries:
+            found.setdefault(entry.run.run_id, entry)
+    for branch in sorted(repository.branches()):
+        kept = _kept_on(repository, branch)
+        if kept and (kept_for is None or kept.run.branch in kept_for):
+            found.setdefault(kept.run.run_id, kept)
+    return sorted(found.values(), key=lambda entry: (entry.run.started or datetime.min, entry.run.run_id))
+
+
+def _kept_on(repository: Repository, branch: str) -> Entry | None:
+    """Return the unpublished run whose branch ``branch`` is; None if it is none's, or under way still."""
+    run_id = branch.removeprefix(RUN_PREFIX)
+    # kedro/moving/... and kedro/state are no runs' branches.
+    if run_id == branch or "/" in run_id or run_id == "state":
+        return None
+    try:
+        with repository.on(branch) as cursor:
+            runs = reader.runs(cursor, "HEAD", run_id=run_id)
+    except DoltError as error:
+        logger.warning("The runs of %s are left out: %s", branch, error.message)
+        return None
+    return Entry(runs[0], repository.head(branch), branch) if runs else None
+
+
+def public_branches(repository: Repository) -> list[str]:
+    """Return all branches but those of unpublished runs, the one checked out first."""
+    first = repository.checked_out()
+    others = repository.branches() - {first}
+    return [first, *sorted(branch for branch in others if not branch.startswith(RUN_PREFIX))]
+
+
+def find(repository: Repository, name: str, branch: str | None = None) -> Point:
+    """Return the commit that a person calls ``name``.
+
+    Only if it is no run on the branch checked out, no commit, branch or tag, all branches are looked through.
+
+    Args:
+        repository: where it is.
+        name: a run's id, a commit, a branch, a tag, ``HEAD~2``, a group of runs (its last commit), or the
+            unique beginning of a run's id or of a commit.
+        branch: what ``HEAD`` means; None is the branch checked out in ``data/``.
+
+    Raises:
+        ConfigError: nothing has that name, or several runs have.
+    """
+    if point := _run_here(repository, name, branch) or _commit(repository, name, branch):
+        return point
+    runs = {
+        entry.run.run_id: entry for entry in list_runs(repository, public_branches(repository), kept_for=None)
+    }
+    if name in runs:
+        return _of_entry(runs[name])
+    if group := [
+        entry for entry in runs.values() if name and entry.run.run_group == name and entry.published
+    ]:
+        return _of_entry(latest(group))
+    begun = [run_id for run_id in runs if run_id.startswith(name)] if name else []
+    if len(begun) == 1:
+        return _of_entry(runs[begun[0]])
+    if begun:
+        more = f" and {len(begun) - 5} more" if len(begun) > 5 else ""
+        raise ConfigError(f"{name} is the beginning of several runs' ids: {', '.join(begun[:5])}{more}.")
+    raise ConfigError(
+        f"{name} names no run, commit, branch or tag of data/: see `kedro dolt runs --all`, and "
+        "`dolt log` and `dolt branch` in data/."
+    )
+
+
+def latest(entries: Iterable[Entry]) -> Entry:
+    """Return the run that ended last."""
+    return max(entries, key=lambda entry: entry.run.finished or entry.run.started or datetime.min)
+
+
+def _of_entry(entry: Entry) -> Point:
+    return Point(entry.run.run_id, entry.commit, entry.run)
+
+
+def _run_here(repository: Repository, run_id: str, branch: str | None) -> Point | None:
+    """Return the run with exactly this id, published to ``branch`` or kept; None if there is none."""
+    with repository.on(branch) as cursor:
+        runs = reader.runs(cursor, "HEAD", run_id=run_id) if run_id else []
+        if runs:
+            cursor.execute(
+                "SELECT commit_hash, LEFT(message, %s) FROM dolt_log WHERE message LIKE %s",
+                (_BEGINNING, f"% Kedro run {_pattern(run_id)}%"),
+            )
+            commits = _first_commits(cursor.fetchall())
+            return Point(run_id, commits[run_id], runs[0]) if run_id in commits else None
+    kept = f"{RUN_PREFIX}{run_id}"
+    entry = _kept_on(repository, kept) if kept in repository.branches() else None
+    return _of_entry(entry) if entry else None
+
+
+def _pattern(text: str) -> str:
+    return re.sub(r"([\\%_])", r"\\\1", text)
+
+
+def _commit(repository: Repository, name: str, branch: str | None) -> Point | None:
+    with repository.on(branch) as cursor:
+        try:
+            cursor.execute("SELECT hashof(%s)", (name,))
+            commit = str(cursor.fetchone()[0])  # type: ignore[index]
+        except pymysql.err.Error:
+            if not re.fullmatch("[0-9a-v]{6,31}", name):
+                return None
+            cursor.execute("SELECT commit_hash FROM dolt_commits WHERE commit_hash LIKE %s", (f"{name}%",))
+            hashes = {row[0] for row in cursor.fetchall()}
+            if len(hashes) != 1:
+                return None
+            commit = hashes.pop()
+        return Point(name, commit, run_of(cursor, commit))
+
+
+def message_of(cursor: Cursor, commit: str) -> str:
+    """Return what the message of a commit begins with: enough for the parameters of a run."""
+    cursor.execute("SELECT LEFT(message, %s) FROM dolt_log(%s) LIMIT 1", (reader.LONGEST_JSON, commit))
+    row = cursor.fetchone()
+    return str(row[0]) if row else ""
+
+
+def run_of(cursor: Cursor, commit: str) -> Run | None:
+    """Return the run whose commit this is; None if it is none's."""
+    cursor.execute("SELECT LEFT(message, %s) FROM dolt_log(%s) LIMIT 1", (_BEGINNING, commit))
+    row = cursor.fetchone()
+    run_id = run_id_in(row[0]) if row else None
+    if run_id is None:
+        # It was squashed or reworded: the only row that it brought will do.
+        try:
+            cursor.execute(
+                f"SELECT to_run_id FROM dolt_diff(%s, %s, '{RUNS}') WHERE diff_type = 'added' LIMIT 2",
+                (f"{commit}~1", commit),
+            )
+        except pymysql.err.Error:
+            return None
+        rows = cursor.fetchall()
+        if len(rows) != 1:
+            return None
+        run_id = str(rows[0][0])
+    return next(iter(reader.runs(cursor, commit, run_id=run_id)), None)

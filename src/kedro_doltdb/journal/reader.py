@@ -1,0 +1,204 @@
+"""The journal as it is read. It may be a stranger's: each row is checked, and nothing unbounded is read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..dolt.as_of import columns_at, views
+from ..dolt.names import LINEAGE, RUNS
+from ..terminal import get_logger
+from .store import JSON_COLUMNS, Edge, Run, columns_of, not_a_journal
+
+if TYPE_CHECKING:
+    from pymysql.cursors import Cursor
+
+logger = get_logger(__name__)
+
+_Row = TypeVar("_Row")
+
+# Of a column in bytes, of a journal in rows and bytes, and how deep parameters are nested.
+LONGEST_JSON = 1 << 20
+LONGEST_TEXT = 1 << 16
+MOST_ROWS = 100_000
+MOST_BYTES = 256 << 20
+DEEPEST = 100
+
+_TIMES = ("started", "finished")
+_warned: set[str] = set()
+
+
+class _Unreadable(ValueError):
+    """Why a row cannot be understood."""
+
+
+def runs(cursor: Cursor, ref: str | None = None, run_id: str | None = None) -> list[Run]:
+    """Return the runs in the journal, the oldest first.
+
+    Args:
+        cursor: a cursor on any branch.
+        ref: the commit or branch to read; None is the cursor's own.
+        run_id: only this one.
+
+    Returns:
+        Nothing where there is no journal. What an older journal lacks is None. Rows that cannot be understood
+        are left out, and a warning names them.
+
+    Raises:
+        DoltError: something else has the journal's name.
+    """
+    where = ("run_id = %s", [run_id]) if run_id else ("TRUE", [])
+    found = _read(cursor, RUNS, ref, *where, order="started DESC, run_id DESC", make=_run)
+    return sorted(found, key=lambda run: (run.started or datetime.min, run.run_id))
+
+
+def edges(cursor: Cursor, run_id: str, ref: str | None = None) -> list[Edge]:
+    """Return what the nodes of a run loaded and saved, read as :func:`runs` does."""
+    order = "node, direction, dataset"
+    return _read(cursor, LINEAGE, ref, "run_id = %s", [run_id], order=order, make=_edge)
+
+
+def savers(cursor: Cursor, dataset: str, ref: str | None = None) -> list[tuple[str, Edge]]:
+    """Return the ids of the runs that saved a dataset, given its name or its table's, and what they saved."""
+    return _read(
+        cursor, LINEAGE, ref, "direction = 'save' AND (dataset = %s OR table_name = %s)", [dataset, dataset],
+        order="run_id DESC", make=lambda row: (_text(row["run_id"], "run_id"), _edge(row)),
+    )  # fmt: skip
+
+
+def saved_tables(cursor: Cursor, tables: Iterable[str], ref: str | None = None) -> dict[str, set[str]]:
+    """Return which of ``tables``, in lower case, each run has saved, by the runs' ids."""
+    names = [table.lower() for table in tables]
+    found: dict[str, set[str]] = {}
+    if names:
+        condition = f"direction = 'save' AND LOWER(table_name) IN ({', '.join(['%s'] * len(names))})"
+        pairs = _read(
+            cursor, LINEAGE, ref, condition, names, order="run_id DESC",
+            make=lambda row: (_text(row["run_id"], "run_id"), _edge(row).table_name),
+        )  # fmt: skip
+        for run_id, table in pairs:
+            found.setdefault(run_id, set()).add(str(table).lower())
+    return found
+
+
+def _read(
+    cursor: Cursor, table: str, ref: str | None, where: str, values: list[str], *, order: str,
+    make: Callable[[dict[str, Any]], _Row],
+) -> list[_Row]:  # fmt: skip
+    # Nothing is ever selected from a view, whose query may be anybody's.
+    if table in {name.lower() for name in views(cursor)}:
+        raise not_a_journal(table, "it is a view")
+    keys, known = columns_of(table)
+    there = columns_at(cursor, table, ref)
+    if not there:
+        return []
+    if missing := [name for name in keys if name not in there]:
+        raise not_a_journal(table, f"it has no column {missing[0]}")
+    names = [name for name in known if name in there]
+    limits = {name: LONGEST_JSON if name in JSON_COLUMNS else LONGEST_TEXT for name in names}
+    short = " AND ".join(f"COALESCE(LENGTH({name}), 0) <= {limit}" for name, limit in limits.items())
+    source = f"FROM {table}{' AS OF %s' if ref else ''} WHERE {where}"
+    values = [*([ref] if ref else []), *values]
+    # A journal of an older version may lack what it is sorted by.
+    order = ", ".join(part for part in order.split(", ") if part.partition(" ")[0] in names)
+    size = " + ".join(f"COALESCE(LENGTH({name}), 0)" for name in names)
+    cursor.execute(f"SELECT COUNT(*), SUM(IF({short}, {size}, 0)), SUM(IF({short}, 0, 1)) {source}", values)
+    count, total, too_long = (int(value or 0) for value in cursor.fetchone() or (0, 0, 0))
+    limit = count
+    if count > MOST_ROWS or total > MOST_BYTES:
+        limit = _fitting(
+            cursor, f"SELECT {size} {source} AND {short} ORDER BY {order} LIMIT {MOST_ROWS}", values
+        )
+        _warn("%s is too large to be read whole: only %d of its %d rows are.", table, limit, count)
+    unread: list[str] = []
+    if too_long:
+        cursor.execute(f"SELECT LEFT(CAST({keys[0]} AS CHAR), 80) {source} AND NOT ({short}) LIMIT 3", values)
+        unread += [f"{row[0]} (too long)" for row in cursor.fetchall()]
+    cursor.execute(f"SELECT {', '.join(names)} {source} AND {short} ORDER BY {order} LIMIT {limit}", values)
+    found = []
+    broken = 0
+    for row in cursor.fetchall():
+        named = dict(zip(names, row, strict=True))
+        try:
+            found.append(make(named))
+        except _Unreadable as error:
+            broken += 1
+            unread.append(f"{str(named[keys[0]])[:80]} ({error})")
+    if unread:
+        examples = ", ".join(unread[:3])
+        _warn("%d rows of %s cannot be understood and are left out: %s.", too_long + broken, table, examples)
+    return found
+
+
+def _fitting(cursor: Cursor, statement: str, values: list[str]) -> int:
+    """Return how many rows, whose sizes ``statement`` gives, are together not too large."""
+    cursor.execute(statement, values)
+    total = 0
+    for number, (size,) in enumerate(cursor.fetchall()):
+        total += int(size)
+        if total > MOST_BYTES:
+            return number
+    return cursor.rowcount
+
+
+def _warn(message: str, *values: object) -> None:
+    # Each branch has the rows of those before it.
+    if (text := message % values) not in _warned:
+        _warned.add(text)
+        logger.warning(message, *values)
+
+
+def _run(row: dict[str, Any]) -> Run:
+    known = {f.name for f in fields(Run)}
+    values = {name: value for name, value in row.items() if name in known and value is not None}
+    for name, value in values.items():
+        if name in JSON_COLUMNS:
+            values[name] = _mapping(value, name)
+        elif name not in _TIMES:
+            values[name] = _text(value, name)
+            if name == "base" and not re.fullmatch("[0-9a-v]{32}", value):
+                raise _Unreadable("base is not a commit")
+        elif not isinstance(value, datetime):
+            raise _Unreadable(f"{name} is not a time")
+    if not values.get("run_id"):
+        raise _Unreadable("it has no run_id")
+    return Run(**values)
+
+
+def _edge(row: dict[str, Any]) -> Edge:
+    known = [f.name for f in fields(Edge)]
+    values: dict[str, Any] = {
+        name: None if row[name] is None else _text(row[name], name) for name in known if name in row
+    }
+    if not values["node"] or not values["dataset"] or values["direction"] not in ("load", "save"):
+        raise _Unreadable("it names no node, dataset and direction")
+    return Edge(**values)
+
+
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise _Unreadable(f"{name} is not text")
+    return value
+
+
+def _mapping(text: Any, name: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        raise _Unreadable(f"{name} is not JSON") from None
+    if not isinstance(value, dict):
+        raise _Unreadable(f"{name} is not a mapping")
+    level: list[Any] = [value]
+    for _ in range(DEEPEST):
+        level = [inner for item in level if isinstance(item, dict | list) for inner in _inside(item)]
+        if not level:
+            return value
+    raise _Unreadable(f"{name} is nested too deep")
+
+
+def _inside(item: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return item.values() if isinstance(item, dict) else item

@@ -1,0 +1,194 @@
+"""The journal: the tables ``kedro_runs`` and ``kedro_lineage``, committed with the data they tell of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from ..dolt.names import LINEAGE, RUNS
+from ..errors import DoltError
+
+if TYPE_CHECKING:
+    from pymysql.cursors import Cursor
+
+# Columns may be added to the end; a journal that lacks some gets them at the next run.
+_COLUMNS = {
+    RUNS: {
+        "run_id": "VARCHAR(80) NOT NULL",
+        "started": "DATETIME(6) COMMENT 'UTC'",
+        "finished": "DATETIME(6) COMMENT 'UTC'",
+        "status": "VARCHAR(16) COMMENT 'succeeded, failed or interrupted'",
+        "error": "TEXT",
+        "pipeline": "TEXT",
+        "filters": "JSON",
+        "params": "JSON",
+        "environment": "VARCHAR(255)",
+        "branch": "VARCHAR(255) COMMENT 'the target branch'",
+        "base": "VARCHAR(32) COMMENT 'the commit that the run began at'",
+        "resumed_from": "VARCHAR(80) COMMENT 'the failed run whose tables it took over'",
+        "git_commit": "VARCHAR(64) COMMENT 'of the code'",
+        "versions": "JSON",
+        "run_group": "VARCHAR(255) COMMENT 'what it is one of several runs of'",
+        "runtime_params": "JSON COMMENT 'those of params that --params gave'",
+        "param_types": "JSON COMMENT 'the types that JSON lacks, by column and JSON pointer'",
+    },
+    LINEAGE: {
+        "run_id": "VARCHAR(80) NOT NULL",
+        "node": "VARCHAR(255) NOT NULL",
+        "dataset": "VARCHAR(255) NOT NULL",
+        "direction": "VARCHAR(4) NOT NULL COMMENT 'load or save'",
+        "table_name": "VARCHAR(64)",
+        "file": "TEXT",
+        "content_hash": "VARCHAR(80) COMMENT 'dolt_hashof_table, or sha256: of the file'",
+        "computed_by": "VARCHAR(80) COMMENT 'the failed run that it was taken over from'",
+    },
+}
+_KEYS = {RUNS: ("run_id",), LINEAGE: ("run_id", "node", "dataset", "direction")}
+JSON_COLUMNS = ("filters", "params", "versions", "runtime_params", "param_types")
+
+
+@dataclass
+class Run:
+    """A row of ``kedro_runs``.
+
+    Attributes:
+        run_id: Kedro's id of the run, with a suffix where two runs began in the same millisecond.
+        started: when it began, UTC.
+        finished: when it ended, UTC; None while it is under way.
+        status: ``succeeded``, ``failed`` or ``interrupted``.
+        error: the type and the first line of the error that ended it.
+        pipeline: the names of its pipelines, joined by a comma and a space.
+        filters: the arguments of ``kedro run`` that chose its nodes.
+        params: all its parameters, secrets masked.
+        environment: Kedro's configuration environment.
+        branch: the branch that it was to be published to.
+        base: the commit that it began at.
+        resumed_from: the failed run whose tables it took over.
+        git_commit: the commit of the code, with ``-dirty`` if there were uncommitted changes.
+        versions: of the packages and of Dolt.
+        run_group: the name of the whole that it is a part of, an Airflow DAG run for one.
+        runtime_params: the parameters that ``--params`` gave, secrets masked.
+        param_types: of ``params`` and ``runtime_params``, the types that JSON does not have, by JSON pointer;
+            None in a journal of an older version.
+    """
+
+    run_id: str
+    started: datetime | None = None
+    finished: datetime | None = None
+    status: str | None = None
+    error: str | None = None
+    pipeline: str | None = None
+    filters: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict)
+    environment: str | None = None
+    branch: str | None = None
+    base: str | None = None
+    resumed_from: str | None = None
+    git_commit: str | None = None
+    versions: dict[str, Any] = field(default_factory=dict)
+    run_group: str | None = None
+    runtime_params: dict[str, Any] = field(default_factory=dict)
+    param_types: dict[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The run as JSON holds it; times in ISO 8601 with the offset."""
+        row = asdict(self)
+        for name in ("started", "finished"):
+            row[name] = row[name] and row[name].replace(tzinfo=timezone.utc).isoformat()
+        return row
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Run:
+        """What :meth:`to_json` gave."""
+        times = {
+            name: datetime.fromisoformat(row[name]).replace(tzinfo=None)
+            for name in ("started", "finished")
+            if row.get(name)
+        }
+        return cls(**{**row, **times})
+
+
+@dataclass
+class Edge:
+    """One node loads or saves one dataset.
+
+    Attributes:
+        node: the node's name, shortened to 255 characters.
+        dataset: the dataset's name in the catalog, likewise.
+        direction: ``load`` or ``save``.
+        table_name: its table in Dolt, if it is one.
+        file: its file or directory, relative to the project where it lies in it, if it is a local one.
+        content_hash: what was loaded or saved: ``dolt_hashof_table``, or ``sha256:`` and that of the file.
+        computed_by: the failed run whose node this was, if the run took its work over.
+    """
+
+    node: str
+    dataset: str
+    direction: str
+    table_name: str | None = None
+    file: str | None = None
+    content_hash: str | None = None
+    computed_by: str | None = None
+
+
+def now() -> datetime:
+    """The time as the journal keeps it: UTC, without a time zone."""
+    return datetime.now(timezone.utc).replace(tzinfo=None)
+
+
+def write(cursor: Cursor, run: Run, edges: Iterable[Edge]) -> None:
+    """Write a run's rows on the cursor's branch; the tables are made, or widened, where necessary.
+
+    Raises:
+        DoltError: there is a table of that name that is no journal.
+    """
+    for table in (RUNS, LINEAGE):
+        _prepare(cursor, table)
+    row = asdict(run)
+    for name in JSON_COLUMNS:
+        row[name] = None if row[name] is None else json.dumps(row[name], ensure_ascii=False)
+    _insert(cursor, RUNS, [row])
+    _insert(cursor, LINEAGE, [{"run_id": run.run_id, **asdict(edge)} for edge in edges])
+
+
+def _prepare(cursor: Cursor, table: str) -> None:
+    columns = _COLUMNS[table]
+    declared = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+    cursor.execute(
+        f"CREATE TABLE IF NOT EXISTS {table} ({declared}, PRIMARY KEY ({', '.join(_KEYS[table])}))"
+    )
+    found = _columns(cursor, table)
+    if [name for name, key in found.items() if key] != list(_KEYS[table]):
+        raise not_a_journal(table, f"its primary key is not {', '.join(_KEYS[table])}")
+    for name, kind in columns.items():
+        if name not in found:
+            cursor.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
+
+
+def not_a_journal(table: str, why: str) -> DoltError:
+    """Return the error for something else that has the name of a table of the journal."""
+    return DoltError(
+        f"{table} is not kedro-dolt's journal: {why}. The journal needs the name: rename yours, with "
+        f"`RENAME TABLE {table} TO ...` or `DROP VIEW {table}` in `dolt sql` in data/, and commit."
+    )
+
+
+def columns_of(table: str) -> tuple[tuple[str, ...], list[str]]:
+    """Return the key of a table of the journal, and all its columns."""
+    return _KEYS[table], list(_COLUMNS[table])
+
+
+def _columns(cursor: Cursor, table: str) -> dict[str, bool]:
+    cursor.execute(f"SHOW COLUMNS FROM {table}")
+    return {row[0]: row[3] == "PRI" for row in cursor.fetchall()}
+
+
+def _insert(cursor: Cursor, table: str, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        names = list(_COLUMNS[table])
+        # A branch on which the run's own row stands already is one that was written by a killed process.
+        statement = f"REPLACE INTO {table} ({', '.join(names)}) VALUES ({', '.join(['%s'] * len(names))})"
+        cursor.executemany(statement, [[row[name] for name in names] for row in rows])

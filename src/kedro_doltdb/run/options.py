@@ -1,0 +1,90 @@
+"""The parameters of a run that say where it happens: ``dolt_branch``, ``dolt_from``, ``dolt_run_group``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from ..errors import ConfigError
+from ..journal.parameters import RUN_KEYS
+
+MAX_GROUP = 255
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where a run happens.
+
+    Attributes:
+        branch: the target branch; None is the one checked out in ``data/``.
+        start: the commit, branch, tag or run to begin at; None is the head of the target.
+        group: the name of the whole that the run is a part of.
+    """
+
+    branch: str | None = None
+    start: str | None = None
+    group: str | None = None
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any], runtime: Mapping[str, Any], used: Collection[str]) -> RunOptions:
+        """Return the options that a run's parameters hold.
+
+        Args:
+            params: all parameters of the run.
+            runtime: those given by ``--params``; they win.
+            used: the names of the parameters that the pipeline's nodes load.
+
+        Raises:
+            ConfigError: an option has a value that cannot be used, or ``--params`` has a misspelt one.
+        """
+        for name in runtime:
+            if name.startswith("dolt_") and name not in RUN_KEYS and name not in used:
+                near = get_close_matches(name, RUN_KEYS, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(RUN_KEYS)}."
+                raise ConfigError(f"--params has {name}, which is not an option of kedro-dolt: {hint}")
+        given = {**params, **runtime}
+        return cls(_branch(given, "dolt_branch"), _branch(given, "dolt_from"), _group(given))
+
+
+def check_target(branch: str) -> None:
+    """Check that runs may publish to ``branch``.
+
+    Raises:
+        ConfigError: it is one of those that kedro-dolt keeps for itself.
+    """
+    if branch.lower().startswith("kedro/"):
+        raise ConfigError(
+            f"No run can publish to {branch}: branches under kedro/ hold what unfinished runs wrote. Name "
+            "another with `--params dolt_branch=...`, or check one out in data/: `dolt checkout main`."
+        )
+
+
+def _group(params: Mapping[str, Any]) -> str | None:
+    value = _text(params, "dolt_run_group")
+    if value is not None and not (0 < len(value) <= MAX_GROUP and value.isprintable()):
+        raise ConfigError(
+            f"dolt_run_group={value!r} is not a valid name for a group of runs: it has 1 to {MAX_GROUP} "
+            "characters and no line break."
+        )
+    return value
+
+
+def _branch(params: Mapping[str, Any], name: str) -> str | None:
+    value = _text(params, name)
+    if value is not None and (not value or value.startswith("-")):
+        raise ConfigError(f"{name}={value} is not a valid branch name: it is empty or begins with `-`.")
+    if value is not None and name == "dolt_branch":
+        check_target(value)
+    return value
+
+
+def _text(params: Mapping[str, Any], name: str) -> str | None:
+    value = params.get(name)
+    if value is not None and not isinstance(value, str):
+        raise ConfigError(
+            f"{name} must be text, but it was read as {value!r}: quote it, in parameters.yml as "
+            f"""{name}: "...", on the command line twice: --params '{name}="..."'."""
+        )
+    return value

@@ -1,0 +1,225 @@
+"""What each unfinished run has done so far, kept so that another process can take up after it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Protocol
+
+from .. import state_files
+from ..dolt.names import RUN_PREFIX
+from ..journal.store import Edge, Run
+from ..state_files import UnreadableError
+
+
+def folded(names: Iterable[str]) -> set[str]:
+    """Names of tables as Dolt tells them apart."""
+    return {name.lower() for name in names}
+
+
+@dataclass
+class Record:
+    """A run that is under way, or whose private branch is kept.
+
+    Attributes:
+        name: the run id, with a suffix if it was taken; it names the branch ``kedro/<name>`` and the lease.
+        run_id: Kedro's run id.
+        target: the branch that the run publishes to.
+        base: the commit that the run began at.
+        pipeline: the names of its pipelines; a resumed run has the same.
+        reads: tables that it reads and does not produce.
+        writes: tables that it produces.
+        reads_all: it has a query that may read any table.
+        created_target: the target did not exist before.
+        status: ``running`` or ``kept``.
+        commit: the commit that was about to be published.
+        superseded: another run of the target has ended since, so this one is not resumed.
+        run: its row in the journal, as far as it is known.
+        edges: its rows in the journal's lineage, likewise.
+        parameters_read: the names of the parameters that each of its nodes loads, ``""`` for all; None in a
+            record of an older version.
+        runtime_params: what ``--params`` gave, as JSON values.
+        head: the commit at which its branch was kept.
+    """
+
+    name: str
+    run_id: str
+    target: str
+    base: str
+    pipeline: list[str]
+    reads: list[str] = field(default_factory=list)
+    writes: list[str] = field(default_factory=list)
+    reads_all: bool = False
+    created_target: bool = False
+    status: str = "running"
+    commit: str | None = None
+    superseded: bool = False
+    run: Run | None = None
+    edges: list[Edge] = field(default_factory=list)
+    parameters_read: dict[str, list[str]] | None = None
+    runtime_params: dict[str, Any] = field(default_factory=dict)
+    head: str | None = None
+
+    @property
+    def branch(self) -> str:
+        """The run's private branch."""
+        return f"{RUN_PREFIX}{self.name}"
+
+    def touches(self, tables: set[str]) -> set[str]:
+        """Those of ``tables`` that the run reads or writes; Dolt tells no table from another by case."""
+        mine = folded([*self.reads, *self.writes])
+        return tables if self.reads_all else {table for table in tables if table.lower() in mine}
+
+
+class Records(Protocol):
+    """The records of a repository's unfinished runs, and beside them the datasets that are complete."""
+
+    def save(self, record: Record) -> None:
+        """Write or replace a record, whole or not at all."""
+
+    def all(self) -> list[Record]:
+        """All records, the oldest run first."""
+
+    def tidy(self) -> None:
+        """Remove what processes that were killed while they wrote a record have left."""
+
+    def delete(self, record: Record) -> None:
+        """Forget a run."""
+
+    def add_complete(self, name: str, datasets: list[str]) -> None:
+        """Note that the run ``name`` has saved ``datasets`` completely; any process of it may say so."""
+
+    def is_readable(self, record: Record) -> bool:
+        """Return whether :meth:`complete` knows what the run has saved completely."""
+
+    def complete(self, record: Record) -> set[str]:
+        """Return the datasets that the run has saved completely."""
+
+
+class FileRecords:
+    """The records in ``directory``, one JSON file a run, and beside it the datasets that are complete.
+
+    A file that cannot be read as it was written is set aside, and its run is as one without a record.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def save(self, record: Record) -> None:
+        """Write or replace a record, whole or not at all."""
+        with self._directory_again():
+            state_files.write(self._directory / f"{record.name}.json", to_json(record))
+
+    def all(self) -> list[Record]:
+        """Return all records, the oldest run first."""
+        records = []
+        for path in sorted(self._directory.glob("*.json")):
+            # Other runs end while we look.
+            if (content := state_files.read(path)) is None:
+                continue
+            try:
+                records.append(from_json(content.decode(), path.stem))
+            except (ValueError, UnreadableError) as error:
+                state_files.set_aside(path, _reason(error))
+        return records
+
+    def tidy(self) -> None:
+        """Remove what processes that were killed while they wrote a record have left."""
+        state_files.tidy(self._directory)
+
+    def delete(self, record: Record) -> None:
+        """Forget a run."""
+        for suffix in ("json", "complete"):
+            with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                (self._directory / f"{record.name}.{suffix}").unlink()
+
+    def add_complete(self, name: str, datasets: list[str]) -> None:
+        """Note that the run ``name`` has saved ``datasets`` completely; any process of it may say so."""
+        with self._directory_again():
+            lines = "".join(json.dumps([_checksum(dataset), dataset]) + "\n" for dataset in datasets)
+            state_files.append(self._directory / f"{name}.complete", lines)
+
+    def is_readable(self, record: Record) -> bool:
+        """Return whether :meth:`complete` knows what the run has saved completely."""
+        self.complete(record)
+        return not (self._directory / f"{record.name}.complete.unreadable").exists()
+
+    def complete(self, record: Record) -> set[str]:
+        """Return the datasets that the run has saved completely."""
+        path = self._directory / f"{record.name}.complete"
+        try:
+            lines = [json.loads(line) for line in (state_files.read(path) or b"").decode().splitlines()]
+            if any(checksum != _checksum(dataset) for checksum, dataset in lines):
+                raise UnreadableError("it is damaged")
+            return {dataset for _, dataset in lines}
+        except (ValueError, TypeError, RecursionError, UnreadableError) as error:
+            state_files.set_aside(path, _reason(error))
+            return set()
+
+    @contextmanager
+    def _directory_again(self) -> Iterator[None]:
+        """Make the directory where somebody has removed it during the run; never the repository."""
+        if not self._directory.is_dir():
+            for directory in (self._directory.parent, self._directory):
+                state_files.make_directory(directory)
+        yield
+
+
+VERSION = 1
+
+
+def to_json(record: Record) -> str:
+    """Return a record as text, with a checksum."""
+    values = {"version": VERSION, **asdict(record), "run": record.run and record.run.to_json()}
+    return json.dumps({**values, "checksum": _checksum(values)})
+
+
+def from_json(text: str, name: str) -> Record:
+    """Return the record of :func:`to_json`. What a newer version has added to it is left out.
+
+    Args:
+        text: what was stored.
+        name: of the run that it was stored for.
+
+    Raises:
+        UnreadableError: it is damaged, or of a version that this one cannot understand.
+    """
+    try:
+        values = json.loads(text)
+        if not isinstance(values, dict) or values.pop("checksum", None) != _checksum(values):
+            raise UnreadableError("it is damaged")
+        if not isinstance(version := values.get("version"), int) or version > VERSION:
+            raise UnreadableError(f"it is of version {version}, and this kedro-dolt reads {VERSION}")
+        run, edges = values.get("run"), values.get("edges", [])
+        record = Record(
+            **{
+                **_known(Record, values),
+                "run": run and Run.from_json(_known(Run, run)),
+                "edges": [Edge(**_known(Edge, edge)) for edge in edges],
+            }
+        )
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError(_reason(error)) from error
+    except (TypeError, AttributeError, KeyError) as error:
+        raise UnreadableError("it lacks what a record has") from error
+    if record.name != name:
+        raise UnreadableError("it is another run's")
+    return record
+
+
+def _known(kind: type[Any], values: dict[str, Any]) -> dict[str, Any]:
+    return {name: values[name] for name in (field.name for field in fields(kind)) if name in values}
+
+
+def _checksum(values: object) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnreadableError):
+        return str(error)
+    return "it is empty or cut short" if isinstance(error, json.JSONDecodeError) else "it is not JSON"

@@ -1,0 +1,114 @@
+"""What a run does about those before it that did not finish: end the dead ones, prune, find one to resume."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..dolt.fast_forward import finish_moves
+from ..errors import DoltError
+from ..journal.edges import hash_files
+from ..tables.table_build import discard_unfinished
+from .records import Record
+from .transaction import Transaction
+
+if TYPE_CHECKING:
+    from ..dolt.repository import Repository
+    from .records import Records
+
+KEPT_BRANCHES = 10
+# Kedro's ids of runs are times, and we add a number where two are the same.
+_RUN_BRANCH = re.compile(r"kedro/\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d\.\d{3}Z(-\d+)?(\.publish)?")
+
+logger = logging.getLogger(__name__)
+
+
+def recover(
+    repository: Repository, records: Records, is_alive: Callable[[str], bool], files: Path | None = None
+) -> list[Record]:
+    """End the runs whose process is gone, and delete the oldest kept branches.
+
+    Args:
+        repository: where their branches are.
+        records: where their state is.
+        is_alive: tells whether the process of the run of that name still lives.
+        files: the project whose files those runs wrote; None if they may have run on another machine.
+
+    Returns:
+        The runs found dead that had written something; their branches are kept now.
+    """
+    with repository.locked("recovery"):
+        records.tidy()
+        finish_moves(repository)
+        discard_unfinished(repository)
+        _adopt(repository, records, is_alive)
+        gone = {record.name for record in records.all() if not is_alive(record.name)}
+        # Read again: a run may have ended, and said so, between the first reading and the look at its lease.
+        dead = [record for record in records.all() if record.name in gone and record.status == "running"]
+        for record in dead:
+            if files:
+                hash_files(record.edges, files)
+        found = [
+            record
+            for record in dead
+            if Transaction(repository, records, record).keep("was killed", "interrupted", "killed")
+        ]
+        kept = [record for record in records.all() if record.status == "kept"]
+        # Ids are times, and clocks are set back: what can be resumed is the newest, whatever its id.
+        kept.sort(key=lambda record: not record.superseded)
+        branches, checked_out = repository.branches(), repository.checked_out()
+        for number, record in enumerate(kept, start=1):
+            if record.branch not in branches:
+                records.delete(record)
+            elif (
+                number <= len(kept) - KEPT_BRANCHES
+                and record.branch != checked_out
+                # What somebody has committed on it since is theirs to delete.
+                and record.head in (None, repository.head(record.branch))
+            ):
+                repository.delete_branch(record.branch)
+                records.delete(record)
+    return found
+
+
+def _adopt(repository: Repository, records: Records, is_alive: Callable[[str], bool]) -> None:
+    """Make a record for each branch of a run that has none: it was lost, or could not be read.
+
+    It says nothing of what the run had completed, so that the run is kept as others are, and not resumed.
+    """
+    before, target = repository.branches(), repository.checked_out()
+    known = {record.name for record in records.all()}
+    # A run ends with its branch, then its record: what is without a record is there before and after.
+    for branch in sorted(before & repository.branches()):
+        name = branch.removeprefix("kedro/").removesuffix(".publish")
+        if not _RUN_BRANCH.fullmatch(branch) or name in known or branch == target or is_alive(name):
+            continue
+        if branch.endswith(".publish"):
+            repository.delete_branch(branch)
+            continue
+        base = repository.merge_base(target, branch) or ""
+        record = Record(name, name, target, base, [], status="kept")
+        records.save(record)
+        if Transaction(repository, records, record).keep("lost its record"):
+            logger.warning("Run %s has lost its record; what it wrote is kept on %s.", name, branch)
+
+
+def resumable(records: Records, target: str, pipeline: list[str]) -> Record | None:
+    """Return the run that failed on ``target`` right before, if it was one of the same pipeline.
+
+    Raises:
+        DoltError: what that run had completed is lost, so that a resumed run could mix its data with older.
+    """
+    for record in reversed(records.all()):
+        if record.status == "kept" and record.target == target and not record.superseded:
+            # Only a run that lost its record has no pipeline.
+            if not record.pipeline or not records.is_readable(record):
+                raise DoltError(
+                    f"Run {record.run_id} cannot be resumed: what it had completed is lost. Run the whole "
+                    f"pipeline, or start from {target} as it is with `--params dolt_from=HEAD`."
+                )
+            return record if record.pipeline == pipeline else None
+    return None

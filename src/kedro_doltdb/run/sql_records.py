@@ -1,0 +1,124 @@
+"""The records of unfinished runs, where the server is somebody else's: in tables on a branch of their own.
+
+The next run, which sees to one that was killed, may come from another machine. The tables stand uncommitted
+on the branch ``kedro/state``: they are nobody's data, and no history of them is wanted.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import pymysql
+
+from ..dolt.names import STATE_BRANCH
+from ..state_files import UnreadableError
+from .records import Record, from_json, to_json
+
+if TYPE_CHECKING:
+    from ..dolt.repository import Repository
+
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS unfinished_runs (name VARCHAR(255) PRIMARY KEY, record LONGTEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS complete_datasets (name VARCHAR(255), dataset VARCHAR(255), "
+    "PRIMARY KEY (name, dataset))",
+)
+_UNREADABLE = ".unreadable"
+_ATTEMPTS = 5
+_NO_SUCH_TABLE = 1146
+
+
+class SqlRecords:
+    """The records on the server of ``repository``."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+
+    def save(self, record: Record) -> None:
+        """Write or replace a record, whole or not at all."""
+        self._write("REPLACE INTO unfinished_runs VALUES (%s, %s)", (record.name, to_json(record)))
+
+    def all(self) -> list[Record]:
+        """Return all records, the oldest run first. One that cannot be read is renamed."""
+        records = []
+        query = "SELECT name, record FROM unfinished_runs WHERE name NOT LIKE %s ORDER BY name"
+        for name, text in self._read(query, (f"%{_UNREADABLE}",)):
+            try:
+                records.append(from_json(text, name))
+            except UnreadableError as error:
+                self._set_aside(name, str(error))
+        return records
+
+    def _set_aside(self, name: str, why: str) -> None:
+        aside = name[: 255 - len(_UNREADABLE)] + _UNREADABLE
+        self._write("DELETE FROM unfinished_runs WHERE name = %s", (aside,))
+        self._write("UPDATE unfinished_runs SET name = %s WHERE name = %s", (aside, name))
+        logging.getLogger(__name__).warning(
+            "The record of run %s on the branch %s cannot be used (%s) and is set aside as %s.",
+            name, STATE_BRANCH, why, aside,
+        )  # fmt: skip
+
+    def tidy(self) -> None:
+        """Nothing: a statement is whole or not at all."""
+
+    def delete(self, record: Record) -> None:
+        """Forget a run."""
+        for table in ("unfinished_runs", "complete_datasets"):
+            self._write(f"DELETE FROM {table} WHERE name = %s", (record.name,))
+
+    def add_complete(self, name: str, datasets: list[str]) -> None:
+        """Note that the run ``name`` has saved ``datasets`` completely; any process of it may say so."""
+        if datasets:
+            values = ", ".join(["(%s, %s)"] * len(datasets))
+            args = tuple(value for dataset in datasets for value in (name, dataset))
+            self._write(f"REPLACE INTO complete_datasets VALUES {values}", args)
+
+    def complete(self, record: Record) -> set[str]:
+        """Return the datasets that the run has saved completely."""
+        rows = self._read("SELECT dataset FROM complete_datasets WHERE name = %s", (record.name,))
+        return {row[0] for row in rows}
+
+    def is_readable(self, record: Record) -> bool:
+        """Return whether :meth:`complete` knows what the run has saved completely: rows are whole or not."""
+        return True
+
+    def _read(self, query: str, args: tuple[str, ...] = ()) -> tuple[tuple[str, ...], ...]:
+        try:
+            with self._repository.on(STATE_BRANCH) as cursor:
+                cursor.execute(query, args)
+                return cursor.fetchall()
+        except pymysql.err.Error as error:
+            if not self._is_missing(error):
+                raise
+            return ()
+
+    def _write(self, statement: str, args: tuple[str, ...]) -> None:
+        for attempt in range(_ATTEMPTS):
+            try:
+                with self._repository.on(STATE_BRANCH) as cursor:
+                    cursor.execute(statement, args)
+                    return
+            except pymysql.err.Error as error:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                if self._is_missing(error):
+                    self._make()
+                # Dolt may refuse one of two commits at once.
+                time.sleep(0.02 * attempt)
+
+    def _is_missing(self, error: pymysql.err.Error) -> bool:
+        """Return whether nobody has written yet.
+
+        What Dolt answers of a branch that is not there depends on the user's rights (``Access denied``).
+        """
+        return error.args[0] == _NO_SUCH_TABLE or STATE_BRANCH not in self._repository.branches()
+
+    def _make(self) -> None:
+        repository = self._repository
+        with repository.locked("state"):
+            if STATE_BRANCH not in repository.branches():
+                repository.create_branch(STATE_BRANCH, repository.head(repository.checked_out()))
+            with repository.on(STATE_BRANCH) as cursor:
+                for statement in _TABLES:
+                    cursor.execute(statement)

@@ -1,0 +1,284 @@
+"""A run as a transaction: write on a private branch, then publish to the target or keep.
+
+The target branch is only ever moved forward to a finished commit, so its readers never see half a run, and a
+run's connections never see anybody else's writes. The pattern is write, audit, publish.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import pymysql
+
+from ..dolt import answers
+from ..dolt.fast_forward import EditedError, fast_forward
+from ..dolt.repository import Repository, TableChange
+from ..errors import DoltError, PublishError
+from ..journal import store
+from ..journal.edges import base_name, finished_nodes, with_hashes
+from .records import Record, Records, folded
+from .resume import take_over
+
+if TYPE_CHECKING:
+    from pymysql.cursors import Cursor
+
+    from ..catalog.footprint import Footprint
+    from ..journal.store import Edge
+
+MERGE_ATTEMPTS = 20
+
+
+class Transaction:
+    """The branches of one run.
+
+    Args:
+        repository: where they are.
+        records: where the state of unfinished runs is.
+        record: this run; its private branch does not exist yet.
+    """
+
+    def __init__(self, repository: Repository, records: Records, record: Record) -> None:
+        self.record = record
+        self._repository = repository
+        self._records = records
+
+    def begin(self) -> None:
+        """Make the private branch at the run's base."""
+        # The record comes first: a branch without one would be nobody's.
+        self._records.save(self.record)
+        self._repository.create_branch(self.record.branch, self.record.base)
+
+    def note_inputs(self) -> None:
+        """Note the content of the tables that the run reads, before it may write to them."""
+        record = self.record
+        produced = {base_name(edge.dataset) for edge in record.edges if edge.direction == "save"}
+        inputs = [edge for edge in record.edges if base_name(edge.dataset) not in produced]
+        with_hashes(inputs, self._hashes(inputs))
+        self._records.save(record)
+
+    def note_late(self, footprint: Footprint, edges: list[Edge]) -> None:
+        """Note datasets that came into the catalog after the run had begun.
+
+        Args:
+            footprint: of the pipeline as it is now.
+            edges: likewise.
+        """
+        record = self.record
+        known = {(edge.node, edge.dataset, edge.direction): edge for edge in record.edges}
+        record.reads = sorted({*record.reads, *footprint.reads})
+        record.writes = sorted({*record.writes, *footprint.writes})
+        record.reads_all |= footprint.reads_all
+        late = []
+        for edge in edges:
+            old = known.get((edge.node, edge.dataset, edge.direction))
+            if old is None or (old.table_name, old.file) != (edge.table_name, edge.file):
+                known[edge.node, edge.dataset, edge.direction] = edge
+                late.append(edge)
+        inputs = [edge for edge in late if edge.table_name in footprint.reads]
+        with_hashes(
+            inputs, self._repository.table_hashes(record.base, {edge.table_name or "" for edge in inputs})
+        )
+        record.edges = list(known.values())
+
+    def _hashes(self, edges: list[Edge]) -> dict[str, str]:
+        tables = {edge.table_name for edge in edges if edge.table_name}
+        return self._repository.table_hashes(self.record.branch, sorted(tables))
+
+    def take_over(self, failed: Record) -> list[str] | None:
+        """Put what a failed run's finished nodes saved on the branch, if this run skips them.
+
+        Returns:
+            The tables; None when this run skips no node that ``failed`` finished.
+
+        Raises:
+            DoltError: this run and what ``failed`` left would not be one whole run.
+        """
+        repository, record = self._repository, self.record
+        changed = repository.changed_tables(failed.base, record.base)
+        written = repository.changed_tables(failed.base, failed.branch)
+        taken = take_over(failed, self._records.complete(failed), written, record)
+        if taken is None:
+            return None
+        if stale := sorted(failed.touches(changed) | (changed & written)):
+            raise DoltError(
+                f"Run {failed.run_id} cannot be resumed: {', '.join(stale)} changed on {failed.target} "
+                "since. Run the whole pipeline, or start from it as it is with `--params dolt_from=HEAD`."
+            )
+        repository.take_tables(taken.tables, failed.branch, record.branch)
+        self._records.add_complete(record.name, taken.datasets)
+        # What was taken over was computed from what the failed run read.
+        record.reads = sorted({*record.reads, *failed.reads, *failed.writes} - set(record.writes))
+        record.reads_all |= failed.reads_all
+        record.edges += taken.edges
+        record.parameters_read = {**taken.parameters, **(record.parameters_read or {})}
+        if record.run:
+            record.run.resumed_from = failed.name
+        return taken.tables
+
+    def publish(self, message: str) -> tuple[str, list[TableChange]] | None:
+        """Commit what the run wrote and move the target to it.
+
+        Returns:
+            The commit and the tables that changed; None when the target has all of it already.
+
+        Raises:
+            PublishError: it cannot be published as what the run computed; everything stays on the branch.
+        """
+        repository, record = self._repository, self.record
+
+        if record.run:
+            record.run = replace(record.run, status="succeeded", finished=store.now())
+        commit = repository.commit_all(record.branch, message, self._write_journal)
+        if commit is None:
+            self._end()
+            return None
+        with repository.locked(record.target):
+            published = self._move_target(commit, message)
+        self._end()
+        return published
+
+    def _write_journal(self, cursor: Cursor) -> None:
+        record = self.record
+        if record.run:
+            store.write(cursor, record.run, with_hashes(record.edges, self._hashes(record.edges)))
+
+    def _move_target(self, commit: str, message: str) -> tuple[str, list[TableChange]] | None:
+        repository, record = self._repository, self.record
+        for attempt in range(MERGE_ATTEMPTS):
+            tip = repository.head(record.target)
+            record.commit = commit if tip == record.base else self._on_top_of(tip, commit, message)
+            if record.commit is None:
+                return None
+            self._records.save(record)
+            try:
+                fast_forward(repository, record.target, record.commit)
+            except EditedError as error:
+                raise self._not_published(
+                    f"{', '.join(error.tables)} has uncommitted edits on {record.target}: commit it with "
+                    "`dolt commit -a`, or, if it is new and dolt_ignore matches it, rename or drop it"
+                ) from error
+            except pymysql.err.Error as error:
+                if attempt == MERGE_ATTEMPTS - 1:
+                    raise self._not_published(f"Dolt refused the merge: {answers.words(error)}") from error
+                time.sleep(0.05)
+            else:
+                return record.commit, repository.changes(tip, record.commit)
+        raise AssertionError("unreachable")
+
+    def _on_top_of(self, tip: str, commit: str, message: str) -> str | None:
+        """Repeat the run's commit on top of a target that has moved; None when that would change nothing."""
+        repository, record = self._repository, self.record
+        theirs = folded(repository.changed_tables(record.base, tip))
+        mine = folded(repository.changed_tables(record.base, commit))
+        different = folded(repository.changed_tables(commit, tip))
+        # A table that the run only produced and that is the same there is no conflict: a new run would
+        # repeat it.
+        produced = folded(record.writes) - folded(record.reads)
+        if conflicts := sorted((record.touches(theirs) | (theirs & mine)) - (produced - different)):
+            raise self._not_published(
+                f"{', '.join(conflicts)}, which it read or wrote, changed on {record.target} meanwhile"
+            )
+        if not mine & different:
+            return None
+        branch = f"{record.branch}.publish"
+        with suppress(pymysql.err.Error):
+            repository.delete_branch(branch)
+        repository.create_branch(branch, tip)
+        repository.take_tables(repository.changed_tables(record.base, commit), commit, branch)
+        if repository.breaks_constraints(branch):
+            raise self._not_published(
+                f"its tables and those of {record.target} now break a foreign key together"
+            )
+        return repository.commit_all(branch, message, self._write_journal)
+
+    def _not_published(self, why: str) -> PublishError:
+        record = self.record
+        return PublishError(
+            f"Run {record.run_id} is not published: {why}. Its data is on the branch {record.branch}. "
+            f"Run again, or publish elsewhere with `--params dolt_branch=...`, "
+            f"or look with `dolt diff {record.target} {record.branch}` in data/."
+        )
+
+    def keep(
+        self, why: str, status: str | None = None, error: str | None = None, finished: datetime | None = None
+    ) -> bool:
+        """End a run that did not finish: what it wrote stays on its branch, the target is as it was.
+
+        Args:
+            why: how it ended, to be read after "which": ``failed: KeyError``.
+            status: what the journal on that branch is to say; None keeps the run out of it.
+            error: the type and the first line of the error.
+            finished: when it ended, UTC, if that is known.
+
+        Returns:
+            Whether there was anything to keep.
+        """
+        repository, record = self._repository, self.record
+        if record.branch not in repository.branches():
+            self._records.delete(record)
+            return False
+        if record.commit and repository.contains(record.target, record.commit):
+            # It was stopped between the publication and the end.
+            self._end()
+            return False
+        if status and record.run:
+            finished_ones = finished_nodes(record.edges, self._records.complete(record))
+            edges = [edge for edge in record.edges if edge.node in finished_ones]
+            run = replace(record.run, status=status, error=error, finished=finished)
+            with repository.on(record.branch) as cursor:
+                store.write(cursor, run, with_hashes(edges, self._hashes(edges)))
+        repository.commit_all(record.branch, f"Kept from Kedro run {record.name}, which {why}")
+        if record.created_target:
+            self._delete_unused_target()
+        head = repository.head(record.branch)
+        if head == record.base:
+            self._end()
+            return False
+        self._delete_publish_branch()
+        record.status, record.commit, record.head = "kept", None, head
+        self._records.save(record)
+        self._supersede()
+        return True
+
+    def abandon(self) -> None:
+        """Undo what has been begun. The run that failed before can still be resumed."""
+        if self.record.created_target:
+            self._delete_unused_target()
+        self._delete_branches()
+        self._records.delete(self.record)
+
+    def _delete_unused_target(self) -> None:
+        record = self.record
+        with self._repository.locked(record.target), suppress(pymysql.err.Error, DoltError):
+            unused = self._repository.head(record.target) == record.base
+            if unused and not self._repository.uncommitted(record.target):
+                self._repository.delete_branch(record.target)
+
+    def _delete_publish_branch(self) -> None:
+        branch = f"{self.record.branch}.publish"
+        if branch in self._repository.branches():
+            self._repository.delete_branch(branch)
+
+    def _delete_branches(self) -> None:
+        self._delete_publish_branch()
+        if self.record.branch in self._repository.branches():
+            self._repository.delete_branch(self.record.branch)
+
+    def _end(self) -> None:
+        self._delete_branches()
+        self._records.delete(self.record)
+        self._supersede()
+
+    def _supersede(self) -> None:
+        for other in self._records.all():
+            if (
+                other.target == self.record.target
+                and other.name != self.record.name
+                and other.status == "kept"
+            ):
+                other.superseded = True
+                self._records.save(other)

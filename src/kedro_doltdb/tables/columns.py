@@ -1,0 +1,264 @@
+"""A frame's columns as Arrow arrays of exactly the values that Dolt stores, and back to the frame.
+
+The types are few on purpose: those that pandas' own ``to_sql`` makes, less the times of day. Whatever is not
+known here to be exact takes the stock dataset's way.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from pandas.api.types import infer_dtype
+
+from .encoding import FIELD_END, NULL, ROW_END, Column, Field, exact_texts
+
+TEXT, BYTES = pa.large_string(), pa.large_binary()
+MICROSECONDS = pa.timestamp("us")
+_INTEGERS = {"tinyint": 8, "smallint": 16, "mediumint": 32, "int": 32, "bigint": 64}
+_BLOCK_ROWS = 1 << 14
+# As integers: NumPy makes of the nanoseconds of pd.Timestamp.min a microsecond of the year 2262.
+_MOST_MICROSECONDS = (2**63 - 1) // 1000
+_FIRST_YEAR, _YEAR_10000 = np.datetime64("0001-01-01", "us"), np.datetime64("10000-01-01", "us")
+
+
+def arrow_type(column_type: str) -> pa.DataType | None:
+    """The Arrow type that holds the values of a column exactly.
+
+    Args:
+        column_type: as ``SHOW COLUMNS`` writes it.
+
+    Returns:
+        None for the types that are not known here.
+    """
+    match = re.fullmatch(r"(\w+)(\(\d+\))?", column_type)
+    name = match[1] if match else ""
+    if name in _INTEGERS:
+        return pa.int64() if _INTEGERS[name] == 64 else getattr(pa, f"int{_INTEGERS[name]}")()
+    if name == "varchar" or re.fullmatch("(tiny|medium|long)?text", name):
+        return TEXT
+    if name == "varbinary" or re.fullmatch("(tiny|medium|long)?blob", name):
+        return BYTES
+    return {"double": pa.float64(), "float": pa.float32(), "datetime": MICROSECONDS, "date": pa.date32()}.get(
+        name
+    )
+
+
+def to_arrow(series: pd.Series[Any], column: Column) -> pa.Array:
+    """The values that a column is to store.
+
+    Args:
+        series: a column of a frame.
+        column: where it goes; its type is one that :func:`arrow_type` knows.
+
+    Raises:
+        BulkLoadError: the column cannot hold a value exactly.
+    """
+    wanted = arrow_type(column.type)
+    assert wanted is not None, column
+    array = _quickly(series, column, wanted)
+    return _value_by_value(series, column, wanted) if array is None else array
+
+
+def _quickly(series: pd.Series[Any], column: Column, wanted: pa.DataType) -> pa.Array | None:
+    """The values, where their type alone tells that all of them can be stored; None to look at each."""
+    dtype = series.dtype
+    try:
+        if dtype == np.dtype(object):
+            return _objects(series, column, wanted)
+        if isinstance(dtype, pd.CategoricalDtype):
+            # A category that no row has says nothing of the values.
+            return None
+        if isinstance(dtype, pd.StringDtype):
+            return _fitting(pa.array(series, TEXT, from_pandas=True), column) if wanted == TEXT else None
+        kind = dtype.kind if isinstance(dtype, np.dtype | pd.api.extensions.ExtensionDtype) else ""
+        if isinstance(dtype, pd.ArrowDtype):
+            return None
+        if kind in "iub" and pa.types.is_integer(wanted):
+            array = pa.array(series)
+            return (array.cast(pa.int8()) if kind == "b" else array).cast(wanted)
+        if kind == "f" and pa.types.is_floating(wanted):
+            array = pa.array(series, from_pandas=True)
+            if array.type != wanted:
+                return None
+            array = pc.if_else(pc.is_nan(array), None, array)
+            return None if pc.any(pc.is_inf(array)).as_py() else array
+        if kind == "M" and column.type == "datetime(6)":
+            return _datetimes(series)
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError):
+        return None
+    return None
+
+
+def _objects(series: pd.Series[Any], column: Column, wanted: pa.DataType) -> pa.Array | None:
+    inferred = infer_dtype(series, skipna=True)
+    if inferred == "date" and any(isinstance(value, dt.datetime) for value in series):
+        # It is a date as well, and Arrow would drop the time of day.
+        return None
+    if (inferred, wanted) in (("string", TEXT), ("bytes", BYTES), ("date", pa.date32())) or (
+        inferred == "integer" and pa.types.is_integer(wanted)
+    ):
+        array = pa.array(series.to_numpy(), wanted, from_pandas=True)
+        return _fitting(array, column)
+    if inferred == "boolean" and pa.types.is_integer(wanted):
+        return pa.array(series.to_numpy(), pa.bool_(), from_pandas=True).cast(pa.int8()).cast(wanted)
+    return None
+
+
+def _fitting(array: pa.Array, column: Column) -> pa.Array | None:
+    """The array, if the column's type is long enough for all of it."""
+    if array.type not in (TEXT, BYTES) or column.type in ("longtext", "longblob"):
+        return array
+    match = re.fullmatch(r"var(?:char|binary)\((\d+)\)", column.type)
+    if match is None:
+        return None
+    return array if longest(array) <= int(match[1]) else None
+
+
+def longest(array: pa.Array) -> int:
+    """The characters of the longest text, or the bytes of the longest binary value; 0 if there is none."""
+    lengths = pc.binary_length(array)
+    if array.type == TEXT and (pc.max(lengths).as_py() or 0) > 255:
+        lengths = pc.utf8_length(array)
+    return int(pc.max(lengths).as_py() or 0)
+
+
+def _datetimes(series: pd.Series[Any]) -> pa.Array | None:
+    # As on the bulk load: the database holds what the clock on the wall showed.
+    values = series.dt.tz_localize(None) if isinstance(series.dtype, pd.DatetimeTZDtype) else series
+    array = values.to_numpy()
+    finer = array.astype("datetime64[us]")
+    there = finer[~np.isnat(finer)]
+    if len(there) and (there.min() < _FIRST_YEAR or there.max() >= _YEAR_10000):
+        return None
+    # What is too far from 1970 to be counted in microseconds may have become anything.
+    if array.dtype != "datetime64[ns]" and (finer.astype(array.dtype) != array)[~np.isnat(array)].any():
+        return None
+    return pa.array(finer)
+
+
+def _value_by_value(series: pd.Series[Any], column: Column, wanted: pa.DataType) -> pa.Array:
+    values = python_values(series)
+    texts: list[str | None] = [
+        None if value is None else text
+        for text, value in zip(exact_texts(column, values), values, strict=True)
+    ]
+    if wanted == BYTES:
+        return pa.array([None if text is None else bytes.fromhex(text) for text in texts], BYTES)
+    array = pa.array(texts, TEXT)
+    return array if wanted == TEXT else array.cast(wanted)
+
+
+def python_values(series: pd.Series[Any]) -> Sequence[Any]:
+    """The values of a column as pandas' ``to_sql`` gives them to a driver."""
+    from pandas.io.sql import SQLTable
+
+    table: Any = SQLTable.__new__(SQLTable)
+    table.frame, table.index = series.to_frame(), None
+    return list(table.insert_data()[1][0])
+
+
+def holds_bytes(series: pd.Series[Any]) -> bool:
+    """Whether a column has bytes in it and nothing else, missing values apart."""
+    if isinstance(series.dtype, pd.StringDtype):
+        return False
+    if series.dtype == np.dtype(object):
+        return infer_dtype(series, skipna=True) == "bytes"
+    classes = {type(value) for value in python_values(series) if value is not None}
+    return bool(classes) and all(issubclass(cls, bytes) for cls in classes)
+
+
+def to_fields(table: pa.Table, columns: Sequence[Column]) -> list[Field]:
+    """The values of ``table``, to be loaded; they become text block by block, in :func:`lines`."""
+    return [_field(table.column(column.name), column) for column in columns]
+
+
+def _field(values: pa.ChunkedArray, column: Column) -> Field:
+    if values.type == BYTES:
+        return Field(column, values, "UNHEX({})")
+    if values.type == TEXT and (
+        pc.any(pc.equal(values, NULL)).as_py()
+        or any(pc.any(pc.match_substring(values, mark)).as_py() for mark in (FIELD_END, ROW_END))
+    ):
+        return Field(column, values.cast(BYTES), "CONVERT(UNHEX({}) USING utf8mb4)")
+    return Field(column, values)
+
+
+def lines(fields: Sequence[Field]) -> Iterator[memoryview]:
+    """Rows as ``LOAD DATA`` reads them, many in a piece.
+
+    Args:
+        fields: the columns, as :func:`to_fields` gives them.
+    """
+    # Arrow joins a column of empty texts for the end of the row: what it makes is the file, byte by byte.
+    end, mark = pa.scalar("", TEXT), pa.scalar(ROW_END, TEXT)
+    for start in range(0, len(fields[0].texts), _BLOCK_ROWS):
+        block = [_as_text(field.texts.slice(start, _BLOCK_ROWS)) for field in fields]
+        joined = pc.binary_join_element_wise(*block, pa.scalar(FIELD_END, TEXT))
+        for chunk in pc.binary_join_element_wise(joined, end, mark).chunks:
+            _, offsets, data = chunk.buffers()
+            bounds = np.frombuffer(offsets, np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
+            if len(chunk):
+                yield memoryview(data)[bounds[0] : bounds[-1]]
+
+
+def _as_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    if values.type == BYTES:
+        texts = [NULL if value is None else value.hex() for value in values.to_pylist()]
+        return pa.chunked_array([pa.array(texts, TEXT)])
+    return pc.fill_null(values.cast(TEXT), NULL)
+
+
+def to_frame(table: pa.Table) -> pd.DataFrame | None:
+    """The frame that ``pandas.read_sql_table`` makes of these rows, its dtypes included.
+
+    Returns:
+        None where pandas is set to make text of a dtype that we do not know.
+    """
+    # What pandas makes of text is a matter of its version and its options.
+    text = pd.DataFrame.from_records([("",)]).dtypes.iloc[0]
+    if text != np.dtype(object) and getattr(text, "storage", None) != "pyarrow":
+        return None
+    series = [_series(column, text) for column in table.columns]
+    frame = pd.concat(series, axis=1) if series else pd.DataFrame()
+    frame.columns = pd.Index(table.column_names)
+    return frame
+
+
+def _series(values: pa.ChunkedArray, text: Any) -> pd.Series[Any]:
+    if pa.types.is_integer(values.type):
+        if values.null_count == 0:
+            return pd.Series(values.cast(pa.int64()).to_numpy())
+        if values.null_count == len(values):
+            return pd.Series([None] * len(values), dtype=object)
+        return pd.Series(values.cast(pa.int64()).cast(pa.float64(), safe=False).to_numpy())
+    if values.type == pa.float32():
+        # The text that Dolt writes is the shortest that tells the value, and that is what drivers read.
+        values = values.cast(TEXT).cast(pa.float64())
+    if values.type == pa.float64():
+        return pd.Series(values.to_numpy())
+    if values.type == TEXT and text != np.dtype(object):
+        return pd.Series(text.__from_arrow__(values))
+    if values.type in (TEXT, BYTES):
+        return pd.Series(values.to_numpy(), dtype=object)
+    if values.null_count == len(values):
+        return pd.to_datetime(pd.Series([None] * len(values), dtype=object), errors="coerce")
+    return _moments(values.to_numpy())
+
+
+def _moments(values: np.ndarray[Any, Any]) -> pd.Series[Any]:
+    if int(pd.__version__.partition(".")[0]) >= 3:
+        return pd.Series(values)
+    # pandas 2 counts in nanoseconds, and takes what they cannot count for missing.
+    microseconds = values.astype("datetime64[us]")
+    counts = microseconds.view(np.int64)
+    # NaT is the smallest of them.
+    beyond = (counts < -_MOST_MICROSECONDS) | (counts > _MOST_MICROSECONDS)
+    nanoseconds = np.where(beyond, np.datetime64("NaT", "us"), microseconds).astype("datetime64[ns]")
+    return pd.Series(nanoseconds)
