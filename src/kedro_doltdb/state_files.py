@@ -8,7 +8,6 @@ symbolic link, so that a copied project cannot have a file elsewhere overwritten
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import re
 import shutil
@@ -18,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .dolt_cli import replace_file
+from .terminal import get_logger
 
 try:
     import fcntl
@@ -184,7 +184,7 @@ def set_aside(path: Path, why: str) -> None:
                     raise
                 number += 1
                 aside = path.with_name(f"{path.name}.unreadable-{number}")
-    logging.getLogger(__name__).warning(
+    get_logger(__name__).warning(
         "%s cannot be used (%s) and is set aside as %s. Nothing else is lost; look at it or delete it.",
         path, why, aside.name,
     )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from ..dolt.fast_forward import finish_moves
 from ..errors import DoltError
 from ..journal.edges import hash_files
 from ..tables.table_build import discard_unfinished
+from ..terminal import get_logger
 from .records import Record
 from .transaction import Transaction
 
@@ -23,7 +23,7 @@ KEPT_BRANCHES = 10
 # Kedro's ids of runs are times, and we add a number where two are the same.
 _RUN_BRANCH = re.compile(r"kedro/\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d\.\d{3}Z(-\d+)?(\.publish)?")
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 def recover(

@@ -6,7 +6,6 @@ on the branch ``kedro/state``: they are nobody's data, and no history of them is
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ import pymysql
 
 from ..dolt.names import STATE_BRANCH
 from ..state_files import UnreadableError
+from ..terminal import get_logger
 from .records import Record, from_json, to_json
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class SqlRecords:
         aside = name[: 255 - len(_UNREADABLE)] + _UNREADABLE
         self._write("DELETE FROM unfinished_runs WHERE name = %s", (aside,))
         self._write("UPDATE unfinished_runs SET name = %s WHERE name = %s", (aside, name))
-        logging.getLogger(__name__).warning(
+        get_logger(__name__).warning(
             "The record of run %s on the branch %s cannot be used (%s) and is set aside as %s.",
             name, STATE_BRANCH, why, aside,
         )  # fmt: skip
