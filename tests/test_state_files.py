@@ -14,6 +14,7 @@ from kedro_doltdb import state_files
 from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.errors import DoltError
 from kedro_doltdb.journal.store import Edge, Run
+from kedro_doltdb.run.record_store import records_of
 from kedro_doltdb.run.records import VERSION, FileRecords, Record, _checksum, from_json, to_json
 from kedro_doltdb.run.recovery import recover, resumable
 from kedro_doltdb.server.leases import FileLock, is_held
@@ -189,7 +190,7 @@ def test_a_run_of_which_it_is_lost_what_it_had_completed_is_not_resumed(tmp_path
     server = Server(runs.data_dir)
     lease, address = server.acquire("next")
     try:
-        records = server.records(address)
+        records = records_of(server, address)
         recover(Repository(address, "Ada <ada@localhost>"), records, server.is_leased)
         for _ in range(2):
             with pytest.raises(DoltError, match="cannot be resumed: what it had completed is lost"):
