@@ -10,15 +10,15 @@ import os
 import threading
 import weakref
 from collections.abc import Mapping
-from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..dolt import answers
 from ..dolt.address import Address, Tls
 from ..dolt.repository import Repository, lock_name
 from ..dolt.watchdog import end_idle
+from ..dolt.wire import abandon
 from ..dolt_cli import user_home
 from ..errors import ConfigError, LeaseTakenError, ServerError
 from ..secret import hidden
@@ -216,9 +216,7 @@ class SqlLease:
         """Forget, in a forked child, what is the parent's: without a word to the server."""
         self._lock = threading.Lock()
         self._released.set()
-        wire: Any = self._connection
-        with suppress(OSError):
-            os.close(wire._sock.detach())
+        abandon(self._connection)
 
     def _ask(self, query: str) -> bool:
         with self._lock, self._connection.cursor() as cursor:

@@ -1,27 +1,24 @@
 """Read a table's rows into Arrow columns, many times as fast as a database driver makes Python objects.
 
-PyMySQL sends the query and reads the columns' descriptions; the rows are then taken from its socket in large
-blocks and cut up by NumPy and Arrow. How MySQL writes rows:
+They come in large blocks, as they are on the wire, and are cut up by NumPy and Arrow. How MySQL writes rows:
 https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset_row.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..dolt.wire import row_blocks
+
 if TYPE_CHECKING:
     import pymysql
     from pymysql.cursors import Cursor
 
-_BLOCK = 1 << 24
-_LARGEST_PACKET = 0xFFFFFF
 _NULL, _TWO, _THREE, _EIGHT = 0xFB, 0xFC, 0xFD, 0xFE
-_END, _ERROR = 0xFE, 0xFF
 
 
 def read_rows(connection: pymysql.Connection[Cursor], query: str, schema: pa.Schema) -> pa.Table:
@@ -37,14 +34,7 @@ def read_rows(connection: pymysql.Connection[Cursor], query: str, schema: pa.Sch
         pyarrow.ArrowInvalid: a value is not one of its column's Arrow type.
         pymysql.err.Error: Dolt refused the query.
     """
-    from pymysql.cursors import SSCursor
-
-    cursor: Any = connection.cursor(SSCursor)
-    cursor.execute(query)
-    result = cursor._result
-    # PyMySQL is to wait for no rows: either all have been read here, or the connection is closed.
-    result.unbuffered_active, result.connection = False, None
-    incoming = _blocks(connection)
+    incoming = row_blocks(connection, query)
     try:
         try:
             blocks = [_record_batch(*block, schema) for block in incoming]
@@ -58,52 +48,6 @@ def read_rows(connection: pymysql.Connection[Cursor], query: str, schema: pa.Sch
         connection.close()
         raise
     return pa.Table.from_batches(blocks, schema)
-
-
-def _blocks(connection: Any) -> Iterator[tuple[bytearray, list[int]]]:
-    """The rows as they are on the wire: blocks of bytes, and where in them each row begins."""
-    from pymysql.constants import CR
-    from pymysql.err import OperationalError, raise_mysql_exception
-
-    data, starts, position = bytearray(), [], 0
-
-    def receive(size: int) -> None:
-        while len(data) < size:
-            received = connection._rfile.read1(_BLOCK)
-            if not received:
-                raise OperationalError(CR.CR_SERVER_LOST, "Lost connection to MySQL server during query")
-            data.extend(received)
-
-    while True:
-        # The loop runs once a row: so it looks itself whether there is anything to receive.
-        if len(data) < position + 5:
-            receive(position + 5)
-        start = position + 4
-        size = data[position] | data[position + 1] << 8 | data[position + 2] << 16
-        end = start + size
-        if len(data) < end:
-            receive(end)
-        if data[start] >= _END:
-            if data[start] == _ERROR:
-                raise_mysql_exception(bytes(data[start:end]))
-            if size < 9:
-                break
-        while size == _LARGEST_PACKET:
-            # The row goes on in another packet.
-            receive(end + 4)
-            size = data[end] | data[end + 1] << 8 | data[end + 2] << 16
-            del data[end : end + 4]
-            end += size
-            receive(end)
-        starts.append(start)
-        position = end
-        if position >= _BLOCK:
-            rest = data[position:]
-            del data[position:]
-            yield data, starts
-            data, starts, position = rest, [], 0
-    if starts:
-        yield data, starts
 
 
 def _record_batch(data: bytearray, starts: list[int], schema: pa.Schema) -> pa.RecordBatch:
