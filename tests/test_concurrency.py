@@ -12,7 +12,7 @@ from helpers import add_pipeline, branches, messages, query, server_is_running
 
 from kedro_doltdb.server.managed import Server
 
-ROUNDS = 50
+ROUNDS = 20
 
 RUNS = """
 import sys

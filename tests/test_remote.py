@@ -84,7 +84,9 @@ def bob(ada: Path, tmp_path: Path) -> Iterator[Path]:
 def test_two_people_take_turns(ada: Path, bob: Path) -> None:
     assert (messages(bob), hashes(bob)) == (messages(ada), hashes(ada))
     assert (bob / "data" / "01_raw" / "iris.csv").exists()
-    assert sorted(path.name for path in (bob / "data").iterdir() if path.is_dir()) == [".dolt", "01_raw"]
+    assert sorted(path.name for path in (bob / "data").iterdir() if path.is_dir()) == [
+        ".dolt", ".doltcfg", "01_raw"
+    ]  # fmt: skip
     output = run(bob, 0.2)
     assert "Pushed main to origin" in output and "Pulled" not in output
     output = run(ada, 0.3)

@@ -240,7 +240,9 @@ def test_a_run_id_that_is_taken_gets_a_suffix(project: Path) -> None:
         "with KedroSession.create() as run:\n"
         "    run.run()\n"
     )
-    dolt(project, "branch", "kedro/2026-01-01T00.00.00.000Z")
+    dolt(project, "checkout", "-b", "kedro/2026-01-01T00.00.00.000Z")
+    dolt(project, "sql", "-q", "CREATE TABLE somebodys (id INT PRIMARY KEY); CALL DOLT_COMMIT('-Am', 'Mine')")
+    dolt(project, "checkout", "main")
     subprocess.run([sys.executable, "-c", script], cwd=project, check=True, capture_output=True)
     assert messages(project)[0].startswith("Update data from Kedro run 2026-01-01T00.00.00.000Z-2 with")
     other = script.replace("create()", "create(runtime_params={'example_test_data_ratio': 0.5})")

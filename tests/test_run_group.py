@@ -124,7 +124,7 @@ def test_two_tasks_at_once(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "words"), [("5", "must be text"), ('"' + "x" * 256 + '"', "is no name for a group")]
+    ("value", "words"), [("5", "must be text"), ('"' + "x" * 256 + '"', "is not a valid name for a group")]
 )
 def test_names_that_are_refused(project: Path, value: str, words: str) -> None:
     done = run_kedro(project, "run", "--params", f"dolt_run_group={value}", check=False)

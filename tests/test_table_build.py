@@ -352,7 +352,7 @@ def unreadable(*_: Any) -> Any:
 
 
 @given(pairs())
-@settings(relaxed, max_examples=25 * EXAMPLES)
+@settings(relaxed, max_examples=10 * EXAMPLES)
 def test_warm_cold_and_unreadable_saves_leave_the_same(
     database: Database,
     cache_home: Path,
@@ -372,6 +372,16 @@ def test_warm_cold_and_unreadable_saves_leave_the_same(
             ours(database, *key).save(new)
             left.append((hash_of(database), query(database, "SHOW CREATE TABLE t")))
     assert left[0] == left[1] == left[2]
+
+
+def test_the_largest_numbers_of_single_precision(database: Database, cache_home: Path) -> None:
+    query(database, "DROP TABLE IF EXISTS t")
+    limits = np.finfo(np.float32)
+    numbers = np.array([limits.max, limits.min, limits.tiny], np.float32)
+    dataset = ours(database, "id")
+    for values in (numbers, -numbers):
+        dataset.save(pd.DataFrame({"id": range(3), "x": values}))
+        assert (dataset.load()["x"].to_numpy().astype(np.float32) == values).all()
 
 
 def test_years_below_1000(database: Database, cache_home: Path) -> None:

@@ -10,8 +10,8 @@ from torture.__main__ import SCENARIOS
 from torture.project import generated
 
 TIMES = {
-    "kills": 4,
-    "server-kills": 3,
+    "kills": 2,
+    "server-kills": 2,
     "branches": 1,
     "one-branch": 1,
     "own-tables": 1,

@@ -72,8 +72,8 @@ def test_a_run_whose_server_hangs_fails_and_the_next_one_works(project: Path) ->
     done = run_kedro(project, "run", check=False, BREAK=code)
     output = " ".join((done.stdout + done.stderr).split())
     assert done.returncode == 1
-    assert "Failed while saving data" in output and output.endswith("sql-server.log.")
-    assert "the next run will see to what it left: The Dolt server has ended, or does not answer" in output
+    assert "Failed while saving data" in output and "or it hangs" in output
+    assert "the next run will see to what it left: The Dolt server" in output
     assert not server_is_running(project)
     assert len(messages(project)) == 2
     done = run_kedro(project, "run")

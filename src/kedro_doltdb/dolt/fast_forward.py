@@ -62,7 +62,7 @@ def fast_forward(repository: Repository, branch: str, to: str) -> None:
             if repository.head(branch) != tip or repository.merge_base(tip, to) != tip:
                 # Somebody who knows no lock of ours has committed meanwhile: no edit is in the way.
                 raise
-            edited = set(repository.uncommitted(branch))
+            edited = set(repository.uncommitted(branch, ignored=True))
             # A table that was dropped and not committed.
             if edited and answers.is_missing_data(error):
                 raise EditedError(edited) from error

@@ -41,7 +41,7 @@ class RunOptions:
         """
         for name in runtime:
             if name.startswith("dolt_") and name not in RUN_KEYS and name not in used:
-                near = get_close_matches(name, RUN_KEYS, n=1)
+                near = get_close_matches(name, RUN_KEYS, n=1, cutoff=0.8)
                 hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(RUN_KEYS)}."
                 raise ConfigError(f"--params has {name}, which is not an option of kedro-dolt: {hint}")
         given = {**params, **runtime}

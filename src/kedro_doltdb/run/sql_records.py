@@ -84,14 +84,19 @@ class SqlRecords:
         return True
 
     def _read(self, query: str, args: tuple[str, ...] = ()) -> tuple[tuple[str, ...], ...]:
-        try:
-            with self._repository.on(STATE_BRANCH) as cursor:
-                cursor.execute(query, args)
-                return cursor.fetchall()
-        except pymysql.err.Error as error:
-            if not self._is_missing(error):
-                raise
-            return ()
+        for attempt in range(_ATTEMPTS):
+            try:
+                with self._repository.on(STATE_BRANCH) as cursor:
+                    cursor.execute(query, args)
+                    return cursor.fetchall()
+            except pymysql.err.Error as error:
+                if self._is_missing(error):
+                    return ()
+                # Another run may have made the branch just now.
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                time.sleep(0.02 * attempt)
+        raise AssertionError("unreachable")
 
     def _write(self, statement: str, args: tuple[str, ...]) -> None:
         for attempt in range(_ATTEMPTS):

@@ -255,7 +255,7 @@ class Transaction:
         record = self.record
         with self._repository.locked(record.target), suppress(pymysql.err.Error, DoltError):
             unused = self._repository.head(record.target) == record.base
-            if unused and not self._repository.uncommitted(record.target):
+            if unused and not self._repository.uncommitted(record.target, ignored=True):
                 self._repository.delete_branch(record.target)
 
     def _delete_publish_branch(self) -> None:

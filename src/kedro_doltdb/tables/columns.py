@@ -212,6 +212,9 @@ def _as_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
     if values.type == BYTES:
         texts = [NULL if value is None else value.hex() for value in values.to_pylist()]
         return pa.chunked_array([pa.array(texts, TEXT)])
+    if values.type == pa.float32():
+        # The shortest text of the largest number, 3.4028235e+38, is out of range as a double.
+        values = values.cast(pa.float64())
     return pc.fill_null(values.cast(TEXT), NULL)
 
 
