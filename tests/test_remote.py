@@ -48,7 +48,7 @@ def run(project: Path, ratio: float, *params: str, check: bool = True, **env: st
 
 
 def as_json(project: Path, *args: str) -> Any:
-    return json.loads(run_kedro(project, "dolt", *args, "--json").stdout.splitlines()[-1])
+    return json.loads(run_kedro(project, "dolt", *args, "--json").stdout)
 
 
 def git_clone(project: Path, directory: Path) -> Path:
@@ -93,9 +93,7 @@ def test_two_people_take_turns(ada: Path, bob: Path) -> None:
     assert "Pulled 1 commits of main from origin" in output and "Pushed main" in output
     ratios = [re.search(r"[\d.]+(?=})", line) for line in messages(ada)[:3]]
     assert [match and match[0] for match in ratios] == ["0.3", "0.2", "0.1"]
-    compared = json.loads(
-        kedro(ada, "dolt", "compare", "--json").split("JSON")[-1].partition("{")[2].join("{ ")
-    )
+    compared = as_json(ada, "compare")
     assert compared["params"]["example_test_data_ratio"] == {"old": 0.2, "new": 0.3}
     status = kedro(bob, "dolt", "status")
     assert "origin/main 0 ahead, 0 behind" in status  # as last seen: nothing was asked
