@@ -31,7 +31,7 @@ test-slow: .venv/.corpus-installed dolt ## wheel and sdist in new environments, 
 	@.venv/bin/python -m pytest -m slow $(ARGS)
 
 test-deep: .venv/.installed dolt ## thousands of random pairs of tables, saved as a difference and in full
-	@KEDRO_DOLT_EXAMPLES=30 .venv/bin/python -m pytest tests/test_table_dataset.py -k full_save $(ARGS)
+	@KEDRO_DOLT_EXAMPLES=30 .venv/bin/python -m pytest tests/dolt/test_table_dataset.py -k full_save $(ARGS)
 
 # Not in .venv: Airflow brings some two hundred packages with it.
 test-airflow: .airflow/.installed dolt ## the project as an Airflow DAG, tasks at once on one Dolt server
@@ -62,7 +62,7 @@ check: .venv/.installed dolt ## lint, types, and the template's exact list of fi
 	@mkdir -p build/hooks
 	@for hook in hooks/*.py; do sed -E 's/\{\{[^}]*\}\}/"text"/' "$$hook" > "build/$$hook" || exit 1; done
 	MYPYPATH=src/kedro_doltdb .venv/bin/python -m mypy --scripts-are-modules build/hooks/*.py
-	.venv/bin/python -m pytest -q tests/test_generate.py -k exact_list_of_files
+	.venv/bin/python -m pytest -q tests/project/test_generate.py -k exact_list_of_files
 
 oldest: .venv/.installed dolt ## types, tables and whole runs with the oldest Kedro that we work with
 	@.venv/bin/python -m nox --session oldest

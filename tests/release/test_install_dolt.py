@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "install_dolt"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "install_dolt"
 
 
 def executable(path: Path, text: str) -> Path:
