@@ -19,7 +19,7 @@ import pymysql
 from kedro_doltdb.catalog.credentials import Database
 from kedro_doltdb.catalog.table_dataset import DoltTableDataset
 from kedro_doltdb.dolt_cli import find_dolt, initialise
-from kedro_doltdb.server.managed import _free_port
+from kedro_doltdb.server.process import _free_port
 from kedro_doltdb.settings import Settings
 
 from .measure import timed

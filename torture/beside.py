@@ -9,7 +9,7 @@ import time
 import pymysql
 
 from kedro_doltdb.dolt.repository import Repository
-from kedro_doltdb.server.managed import Server
+from kedro_doltdb.server.managed import ManagedServer
 
 from .project import Project
 from .report import Report
@@ -30,10 +30,11 @@ class Person:
         self.note = "nothing yet"
         self.done = 0
         self.refused: list[str] = []
-        self._server = Server(runs.data_dir)
+        self._server = ManagedServer(runs.data_dir)
         self._generator = generator
         self._stopped = threading.Event()
-        self._lease, address = self._server.acquire("person")
+        self._lease = self._server.acquire("person")
+        address = self._lease.address
         self.repository = Repository(address, "Ada <ada@localhost>")
         self._execute("CREATE TABLE notes (id INT PRIMARY KEY, text VARCHAR(80))")
         self._execute("INSERT INTO notes VALUES (1, %s)", self.note)
@@ -46,7 +47,7 @@ class Person:
     def stop(self) -> None:
         self._stopped.set()
         self._thread.join()
-        self._server.release(self._lease)
+        self._lease.release()
 
     def _execute(self, statement: str, *args: str) -> None:
         for attempt in range(_TRIES):
@@ -107,13 +108,14 @@ def write_beside(project: Project, generator: random.Random, times: int) -> Repo
     finally:
         person.stop()
     runs.run()
-    server = Server(runs.data_dir)
-    lease, address = server.acquire("look")
+    server = ManagedServer(runs.data_dir)
+    lease = server.acquire("look")
+    address = lease.address
     with Repository(address, "").on("main") as cursor:
         cursor.execute("SELECT text FROM notes")
         if (found := (cursor.fetchone() or ("nothing",))[0]) != person.note:
             report.complain("at the end", f"the edit {person.note} is lost: it is {found}", "")
-    server.release(lease)
+    lease.release()
     runs.check()
     report.ends["a person's commands"] = person.done
     for refused in person.refused:

@@ -15,7 +15,7 @@ from kedro_doltdb.run.records import Record
 from kedro_doltdb.run.recovery import recover
 from kedro_doltdb.run.transaction import Transaction
 from kedro_doltdb.server.leases import FileLock
-from kedro_doltdb.server.managed import Server
+from kedro_doltdb.server.managed import ManagedServer
 from kedro_doltdb.tables.table_cache import TableCache
 
 from .project import Project
@@ -126,14 +126,15 @@ class Runs:
     def run(self, *, fails: bool = False) -> None:
         """Publish one row, or keep it."""
         self._number += 1
-        number, server = self._number, Server(self.data_dir)
+        number, server = self._number, ManagedServer(self.data_dir)
         name = f"2026-11-24T01.04.{number // 1000 % 60:02}.{number % 1000:03}Z"
-        lease, address = server.acquire(name)
+        lease = server.acquire(name)
+        address = lease.address
         try:
             repository = Repository(address, "Ada <ada@localhost>")
             records = records_of(server, address)
             recover(repository, records, server.is_leased)
-            record = Record(name, name, "main", repository.head("main"), ["__default__"])
+            record = Record(name, "main", repository.head("main"), ["__default__"])
             transaction = Transaction(repository, records, record)
             transaction.begin()
             with repository.on(record.branch) as cursor:
@@ -147,7 +148,7 @@ class Runs:
             branches = repository.branches()
             known = {one.branch for one in records.all()}
         finally:
-            server.release(lease)
+            lease.release()
         kept = {branch for branch in branches if branch.startswith("kedro/")}
         assert kept == known, f"branches without a record, or the other way round: {kept ^ known}"
         assert fails or self.kept <= kept or len(kept) == 10, f"kept branches are lost: {self.kept - kept}"
@@ -155,13 +156,13 @@ class Runs:
 
     def check(self) -> None:
         """Hold what is left when no run is under way."""
-        assert not Server(self.data_dir).is_running, "a server is left"
+        assert not ManagedServer(self.data_dir).is_running, "a server is left"
         leases = [path.name for path in (self.state / "leases").glob("*.lock")]
         assert not leases, f"leases are left: {leases}"
         lock = FileLock(self.state / "start.lock")
         assert lock.acquire(), "the start is locked"
         lock.release()
-        assert TableCache.of(Server(self.data_dir).cache_key_file), "copies of tables have no key"
+        assert TableCache.of(ManagedServer(self.data_dir).cache_key_file), "copies of tables have no key"
         precious = self.data_dir.parent / "precious"
         assert not precious.exists() or precious.read_bytes() == b"precious", (
             "a file elsewhere was overwritten"

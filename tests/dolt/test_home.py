@@ -17,12 +17,13 @@ from kedro_doltdb.dolt.address import Address
 from kedro_doltdb.dolt_cli import InitialTable, clone, identity, initialise
 from kedro_doltdb.server.external import ExternalServer
 from kedro_doltdb.dolt.repository import Repository
-from kedro_doltdb.server.managed import Server
+from kedro_doltdb.server.managed import ManagedServer
 from kedro_doltdb.tables.table_cache import TableCache
 
 initialise(Path("data"), [InitialTable("t", "t.csv", ("id",), "Import t")])
-server = Server(Path("data").absolute())
-lease, address = server.acquire("one")
+server = ManagedServer(Path("data").absolute())
+lease = server.acquire("one")
+address = lease.address
 repository = Repository(address, "{} <{}>".format(*identity(Path("data"))))
 with repository.on() as cursor:
     cursor.execute("CREATE TABLE n (a INT)")
@@ -31,7 +32,7 @@ Path("share").mkdir()
 with repository.on() as cursor:
     cursor.execute("CALL DOLT_REMOTE('add', 'origin', %s)", (Path("share").absolute().as_uri(),))
     cursor.execute("CALL DOLT_PUSH('origin', 'main')")
-server.release(lease)
+lease.release()
 Path("clone").mkdir()
 assert clone(Path("clone/data"), Path("share").absolute().as_uri(), "origin", None, 60)
 TableCache.of(server.cache_key_file)

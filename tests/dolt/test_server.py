@@ -22,9 +22,9 @@ from helpers import server_is_running
 from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.dolt_cli import initialise
 from kedro_doltdb.errors import LeaseTakenError, ServerError
-from kedro_doltdb.server import managed as server_module
+from kedro_doltdb.server import process as server_module
 from kedro_doltdb.server.leases import FileLock, is_held
-from kedro_doltdb.server.managed import Server
+from kedro_doltdb.server.managed import ManagedServer
 
 
 @pytest.fixture
@@ -35,27 +35,29 @@ def data_dir(tmp_path: Path) -> Path:
 
 
 def test_the_last_lease_stops_the_server(data_dir: Path) -> None:
-    first, second = Server(data_dir), Server(data_dir)
-    lease, address = first.acquire("one")
-    other, same = second.acquire("two")
+    first, second = ManagedServer(data_dir), ManagedServer(data_dir)
+    lease = first.acquire("one")
+    address = lease.address
+    other = second.acquire("two")
+    same = other.address
     assert same == address
-    first.release(lease)
+    lease.release()
     assert server_is_running(data_dir.parent)
-    second.release(other)
+    other.release()
     assert not server_is_running(data_dir.parent)
     assert not list((data_dir / ".dolt" / "kedro" / "leases").iterdir())
 
 
 def test_a_lease_that_is_taken_leaves_its_holder_alone(data_dir: Path) -> None:
-    first, second = Server(data_dir), Server(data_dir)
-    lease, _ = first.acquire("one")
+    first, second = ManagedServer(data_dir), ManagedServer(data_dir)
+    lease = first.acquire("one")
     try:
         with pytest.raises(LeaseTakenError):
             second.acquire("one")
         assert first.is_leased("one")
         assert server_is_running(data_dir.parent)
     finally:
-        first.release(lease)
+        lease.release()
 
 
 def test_a_program_that_listens_and_says_nothing_is_no_server(
@@ -74,15 +76,16 @@ def test_a_program_that_listens_and_says_nothing_is_no_server(
         end_of_patience = threading.Timer(60, mute.shutdown, [socket.SHUT_RDWR])
         end_of_patience.start()
         with pytest.raises(ServerError, match="Another Dolt process has"):
-            Server(data_dir).acquire("one")
+            ManagedServer(data_dir).acquire("one")
         assert end_of_patience.is_alive()
         end_of_patience.cancel()
     lock.release()
 
 
 def test_only_the_owner_of_the_secret_gets_in(data_dir: Path) -> None:
-    server = Server(data_dir)
-    lease, address = server.acquire("one")
+    server = ManagedServer(data_dir)
+    lease = server.acquire("one")
+    address = lease.address
     try:
         assert address.password not in repr(address)
         for user, password in (("root", ""), ("__dolt_local_user__", ""), ("__dolt_local_user__", "guess")):
@@ -95,7 +98,7 @@ def test_only_the_owner_of_the_secret_gets_in(data_dir: Path) -> None:
             if f":{address.port} " in line:
                 assert f"127.0.0.1:{address.port}" in line
     finally:
-        server.release(lease)
+        lease.release()
 
 
 @pytest.mark.parametrize(
@@ -106,26 +109,26 @@ def test_only_the_owner_of_the_secret_gets_in(data_dir: Path) -> None:
 def test_a_stale_info_file_does_no_harm(data_dir: Path, content: str) -> None:
     info = data_dir / ".dolt" / "sql-server.info"
     info.write_bytes(content.format(pid=os.getpid()).encode(errors="surrogateescape"))
-    server = Server(data_dir)
-    lease, _ = server.acquire("one")
-    server.release(lease)
+    server = ManagedServer(data_dir)
+    lease = server.acquire("one")
+    lease.release()
     assert not server_is_running(data_dir.parent)
 
 
 def test_a_server_whose_info_file_is_lost_is_named(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "BUSY_TIMEOUT", 0.2)
-    first = Server(data_dir)
-    lease, _ = first.acquire("one")
+    first = ManagedServer(data_dir)
+    lease = first.acquire("one")
     info = data_dir / ".dolt" / "sql-server.info"
     content = info.read_text()
     try:
         for wrong in ("", "1:2:3:4", f"{os.getpid()}:70000:x", content.replace(":", ":1", 1)):
             info.write_text(wrong)
             with pytest.raises(ServerError, match="Another Dolt process has"):
-                Server(data_dir).acquire("two")
+                ManagedServer(data_dir).acquire("two")
     finally:
         info.write_text("")
-        first.release(lease)
+        lease.release()
     assert not server_is_running(data_dir.parent)
 
 
@@ -135,8 +138,9 @@ def test_a_repository_behind_a_symbolic_link(tmp_path: Path, name: str) -> None:
     real.parent.mkdir()
     (tmp_path / "data").symlink_to(real, target_is_directory=True)
     initialise(tmp_path / "data", [])
-    server = Server(tmp_path / "data")
-    lease, address = server.acquire("one")
+    server = ManagedServer(tmp_path / "data")
+    lease = server.acquire("one")
+    address = lease.address
     try:
         repository = Repository(address, "tester <tester@localhost>")
         repository.create_branch("other", "main")
@@ -144,7 +148,7 @@ def test_a_repository_behind_a_symbolic_link(tmp_path: Path, name: str) -> None:
             cursor.execute("SELECT active_branch()")
             assert cursor.fetchone() == ("other",)
     finally:
-        server.release(lease)
+        lease.release()
 
 
 def test_a_repository_below_the_directory_that_another_process_has_open(
@@ -153,16 +157,16 @@ def test_a_repository_below_the_directory_that_another_process_has_open(
     nested = data_dir / "01_raw"
     nested.mkdir()
     initialise(nested, [])
-    server = Server(data_dir)
-    lease, _ = server.acquire("one")
-    server.release(lease)
+    server = ManagedServer(data_dir)
+    lease = server.acquire("one")
+    lease.release()
     lock = FileLock(nested / ".dolt" / "noms" / "LOCK")
     assert lock.acquire()
     monkeypatch.setattr(server_module, "BUSY_TIMEOUT", 0.2)
     with pytest.raises(ServerError, match=re.escape(f"{nested} is a Dolt repository of its own")):
         server.acquire("one")
     lock.release()
-    server.release(server.acquire("one")[0])
+    server.acquire("one").release()
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"{}", b"\0" * 90, b"\xff", None])
@@ -170,66 +174,68 @@ def test_a_repository_that_does_not_know_its_branch(data_dir: Path, content: byt
     state = data_dir / ".dolt" / "repo_state.json"
     state.unlink() if content is None else state.write_bytes(content)
     with pytest.raises(ServerError, match="is damaged, so Dolt does not know which branch") as caught:
-        Server(data_dir).acquire("one")
+        ManagedServer(data_dir).acquire("one")
     assert not server_is_running(data_dir.parent)
     (command,) = re.findall(r"`(echo .*)`", caught.value.message)
     subprocess.run(command, shell=True, check=True)
-    server = Server(data_dir)
-    server.release(server.acquire("one")[0])
+    server = ManagedServer(data_dir)
+    server.acquire("one").release()
 
 
 def test_a_repository_whose_branch_is_gone(data_dir: Path) -> None:
     (data_dir / ".dolt" / "repo_state.json").write_text('{"head": "refs/heads/gone"}')
     with pytest.raises(ServerError, match=r"cannot open .* the branch checked out there is gone") as caught:
-        Server(data_dir).acquire("one")
+        ManagedServer(data_dir).acquire("one")
     assert not server_is_running(data_dir.parent)
     assert "`cd data && dolt checkout <branch>`" in caught.value.message
     dolt(data_dir.parent, "checkout", "main")
-    server = Server(data_dir)
-    server.release(server.acquire("one")[0])
+    server = ManagedServer(data_dir)
+    server.acquire("one").release()
 
 
 def test_the_state_directory_is_removed_while_the_server_is_used(data_dir: Path) -> None:
-    first, second = Server(data_dir), Server(data_dir)
-    lease, address = first.acquire("one")
+    first, second = ManagedServer(data_dir), ManagedServer(data_dir)
+    lease = first.acquire("one")
+    address = lease.address
     shutil.rmtree(data_dir / ".dolt" / "kedro")
     # Others may have taken it for dead.
     assert not lease.held and not first.is_leased("one")
-    other, same = second.acquire("one")
+    other = second.acquire("one")
+    same = other.address
     assert same == address and other.held
-    first.release(lease)
+    lease.release()
     assert second.is_leased("one")
-    second.release(other)
-    first.release(first.acquire("one")[0])
+    other.release()
+    first.acquire("one").release()
     assert not server_is_running(data_dir.parent)
 
 
 def test_the_server_of_a_killed_process_is_adopted_and_stopped(data_dir: Path) -> None:
     script = (
         "import os, pathlib, signal\n"
-        "from kedro_doltdb.server.managed import Server\n"
-        f"Server(pathlib.Path({str(data_dir)!r})).acquire('killed')\n"
+        "from kedro_doltdb.server.managed import ManagedServer\n"
+        f"ManagedServer(pathlib.Path({str(data_dir)!r})).acquire('killed')\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], check=False)
     assert done.returncode == -signal.SIGKILL
     assert server_is_running(data_dir.parent)
-    server = Server(data_dir)
+    server = ManagedServer(data_dir)
     assert not server.is_leased("killed")
-    lease, _ = server.acquire("next")
-    server.release(lease)
+    lease = server.acquire("next")
+    lease.release()
     assert not server_is_running(data_dir.parent)
 
 
 def test_a_forked_child_does_not_keep_the_lease(data_dir: Path) -> None:
-    server = Server(data_dir)
-    lease, _ = server.acquire("parent")
+    server = ManagedServer(data_dir)
+    lease = server.acquire("parent")
     child = os.fork()
     if child == 0:
         time.sleep(30)
         os._exit(0)
     try:
-        lease.release()
+        lease.lock.release()
         deadline = time.monotonic() + 10  # for the child to have been scheduled at all
         while server.is_leased("parent") and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -237,7 +243,7 @@ def test_a_forked_child_does_not_keep_the_lease(data_dir: Path) -> None:
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        server.release(server.acquire("parent")[0])
+        server.acquire("parent").release()
     assert not server_is_running(data_dir.parent)
 
 
@@ -245,8 +251,8 @@ def test_a_server_that_ignores_sigterm_is_killed_in_the_end(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(server_module, "STOP_TIMEOUT", 0.5)
-    server = Server(data_dir)
-    lease, _ = server.acquire("one")
+    server = ManagedServer(data_dir)
+    lease = server.acquire("one")
     real_kill = os.kill
 
     def deaf(pid: int, number: int) -> None:
@@ -254,7 +260,7 @@ def test_a_server_that_ignores_sigterm_is_killed_in_the_end(
             real_kill(pid, number)
 
     monkeypatch.setattr(os, "kill", deaf)
-    server.release(lease)
+    lease.release()
     assert "ignored SIGTERM" in caplog.text
     assert not server_is_running(data_dir.parent)
 
@@ -262,7 +268,7 @@ def test_a_server_that_ignores_sigterm_is_killed_in_the_end(
 def test_a_server_that_does_not_start_tells_why(data_dir: Path) -> None:
     (data_dir / ".dolt" / "noms" / "manifest").write_text("broken")
     with pytest.raises(ServerError, match="exit code") as caught:
-        Server(data_dir).acquire("one")
+        ManagedServer(data_dir).acquire("one")
     assert str(data_dir / ".dolt" / "kedro" / "sql-server.log") in caught.value.message
     assert not server_is_running(data_dir.parent)
 
@@ -313,19 +319,20 @@ def test_garbage_is_collected_when_much_was_written(data_dir: Path, monkeypatch:
     journal = data_dir / ".dolt" / "noms" / ("v" * 32)
 
     def write(number: int) -> int:
-        server = Server(data_dir)
-        lease, address = server.acquire("writer")
+        server = ManagedServer(data_dir)
+        lease = server.acquire("writer")
+        address = lease.address
         with address.connect(autocommit=True) as connection, connection.cursor() as cursor:
             cursor.execute("CREATE TABLE IF NOT EXISTS t (id INT PRIMARY KEY, x TEXT)")
             rows = [(row, f"{number} {row}") for row in range(2000)]
             cursor.executemany("REPLACE INTO t VALUES (%s, %s)", rows)
             cursor.execute("CALL DOLT_COMMIT('-Am', %s)", (f"number {number}",))
-        server.release(lease)
+        lease.release()
         return journal.stat().st_size if journal.exists() else 0
 
     sizes = [write(1), write(2)]
     assert 20_000 < sizes[0] < sizes[1]
-    monkeypatch.setattr("kedro_doltdb.server.managed.GARBAGE_BYTES", 20_000)
+    monkeypatch.setattr("kedro_doltdb.server.process.GARBAGE_BYTES", 20_000)
     assert write(3) == 0
     monkeypatch.undo()
     assert 0 < write(4) < sizes[0]

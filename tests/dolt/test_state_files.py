@@ -18,12 +18,12 @@ from kedro_doltdb.run.record_store import records_of
 from kedro_doltdb.run.records import VERSION, FileRecords, Record, _checksum, from_json, to_json
 from kedro_doltdb.run.recovery import recover, resumable
 from kedro_doltdb.server.leases import FileLock, is_held
-from kedro_doltdb.server.managed import Server
+from kedro_doltdb.server.managed import ManagedServer
 from kedro_doltdb.state_files import UnreadableError
 from torture.state import WAYS, Runs
 
 RECORD = Record(
-    "2026-11-24T01.04.06.644Z", "2026-11-24T01.04.06.644Z", "main", "0" * 32, ["__default__"], ["é"], ["t"],
+    "2026-11-24T01.04.06.644Z", "main", "0" * 32, ["__default__"], ["é"], ["t"],
     run=Run("2026-11-24T01.04.06.644Z", params={"ratio": 0.3}), edges=[Edge("node", "data", "load", "é")],
 )  # fmt: skip
 
@@ -36,7 +36,7 @@ def records(tmp_path: Path) -> FileRecords:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    return tmp_path / ".dolt" / "kedro" / "runs" / f"{RECORD.name}.json"
+    return tmp_path / ".dolt" / "kedro" / "runs" / f"{RECORD.run_id}.json"
 
 
 def test_a_record_cut_at_any_length_is_set_aside(records: FileRecords, file: Path) -> None:
@@ -65,13 +65,13 @@ def test_a_record_with_any_bit_flipped_is_set_aside_or_the_same(records: FileRec
 def test_whatever_is_in_the_place_of_a_record(records: FileRecords, file: Path, way: object) -> None:
     for place in (file, file.with_suffix(".complete")):
         records.save(RECORD)
-        records.add_complete(RECORD.name, ["one", "two"])
+        records.add_complete(RECORD.run_id, ["one", "two"])
         way(place, random.Random(1))  # type: ignore[operator]
         assert records.all() in ([], [RECORD])
         assert records.complete(RECORD) <= {"one", "two"}
         # And the run goes on.
         records.save(RECORD)
-        records.add_complete(RECORD.name, ["three"])
+        records.add_complete(RECORD.run_id, ["three"])
         assert records.all() == [RECORD]
         records.tidy()
         records.delete(RECORD)
@@ -82,24 +82,31 @@ def test_what_a_newer_version_has_added_is_left_out() -> None:
     values = json.loads(to_json(RECORD))
     values["news"] = values["run"]["news"] = values["edges"][0]["news"] = [1]
     values["checksum"] = _checksum({name: value for name, value in values.items() if name != "checksum"})
-    assert from_json(json.dumps(values), RECORD.name) == RECORD
+    assert from_json(json.dumps(values), RECORD.run_id) == RECORD
+
+
+def test_a_record_of_the_first_version_is_read() -> None:
+    """Its ``run_id`` was Kedro's, and ``name`` the run's own."""
+    values = {**json.loads(to_json(RECORD)), "version": 1, "name": RECORD.run_id, "run_id": "another"}
+    del values["checksum"]
+    assert from_json(json.dumps({**values, "checksum": _checksum(values)}), RECORD.run_id) == RECORD
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"version": VERSION + 1}, "it is of version 2"),
+        ({"version": VERSION + 1}, "it is of version 3"),
         ({"version": "x"}, "it is of version x"),
         ({"edges": [3]}, "it lacks"),
         ({"run": {"x": 1}}, "it lacks"),
-        ({"name": "../../x"}, "it is another run's"),
+        ({"run_id": "../../x"}, "it is another run's"),
     ],
 )
 def test_a_record_that_cannot_be_understood(change: dict[str, object], words: str) -> None:
     values = {**json.loads(to_json(RECORD)), **change}
     del values["checksum"]
     with pytest.raises(UnreadableError, match=words):
-        from_json(json.dumps({**values, "checksum": _checksum(values)}), RECORD.name)
+        from_json(json.dumps({**values, "checksum": _checksum(values)}), RECORD.run_id)
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "3", "{}", "[" * 100_000, '{"checksum": null}'])
@@ -114,7 +121,7 @@ def test_the_directory_of_records_is_made_again_and_the_repository_is_not(
     file.parent.rmdir()
     file.parent.parent.rmdir()
     records.save(RECORD)
-    records.add_complete(RECORD.name, ["t"])
+    records.add_complete(RECORD.run_id, ["t"])
     assert records.all() == [RECORD]
     os.rename(file.parents[2], file.parents[3] / "moved")
     with pytest.raises(FileNotFoundError):
@@ -187,8 +194,9 @@ def test_a_run_of_which_it_is_lost_what_it_had_completed_is_not_resumed(tmp_path
     runs.run(fails=True)
     (file,) = (runs.state / "runs").glob(f"*.{lost}")
     file.write_text("{")
-    server = Server(runs.data_dir)
-    lease, address = server.acquire("next")
+    server = ManagedServer(runs.data_dir)
+    lease = server.acquire("next")
+    address = lease.address
     try:
         records = records_of(server, address)
         recover(Repository(address, "Ada <ada@localhost>"), records, server.is_leased)
@@ -196,6 +204,6 @@ def test_a_run_of_which_it_is_lost_what_it_had_completed_is_not_resumed(tmp_path
             with pytest.raises(DoltError, match="cannot be resumed: what it had completed is lost"):
                 resumable(records, "main", ["__default__"])
     finally:
-        server.release(lease)
+        lease.release()
     runs.run()
     assert resumable(records, "main", ["__default__"]) is None

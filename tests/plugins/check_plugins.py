@@ -24,7 +24,7 @@ from helpers import branches, messages, query, server_is_running
 from kedro.io import DatasetError
 from kedro_datasets.ibis import TableDataset
 
-from kedro_doltdb.server.managed import Server
+from kedro_doltdb.server.managed import ManagedServer
 
 MLFLOW = "server:\n  mlflow_tracking_uri: sqlite:///mlflow.db\n"
 
@@ -143,8 +143,9 @@ def test_kedro_mlflow_tracks_the_run_that_dolt_commits(project: Path) -> None:
 
 
 def test_ibis_reads_a_table_and_cannot_replace_one(project: Path) -> None:
-    server = Server(project / "data")
-    lease, address = server.acquire("ibis")
+    server = ManagedServer(project / "data")
+    lease = server.acquire("ibis")
+    address = lease.address
     try:
         connection = {
             "backend": "mysql", "host": "127.0.0.1", "port": address.port, "database": "data",
@@ -164,4 +165,4 @@ def test_ibis_reads_a_table_and_cannot_replace_one(project: Path) -> None:
                 table_name="copy", connection={"backend": "mysql"}, credentials={"con": "", "creator": 1}
             ).load()
     finally:
-        server.release(lease)
+        lease.release()

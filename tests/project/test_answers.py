@@ -18,7 +18,8 @@ from kedro_doltdb.errors import DoltError, ServerError
 from kedro_doltdb.run.record_store import records_of
 from kedro_doltdb.run.records import Record
 from kedro_doltdb.run.transaction import Transaction
-from kedro_doltdb.server.managed import Server, _free_port
+from kedro_doltdb.server.managed import ManagedServer
+from kedro_doltdb.server.process import _free_port
 
 MERGE = (
     "CALL DOLT_BRANCH('other')",
@@ -36,10 +37,11 @@ MERGE = (
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Iterator[tuple[Repository, Server]]:
+def repository(tmp_path: Path) -> Iterator[tuple[Repository, ManagedServer]]:
     initialise(tmp_path / "data", [])
-    server = Server(tmp_path / "data")
-    lease, address = server.acquire("test")
+    server = ManagedServer(tmp_path / "data")
+    lease = server.acquire("test")
+    address = lease.address
     try:
         repository = Repository(address, "Ada <ada@localhost>")
         execute(
@@ -50,7 +52,7 @@ def repository(tmp_path: Path) -> Iterator[tuple[Repository, Server]]:
         )
         yield repository, server
     finally:
-        server.release(lease)
+        lease.release()
 
 
 def execute(repository: Repository, *statements: str) -> None:
@@ -65,17 +67,17 @@ def execute(repository: Repository, *statements: str) -> None:
         (("DROP TABLE t",), "t has uncommitted edits on main: commit it with"),
         (("DROP TABLE t", "CALL DOLT_COMMIT('-Am', 'drop')"), "t, which it read or wrote, changed on main"),
         (("CALL DOLT_BRANCH('-m', '-f', 'main', 'other')",), "The branch main is gone"),
-        (MERGE, "A merge on the target branch is not finished: in data/, `dolt merge --abort`"),
+        (MERGE, "A merge on the target branch is not finished: `dolt merge --abort`"),
     ],
     ids=["a table dropped", "and committed", "the branch renamed", "a merge with conflicts"],
 )
 def test_what_goes_on_the_target_during_a_run(
-    repository: tuple[Repository, Server], statements: tuple[str, ...], words: str
+    repository: tuple[Repository, ManagedServer], statements: tuple[str, ...], words: str
 ) -> None:
     here, server = repository
     records = records_of(server, here._address)
     reads = [] if statements is MERGE else ["t"]
-    transaction = Transaction(here, records, Record("run", "run", "main", here.head("main"), [], reads))
+    transaction = Transaction(here, records, Record("run", "main", here.head("main"), [], reads))
     transaction.begin()
     with here.on("kedro/run") as cursor:
         cursor.execute("CREATE TABLE n (a INT PRIMARY KEY)")
@@ -94,7 +96,7 @@ def test_a_target_that_is_renamed_during_a_run(project: Path) -> None:
     dolt(project, "branch", "-m", "-f", "main", "renamed")
     output = " ".join(let_go(project, process).split())
     assert process.returncode == 1
-    assert "The branch that was checked out in data/ was renamed or deleted" in output
+    assert "The branch that was checked out was renamed or deleted" in output
     (kept,) = [branch for branch in branches(project) if branch.startswith("kedro/")]
     assert f"what the run wrote is kept on {kept}" in output
 
@@ -127,19 +129,20 @@ def test_a_read_only_server_is_said_to_be_one(tmp_path: Path) -> None:
         cwd=data, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        server = Server(data)
-        while not server._running():
+        server = ManagedServer(data)
+        while not server._process._running():
             assert process.poll() is None
-        lease, address = server.acquire("test")
+        lease = server.acquire("test")
+        address = lease.address
         repository = Repository(address, "Ada <ada@localhost>")
         with pytest.raises(ServerError, match="is read-only, and a run writes"), dolt_errors():
             repository.create_branch("kedro/x", "main")
-        server.release(lease)
+        lease.release()
     finally:
         process.terminate()
         process.wait(30)
 
 
-def test_a_name_that_no_branch_can_have(repository: tuple[Repository, Server]) -> None:
+def test_a_name_that_no_branch_can_have(repository: tuple[Repository, ManagedServer]) -> None:
     with pytest.raises(DoltError, match="is not a valid branch name"), dolt_errors():
         repository[0].create_branch("a b", "main")

@@ -10,7 +10,7 @@ import pytest
 from conftest import dolt
 from helpers import add_pipeline, branches, messages, query, server_is_running
 
-from kedro_doltdb.server.managed import Server
+from kedro_doltdb.server.managed import ManagedServer
 
 ROUNDS = 20
 
@@ -69,8 +69,9 @@ def test_a_reader_of_the_target_never_sees_half_a_run(project: Path) -> None:
     script = RUNS.format(
         rounds=ROUNDS, params="{'example_test_data_ratio': 0.1 + number % 7 / 10}", arguments=""
     )
-    server = Server(project / "data")
-    lease, address = server.acquire("reader")
+    server = ManagedServer(project / "data")
+    lease = server.acquire("reader")
+    address = lease.address
     looks = set()
     try:
         with address.connect() as connection, connection.cursor() as cursor:
@@ -87,7 +88,7 @@ def test_a_reader_of_the_target_never_sees_half_a_run(project: Path) -> None:
                 looks.add(tuple(counts))
             finish(runs, project)
     finally:
-        server.release(lease)
+        lease.release()
     tests = [round(150 * (0.1 + number / 10)) for number in range(7)]
     assert looks <= {(n, n, n, 150 - n, 150 - n) for n in tests}
     assert len(looks) == 7

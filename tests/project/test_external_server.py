@@ -311,7 +311,7 @@ def test_two_databases_with_the_same_branches_and_run_ids(external: External) ->
     rights = external.rights()[0][1].replace("iris.*", "other.*")
     external.root("CREATE DATABASE other", rights, branch="")
     first = ExternalServer.from_credentials("dolt", external.credentials())
-    lease, _ = first.acquire("one")
+    lease = first.acquire("one")
     second = ExternalServer.from_credentials("dolt", {**external.credentials(), "database": "other"})
     try:
         assert first.is_leased("one") and not second.is_leased("one")
@@ -319,7 +319,7 @@ def test_two_databases_with_the_same_branches_and_run_ids(external: External) ->
             publish_one(external, "other")
         assert not external.root("SHOW TABLES LIKE 'one'")
     finally:
-        first.release(lease)
+        lease.release()
     publish_one(external)
     assert external.root("SHOW TABLES LIKE 'one'")
 
@@ -327,12 +327,13 @@ def test_two_databases_with_the_same_branches_and_run_ids(external: External) ->
 def publish_one(external: External, database: str = DATABASE) -> None:
     """Do what a run does with the server, without Kedro."""
     server = ExternalServer.from_credentials("dolt", {**external.credentials(), "database": database})
-    lease, address = server.acquire("one")
+    lease = server.acquire("one")
+    address = lease.address
     try:
         repository = Repository(address, "Ada <ada@localhost>")
         records = records_of(server, address)
         assert recover(repository, records, server.is_leased) == []
-        record = Record("one", "one", "main", repository.head("main"), [], run=Run("one"))
+        record = Record("one", "main", repository.head("main"), [], run=Run("one"))
         transaction = Transaction(repository, records, record)
         transaction.begin()
         with repository.on(record.branch) as cursor:
@@ -342,7 +343,7 @@ def publish_one(external: External, database: str = DATABASE) -> None:
         assert server.is_leased("one")
         assert transaction.publish("One table")
     finally:
-        server.release(lease)
+        lease.release()
 
 
 def test_a_record_that_cannot_be_read_is_set_aside(

@@ -12,7 +12,7 @@ from helpers import branches, hashes, messages, query
 from kedro_doltdb.dolt.fast_forward import EditedError, fast_forward, finish_moves
 from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.dolt_cli import initialise
-from kedro_doltdb.server.managed import Server
+from kedro_doltdb.server.managed import ManagedServer
 
 HALF_MOVED = """
     CALL DOLT_BRANCH('kedro/moving/main', 'main');
@@ -23,8 +23,9 @@ HALF_MOVED = """
 @pytest.fixture
 def repository(tmp_path: Path) -> Iterator[Repository]:
     initialise(tmp_path / "data", [])
-    server = Server(tmp_path / "data")
-    lease, address = server.acquire("test")
+    server = ManagedServer(tmp_path / "data")
+    lease = server.acquire("test")
+    address = lease.address
     try:
         found = Repository(address, "tester <tester@localhost>")
         run(
@@ -50,7 +51,7 @@ def repository(tmp_path: Path) -> Iterator[Repository]:
         )
         yield found
     finally:
-        server.release(lease)
+        lease.release()
 
 
 def run(repository: Repository, *statements: str, branch: str = "main") -> None:

@@ -27,7 +27,8 @@ from kedro_doltdb.errors import ServerError
 from kedro_doltdb.run.records import FileRecords, Record
 from kedro_doltdb.run.recovery import KEPT_BRANCHES, recover
 from kedro_doltdb.server.leases import is_held
-from kedro_doltdb.server.managed import Server, _free_port
+from kedro_doltdb.server.managed import ManagedServer
+from kedro_doltdb.server.process import _free_port
 
 
 def patch(project: Path, code: str) -> None:
@@ -89,7 +90,7 @@ def test_a_server_that_answers_slowly_is_waited_for(project: Path) -> None:
 def test_a_server_that_has_as_many_connections_as_it_takes(project: Path, tmp_path: Path) -> None:
     patch(project, "from kedro_doltdb.dolt import address\n\naddress.CONNECT_TIMEOUT = 2.0")
     config = tmp_path / "config.yaml"
-    server = Server(project / "data")
+    server = ManagedServer(project / "data")
     port = _free_port()
     config.write_text(f"listener: {{host: 127.0.0.1, port: {port}, max_connections: 1}}\n")
     process = subprocess.Popen(
@@ -97,7 +98,7 @@ def test_a_server_that_has_as_many_connections_as_it_takes(project: Path, tmp_pa
         cwd=project / "data", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        while not server._running():
+        while not server._process._running():
             time.sleep(0.05)
         done = run_kedro(project, "run", check=False)
         assert done.returncode == 1
@@ -131,24 +132,25 @@ def test_a_directory_that_goes_away_during_a_run(project: Path, removed: bool) -
 
 def test_a_failed_run_is_not_given_up_because_the_clock_was_set_back(tmp_path: Path) -> None:
     initialise(tmp_path / "data", [])
-    server = Server(tmp_path / "data")
-    lease, address = server.acquire("test")
+    server = ManagedServer(tmp_path / "data")
+    lease = server.acquire("test")
+    address = lease.address
     try:
         repository = Repository(address, "tester <tester@localhost>")
         records = FileRecords(server.runs_dir)
         head = repository.head("main")
         for number in range(KEPT_BRANCHES + 3):
             # The last one has the earliest id.
-            record = Record(f"run-{90 - number}", "run", "main", head, ["__default__"], status="kept")
+            record = Record(f"run-{90 - number}", "main", head, ["__default__"], status="kept")
             record.superseded = number < KEPT_BRANCHES + 2
             repository.create_branch(record.branch, head)
             records.save(record)
         recover(repository, records, server.is_leased)
-        left = [record.name for record in records.all()]
+        left = [record.run_id for record in records.all()]
         assert len(left) == KEPT_BRANCHES
-        assert record.name in left and record.branch in repository.branches()
+        assert record.run_id in left and record.branch in repository.branches()
     finally:
-        server.release(lease)
+        lease.release()
 
 
 def test_what_was_being_written_when_a_run_was_killed_is_removed(tmp_path: Path) -> None:

@@ -56,7 +56,8 @@ class Project:
         initialise(path / "data", [])
         self.path = path
         self.database = Database(path, Settings())
-        self.lease, address = self.database.server.acquire("test")
+        self.lease = self.database.server.acquire("test")
+        address = self.lease.address
         self.repository = Repository(address, "tester <tester@localhost>")
         with self.repository.on() as cursor:
             cursor.execute("CREATE TABLE kept (id INT PRIMARY KEY, x TEXT)")
@@ -114,7 +115,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     project = Project(tmp_path_factory.mktemp("hostile"))
     yield project
     assert project.state()[1] == [{"id": 1, "x": "untouched"}]
-    project.database.server.release(project.lease)
+    project.lease.release()
 
 
 @given(table=names, key=names, column=names)

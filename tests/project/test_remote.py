@@ -25,7 +25,7 @@ from kedro_doltdb.dolt.remote import Remote
 from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.dolt_cli import find_dolt, initialise
 from kedro_doltdb.errors import ConfigError, RemoteError
-from kedro_doltdb.server.managed import Server
+from kedro_doltdb.server.managed import ManagedServer
 from kedro_doltdb.settings import RemoteSettings, Settings
 
 
@@ -138,8 +138,9 @@ def test_diverged_branches_are_mended_as_the_message_says(ada: Path, bob: Path) 
 @pytest.mark.parametrize("name", ["gone", "not mounted/gone", "dírectory with space"])
 def test_a_directory_that_is_not_there_is_never_made(tmp_path: Path, name: str) -> None:
     initialise(tmp_path / "data", [])
-    server = Server(tmp_path / "data")
-    lease, address = server.acquire("test")
+    server = ManagedServer(tmp_path / "data")
+    lease = server.acquire("test")
+    address = lease.address
     try:
         repository = Repository(address, "Ada <ada@localhost>")
         remote = Remote(repository, RemoteSettings((tmp_path / name).as_uri()))
@@ -151,7 +152,7 @@ def test_a_directory_that_is_not_there_is_never_made(tmp_path: Path, name: str) 
         remote.prepare()
         assert remote.pull("main") == 0 and remote.push("main")
     finally:
-        server.release(lease)
+        lease.release()
 
 
 def test_a_push_that_fails_spoils_nothing_and_the_next_run_catches_up(

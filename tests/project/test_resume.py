@@ -33,7 +33,7 @@ PARAMS = {"ratio": 0.4, "model": {"depth": 3}, "threshold": 1, "unused": "x"}
 
 def failed_run(**changes: object) -> Record:
     record = Record(
-        "1", "1", "main", "base", ["__default__"], run=Run("1", params=PARAMS, environment="local"),
+        "1", "main", "base", ["__default__"], run=Run("1", params=PARAMS, environment="local"),
         edges=EDGES, parameters_read=READ,
     )  # fmt: skip
     return replace(record, **changes)  # type: ignore[arg-type]
@@ -41,7 +41,7 @@ def failed_run(**changes: object) -> Record:
 
 def resuming_run(*nodes: str, params: dict[str, object] = PARAMS, **changes: object) -> Record:
     record = failed_run(
-        name="2", edges=[edge for edge in EDGES if edge.node in nodes],
+        run_id="2", edges=[edge for edge in EDGES if edge.node in nodes],
         run=Run("2", params=params, environment="local"),
     )  # fmt: skip
     return replace(record, **changes)  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ from helpers import break_node, let_go, query, start_slow_run, wait_for
 from kedro_doltdb.dolt_cli import initialise
 from kedro_doltdb.errors import ServerError
 from kedro_doltdb.secret import Secret, hidden
-from kedro_doltdb.server.managed import Server
+from kedro_doltdb.server.managed import ManagedServer
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_a_repository_that_somebody_else_has_put_there_is_refused(
     initialise(tmp_path / "data", [])
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     with pytest.raises(ServerError, match=r"\.dolt belongs to another user"):
-        Server(tmp_path / "data").acquire("test")
+        ManagedServer(tmp_path / "data").acquire("test")
     assert not (tmp_path / "data" / ".dolt" / "kedro").exists()
 
 
@@ -142,14 +142,15 @@ def test_users_that_somebody_else_has_put_there_are_refused(
     (tmp_path / "data" / ".doltcfg").mkdir()
     monkeypatch.setattr(os, "geteuid", lambda: 54321)
     with pytest.raises(ServerError, match=r"\.doltcfg belongs to another user"):
-        Server(tmp_path / "data").acquire("test")
+        ManagedServer(tmp_path / "data").acquire("test")
 
 
 def test_statements_reach_no_other_file(project: Path, tmp_path: Path) -> None:
     secret = tmp_path / "secret.txt"
     secret.write_text("1")
-    server = Server(project / "data")
-    lease, address = server.acquire("test")
+    server = ManagedServer(project / "data")
+    lease = server.acquire("test")
+    address = lease.address
     try:
         with address.connect(autocommit=True) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT LOAD_FILE(%s)", (str(secret),))
@@ -162,7 +163,7 @@ def test_statements_reach_no_other_file(project: Path, tmp_path: Path) -> None:
                 with pytest.raises(pymysql.err.Error, match=r"no-files|secure-file-priv"):
                     cursor.execute(statement)
     finally:
-        server.release(lease)
+        lease.release()
     assert not (tmp_path / "written").exists()
 
 
@@ -235,8 +236,9 @@ def test_no_traceback_with_local_variables_shows_a_password(tmp_path: Path, port
     # Kedro's own frames are not ours, nor is this one.
     password = Secret("correct horse battery staple " * 5)
     initialise(tmp_path / "data", [])
-    managed = Server(tmp_path / "data")
-    lease, address = managed.acquire("test")
+    managed = ManagedServer(tmp_path / "data")
+    lease = managed.acquire("test")
+    address = lease.address
     try:
         credentials: dict[str, object] = {
             "host": "127.0.0.1", "port": port or address.port, "user": "nobody", "database": "data",
@@ -261,4 +263,4 @@ def test_no_traceback_with_local_variables_shows_a_password(tmp_path: Path, port
             assert "locals" in shown and "correct horse" not in shown
         assert "correct horse" not in repr(vars(external)) and address.password not in repr(vars(managed))
     finally:
-        managed.release(lease)
+        lease.release()

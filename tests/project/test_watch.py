@@ -17,7 +17,7 @@ from helpers import branches, break_node, messages, server_is_running
 from kedro_doltdb.dolt import watchdog
 from kedro_doltdb.dolt.address import Address
 from kedro_doltdb.dolt_cli import initialise
-from kedro_doltdb.server.managed import Server
+from kedro_doltdb.server.managed import ManagedServer
 
 
 @pytest.fixture
@@ -25,13 +25,14 @@ def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Address
     monkeypatch.setattr(watchdog, "SILENCE", 1.0)
     monkeypatch.setattr(watchdog, "INTERVAL", 0.2)
     initialise(tmp_path / "data", [])
-    server = Server(tmp_path / "data")
-    lease, address = server.acquire("test")
+    server = ManagedServer(tmp_path / "data")
+    lease = server.acquire("test")
+    address = lease.address
     try:
         yield address
     finally:
         os.kill(address.pid, signal.SIGCONT)
-        server.release(lease)
+        lease.release()
 
 
 def test_a_busy_server_is_waited_for(address: Address) -> None:

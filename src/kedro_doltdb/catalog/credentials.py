@@ -20,7 +20,7 @@ from ..exits import at_exit
 from ..journal.parameters import secrets_in
 from ..secret import hidden
 from ..server.external import ExternalServer
-from ..server.managed import Server
+from ..server.managed import ManagedServer
 from ..settings import Settings
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
     from pymysql.cursors import Cursor
 
-    from ..server.leases import Lease
+    from ..server.base import Lease, Server
 
 
 class Database:
@@ -51,13 +51,13 @@ class Database:
         project_path: Path,
         settings: Settings,
         secrets: frozenset[str] = frozenset(),
-        server: ExternalServer | None = None,
+        server: Server | None = None,
     ) -> None:
         self.project_path = project_path
         self.settings = settings
         self.secrets = secrets
         self.data_dir = project_path / "data"
-        self.server = server or Server(self.data_dir, settings.port)
+        self.server: Server = server or ManagedServer(self.data_dir, settings.port)
         # SQLTableDataset caches engines by this string, and an engine stays on the branch it first saw:
         # no two contexts may share one. The part after @ is never looked up.
         self.con = f"dolt+pymysql://dolt@127.0.0.1/data?context={uuid.uuid4().hex}"
@@ -160,7 +160,8 @@ class Database:
                 # That lease is the parent's of this forked process, and may end before we do.
                 self._lease = self._address = None
             if self._address is None:
-                self._lease, self._address = self.server.acquire(_lease_name())
+                self._lease = self.server.acquire(_lease_name())
+                self._address = self._lease.address
                 self._pid = os.getpid()
                 at_exit(self.close)
             return self._address
@@ -173,19 +174,19 @@ class Database:
             ServerError: no server could be started.
             DoltError: Dolt refused something in the context.
         """
-        lease, address = self.server.acquire(_lease_name())
+        lease = self.server.acquire(_lease_name())
         try:
             with dolt_errors():
-                yield self.repository(address)
+                yield self.repository(lease.address)
         finally:
-            self.server.release(lease)
+            lease.release()
 
     def close(self) -> None:
         """Give back the lease that a use outside a run took; the server stops if it was the last."""
         with self._lock:
             if self._lease is not None and os.getpid() == self._pid:
                 self._forget_engines()
-                self.server.release(self._lease)
+                self._lease.release()
                 self._lease = self._address = None
 
     def enter(self, address: Address, branch: str | None = None) -> None:

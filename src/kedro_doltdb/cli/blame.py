@@ -59,7 +59,9 @@ def blame(repository: Repository, table: str, where: Mapping[str, str], limit: i
         columns = columns_at(cursor, table, "HEAD")
         keys = [name for name, is_key in columns.items() if is_key]
         if not columns:
-            raise ConfigError(f"There is no table {table} on {branch}: `dolt ls` in data/ lists them.")
+            raise ConfigError(
+                f"There is no table {table} on {branch}: `dolt ls` {repository.where} lists them."
+            )
         if not keys:
             raise ConfigError(
                 f"{table} has no primary key, so that its rows have no history: give it one in the catalog, "

@@ -71,7 +71,7 @@ def listed_runs(
         ConfigError: there is no such branch or group, or no listed run has that metric.
     """
     if branch is not None and branch not in repository.branches():
-        raise ConfigError(f"There is no branch {branch}: `dolt branch` in data/ lists them.")
+        raise ConfigError(f"There is no branch {branch}: `dolt branch` {repository.where} lists them.")
     branches = public_branches(repository) if all_branches else [branch or repository.checked_out()]
     entries = list_runs(repository, branches, None if all_branches else set(branches))[::-1]
     if group is None:

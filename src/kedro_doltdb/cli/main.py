@@ -41,7 +41,7 @@ def init(project: Project) -> None:
     from ..dolt_cli import DoltCommandError, check_version, clone, find_dolt, initialise
     from ..errors import DoltError
 
-    database = project.own_database("make")
+    database, _ = project.own_database("make")
     settings, data_dir = database.settings, database.data_dir
     try:
         check_version(find_dolt())
@@ -86,4 +86,4 @@ def server(project: Project, user: str, password: str | None) -> None:
     """
     from .serve import serve
 
-    serve(project.own_database("serve"), user, password)
+    serve(*project.own_database("serve"), user, password)

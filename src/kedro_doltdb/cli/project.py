@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ..catalog.credentials import Database
     from ..dolt.repository import Repository
+    from ..server.managed import ManagedServer
 
 _env = click.option("--env", "-e", default=None, help="Kedro configuration environment.")
 conf_source_option = click.option(
@@ -86,19 +87,21 @@ class Project:
         with _readable("configuration"):
             return Database.load(self.metadata.project_path, self.config_loader(), replica)
 
-    def own_database(self, what: str) -> Database:
-        """Return the database, if its server is ours.
+    def own_database(self, what: str) -> tuple[Database, ManagedServer]:
+        """Return the database and its server, if that is one that runs start.
 
         Raises:
             ConfigError: it is not.
         """
+        from ..server.managed import ManagedServer
+
         database = self.database()
-        if not database.settings.managed:
+        if not isinstance(database.server, ManagedServer):
             raise ConfigError(
                 f"conf/*/dolt.yml says `managed: false`, so the data is on {database.server.name} and not in "
                 f"data/: there is nothing to {what}."
             )
-        return database
+        return database, database.server
 
     @contextmanager
     def serving(self, *, replica: bool = True) -> Iterator[tuple[Database, Repository]]:

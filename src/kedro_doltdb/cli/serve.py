@@ -10,19 +10,20 @@ from urllib.parse import quote
 
 from ..dolt.address import HOST
 from ..errors import ServerError
-from ..server.managed import Server
 from ..server.temporary_user import sql_user
 from ..terminal import echo
 
 if TYPE_CHECKING:
     from ..catalog.credentials import Database
+    from ..server.managed import ManagedServer
 
 
-def serve(database: Database, user: str, password: str | None) -> None:
+def serve(database: Database, server: ManagedServer, user: str, password: str | None) -> None:
     """Serve until Ctrl-C, SIGTERM or the end of the terminal.
 
     Args:
         database: the project's.
+        server: its server.
         user: the SQL user to let in.
         password: the user's password; None makes one up.
 
@@ -30,8 +31,6 @@ def serve(database: Database, user: str, password: str | None) -> None:
         ConfigError: the user's name cannot be used.
         ServerError: the server could not be started, or has ended by itself.
     """
-    server = database.server
-    assert isinstance(server, Server)
     stopped = threading.Event()
     for wanted in ("SIGINT", "SIGTERM", "SIGHUP"):
         # Windows has no SIGHUP. There it is for the server to say what is missing.

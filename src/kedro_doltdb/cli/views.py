@@ -214,11 +214,11 @@ def status_sections(status: Status) -> list[Section]:
         rows.append(
             ["Merging", shown(status.merging) + (f", with conflicts in {held_up}" if held_up else "")]
         )
-    way_out = "Finish the merge with `dolt commit`, or undo it with `dolt merge --abort`, in data/."
+    way_out = "Finish the merge with `dolt commit`, or undo it with `dolt merge --abort`."
     sections = [Section("", ["", ""], rows, way_out if status.merging else "")]
     if status.uncommitted:
         rows = [[str(change)] for change in status.uncommitted]
-        sections.append(Section("Uncommitted edits", ["Table"], rows, "`dolt diff` in data/ shows them."))
+        sections.append(Section("Uncommitted edits", ["Table"], rows, "`dolt diff` shows them."))
     else:
         sections.append(Section("", [], [], "No uncommitted edits."))
     if status.changed_inputs:

@@ -58,6 +58,11 @@ class Address:
     user: str = USER
     tls: Tls | None = None
 
+    @property
+    def where(self) -> str:
+        """Where Dolt's own commands reach the repository, as it is said in a hint: ``in data/``."""
+        return "in data/" if self.user == USER else f"on {self.host}:{self.port}/{self.database}"
+
     def connect(
         self,
         branch: str | None = None,

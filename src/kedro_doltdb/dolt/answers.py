@@ -76,16 +76,16 @@ def plain(error: Error) -> DoltError:
     if is_missing_data(error):
         return DoltError(
             f"Dolt lacks data that it needs ({said}): a table or a branch was removed while it was in "
-            "use, or the repository is damaged. Run again; if it comes again, `dolt fsck` in data/ tells."
+            "use, or the repository is damaged. Run again; if it comes again, `dolt fsck` tells."
         )
     if is_homeless(error):
         return DoltError(
-            f"The branch that was checked out in data/ was renamed or deleted ({said}): check out another, "
-            "`cd data && dolt checkout <branch>`, or make it again, and run again."
+            f"The branch that was checked out was renamed or deleted ({said}): check out another, "
+            "`dolt checkout <branch>`, or make it again, and run again."
         )
     if is_merging(error):
         return DoltError(
-            "A merge on the target branch is not finished: in data/, `dolt merge --abort` undoes it; or "
+            "A merge on the target branch is not finished: `dolt merge --abort` undoes it; or "
             "resolve its conflicts (`dolt conflicts resolve --ours <table>`) and `dolt commit -a`. Run again."
         )
     return DoltError(f"Dolt refused: {said}")

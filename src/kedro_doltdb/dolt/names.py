@@ -6,8 +6,10 @@ RUNS = "kedro_runs"
 LINEAGE = "kedro_lineage"
 JOURNAL_TABLES = frozenset({RUNS, LINEAGE})
 
-# A run's private branch is this and the run's name.
+# A run's private branch is this and its id; where it is published from, if the target has moved, is that and
+# the suffix.
 RUN_PREFIX = "kedro/"
+PUBLISH_SUFFIX = ".publish"
 MOVING_PREFIX = "kedro/moving/"
 BUILDING_PREFIX = "kedro/building/"
 STATE_BRANCH = "kedro/state"

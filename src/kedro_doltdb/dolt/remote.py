@@ -168,7 +168,7 @@ class Remote:
             except EditedError as error:
                 raise RemoteError(
                     f"{', '.join(error.tables)} has uncommitted edits on {branch} and has changed on "
-                    f'{theirs}: in data/, `dolt commit -am "My edits"`, then `dolt merge {theirs}`.'
+                    f'{theirs}: {repository.where}, `dolt commit -am "My edits"`, then `dolt merge {theirs}`.'
                 ) from None
             except pymysql.err.Error:
                 if attempt == _MERGE_ATTEMPTS - 1:

@@ -69,6 +69,11 @@ class Repository:
         return self._address.database
 
     @property
+    def where(self) -> str:
+        """Where Dolt's own commands reach it, as it is said in a hint: ``in data/``."""
+        return self._address.where
+
+    @property
     def port(self) -> int:
         """The TCP port of the server."""
         return self._address.port
@@ -115,7 +120,7 @@ class Repository:
             if (row := cursor.fetchone()) is None:
                 raise DoltError(
                     f"The branch {branch} is gone: it was renamed or deleted. Make it again with "
-                    f"`dolt branch {branch} <commit>` in data/, or check out another, and run again."
+                    f"`dolt branch {branch} <commit>` {self.where}, or check out another, and run again."
                 )
             return str(row[0])
 

@@ -87,7 +87,8 @@ class _Tracer:
         if not savers and not table:
             raise ConfigError(
                 f"No run has saved a dataset {dataset}, and there is no table of that name: "
-                "conf/*/catalog.yml has the datasets' names, `dolt ls` in data/ the tables'."
+                "conf/*/catalog.yml has the datasets' names, "
+                f"`dolt ls` {self._repository.where} the tables'."
             )
         content = self._repository.table_hashes(self._ref, [table]).get(table) if table else None
         for run_id, edge in savers:

@@ -172,7 +172,7 @@ def not_a_journal(table: str, why: str) -> DoltError:
     """Return the error for something else that has the name of a table of the journal."""
     return DoltError(
         f"{table} is not kedro-dolt's journal: {why}. The journal needs the name: rename yours, with "
-        f"`RENAME TABLE {table} TO ...` or `DROP VIEW {table}` in `dolt sql` in data/, and commit."
+        f"`RENAME TABLE {table} TO ...` or `DROP VIEW {table}` in `dolt sql`, and commit."
     )
 
 

@@ -10,15 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ..dolt.names import RUN_PREFIX
 from ..dolt.repository import dolt_errors
 from ..errors import DoltError, LeaseTakenError
 from ..journal import reader
 
 if TYPE_CHECKING:
     from ..catalog.credentials import Database
-    from ..dolt.address import Address
     from ..dolt.repository import Repository
-    from ..server.leases import Lease
+    from ..server.base import Lease
 
 
 @contextmanager
@@ -31,41 +31,48 @@ def starting(database: Database | None) -> Iterator[Callable[[], object]]:
     if database is None:
         yield lambda: None
         return
-    acquire: Callable[[str], tuple[Lease, Address]] = database.server.acquire
     with ThreadPoolExecutor(1, "dolt-start") as thread:
-        start = thread.submit(acquire, f"start-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+        start = thread.submit(database.server.acquire, f"start-{os.getpid()}-{uuid.uuid4().hex[:8]}")
         try:
             yield start.result
         finally:
             if start.exception() is None:
-                database.server.release(start.result()[0])
+                start.result().release()
 
 
-def lease_for_run(database: Database, run_id: str, target: str | None) -> tuple[str, Lease, Address]:
-    """Take a lease named after the run. Run ids are times: two clones or processes can have the same.
+def lease_for_run(database: Database, kedro_run_id: str, target: str | None) -> tuple[str, Lease]:
+    """Take a lease named after the run. Kedro's ids are times: two clones or processes can have the same.
+
+    Args:
+        database: whose server is used.
+        kedro_run_id: Kedro's id of the run.
+        target: the branch to publish to, if it is known already.
 
     Returns:
-        The name, which is the run id with a suffix if that was taken, the lease and the server's address.
+        The run's own id, which is Kedro's with a suffix if that was taken, and the lease.
+
+    Raises:
+        DoltError: there are a hundred runs of that id.
     """
-    plain = re.sub(r"[^A-Za-z0-9._-]", "-", run_id)
+    plain = re.sub(r"[^A-Za-z0-9._-]", "-", kedro_run_id)
     for number in range(1, 100):
-        name = plain if number == 1 else f"{plain}-{number}"
+        run_id = plain if number == 1 else f"{plain}-{number}"
         try:
-            lease, address = database.server.acquire(name)
+            lease = database.server.acquire(run_id)
         except LeaseTakenError:
             continue
         try:
             with dolt_errors():
-                if not _is_taken(database.repository(address), name, target):
-                    return name, lease, address
+                if not _is_taken(database.repository(lease.address), run_id, target):
+                    return run_id, lease
         except BaseException:
-            database.server.release(lease)
+            lease.release()
             raise
-        database.server.release(lease)
-    raise DoltError(f"There are too many runs with the id {run_id}.")
+        lease.release()
+    raise DoltError(f"There are too many runs with the id {kedro_run_id}.")
 
 
-def _is_taken(repository: Repository, name: str, target: str | None) -> bool:
+def _is_taken(repository: Repository, run_id: str, target: str | None) -> bool:
     branches = repository.branches()
     with repository.on(target if target in branches else None) as cursor:
-        return f"kedro/{name}" in branches or bool(reader.runs(cursor, run_id=name))
+        return f"{RUN_PREFIX}{run_id}" in branches or bool(reader.runs(cursor, run_id=run_id))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from ..dolt.names import RUN_PREFIX
 from ..errors import ConfigError
 from ..journal.parameters import RUN_KEYS
 
@@ -54,10 +55,10 @@ def check_target(branch: str) -> None:
     Raises:
         ConfigError: it is one of those that kedro-dolt keeps for itself.
     """
-    if branch.lower().startswith("kedro/"):
+    if branch.lower().startswith(RUN_PREFIX):
         raise ConfigError(
             f"No run can publish to {branch}: branches under kedro/ hold what unfinished runs wrote. Name "
-            "another with `--params dolt_branch=...`, or check one out in data/: `dolt checkout main`."
+            "another with `--params dolt_branch=...`, or check one out: `dolt checkout main`."
         )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..catalog import chunks
 from ..catalog.footprint import find_database
+from ..dolt.names import RUN_PREFIX
 from ..journal.edges import base_name, shortened
 from .record_store import records_of
 from .signals import database_of
@@ -37,7 +38,7 @@ def node_started(node: Node, catalog: DataCatalog) -> None:
     # A generator saves in chunks: its outputs are complete when a node that loads them starts.
     _current.streams = inspect.isgeneratorfunction(node.func)
     if database and database.branch:
-        _current.run = database.branch.removeprefix("kedro/")
+        _current.run = database.branch.removeprefix(RUN_PREFIX)
         _current.records.add_complete(_current.run, _names(node.inputs))
 
 

@@ -5,23 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..dolt.repository import Repository
-from ..server.external import ExternalServer
 from .records import FileRecords
 from .sql_records import SqlRecords
 
 if TYPE_CHECKING:
     from ..dolt.address import Address
-    from ..server.managed import Server
+    from ..server.base import Server
     from .records import Records
 
 
-def records_of(server: Server | ExternalServer, address: Address) -> Records:
+def records_of(server: Server, address: Address) -> Records:
     """Return the records of unfinished runs.
 
     Args:
         server: the server of the repository.
-        address: where it listens.
+        address: where it listens; the records may be on it.
     """
-    if isinstance(server, ExternalServer):
-        return SqlRecords(Repository(address, ""))
-    return FileRecords(server.runs_dir)
+    return FileRecords(server.runs_dir) if server.runs_dir else SqlRecords(Repository(address, ""))

@@ -26,8 +26,7 @@ class Record:
     """A run that is under way, or whose private branch is kept.
 
     Attributes:
-        name: the run id, with a suffix if it was taken; it names the branch ``kedro/<name>`` and the lease.
-        run_id: Kedro's run id.
+        run_id: Kedro's id of the run, with a suffix if that was taken; it names the branch and the lease.
         target: the branch that the run publishes to.
         base: the commit that the run began at.
         pipeline: the names of its pipelines; a resumed run has the same.
@@ -46,7 +45,6 @@ class Record:
         head: the commit at which its branch was kept.
     """
 
-    name: str
     run_id: str
     target: str
     base: str
@@ -67,7 +65,7 @@ class Record:
     @property
     def branch(self) -> str:
         """The run's private branch."""
-        return f"{RUN_PREFIX}{self.name}"
+        return f"{RUN_PREFIX}{self.run_id}"
 
     def touches(self, tables: set[str]) -> set[str]:
         """Those of ``tables`` that the run reads or writes; Dolt tells no table from another by case."""
@@ -90,8 +88,8 @@ class Records(Protocol):
     def delete(self, record: Record) -> None:
         """Forget a run."""
 
-    def add_complete(self, name: str, datasets: list[str]) -> None:
-        """Note that the run ``name`` has saved ``datasets`` completely; any process of it may say so."""
+    def add_complete(self, run_id: str, datasets: list[str]) -> None:
+        """Note that the run ``run_id`` has saved ``datasets`` completely; any process of it may say so."""
 
     def is_readable(self, record: Record) -> bool:
         """Return whether :meth:`complete` knows what the run has saved completely."""
@@ -112,7 +110,7 @@ class FileRecords:
     def save(self, record: Record) -> None:
         """Write or replace a record, whole or not at all."""
         with self._directory_again():
-            state_files.write(self._directory / f"{record.name}.json", to_json(record))
+            state_files.write(self._directory / f"{record.run_id}.json", to_json(record))
 
     def all(self) -> list[Record]:
         """Return all records, the oldest run first."""
@@ -135,22 +133,22 @@ class FileRecords:
         """Forget a run."""
         for suffix in ("json", "complete"):
             with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                (self._directory / f"{record.name}.{suffix}").unlink()
+                (self._directory / f"{record.run_id}.{suffix}").unlink()
 
-    def add_complete(self, name: str, datasets: list[str]) -> None:
-        """Note that the run ``name`` has saved ``datasets`` completely; any process of it may say so."""
+    def add_complete(self, run_id: str, datasets: list[str]) -> None:
+        """Note that the run ``run_id`` has saved ``datasets`` completely; any process of it may say so."""
         with self._directory_again():
             lines = "".join(json.dumps([_checksum(dataset), dataset]) + "\n" for dataset in datasets)
-            state_files.append(self._directory / f"{name}.complete", lines)
+            state_files.append(self._directory / f"{run_id}.complete", lines)
 
     def is_readable(self, record: Record) -> bool:
         """Return whether :meth:`complete` knows what the run has saved completely."""
         self.complete(record)
-        return not (self._directory / f"{record.name}.complete.unreadable").exists()
+        return not (self._directory / f"{record.run_id}.complete.unreadable").exists()
 
     def complete(self, record: Record) -> set[str]:
         """Return the datasets that the run has saved completely."""
-        path = self._directory / f"{record.name}.complete"
+        path = self._directory / f"{record.run_id}.complete"
         try:
             lines = [json.loads(line) for line in (state_files.read(path) or b"").decode().splitlines()]
             if any(checksum != _checksum(dataset) for checksum, dataset in lines):
@@ -169,7 +167,7 @@ class FileRecords:
         yield
 
 
-VERSION = 1
+VERSION = 2
 
 
 def to_json(record: Record) -> str:
@@ -178,12 +176,12 @@ def to_json(record: Record) -> str:
     return json.dumps({**values, "checksum": _checksum(values)})
 
 
-def from_json(text: str, name: str) -> Record:
+def from_json(text: str, run_id: str) -> Record:
     """Return the record of :func:`to_json`. What a newer version has added to it is left out.
 
     Args:
         text: what was stored.
-        name: of the run that it was stored for.
+        run_id: of the run that it was stored for.
 
     Raises:
         UnreadableError: it is damaged, or of a version that this one cannot understand.
@@ -194,6 +192,9 @@ def from_json(text: str, name: str) -> Record:
             raise UnreadableError("it is damaged")
         if not isinstance(version := values.get("version"), int) or version > VERSION:
             raise UnreadableError(f"it is of version {version}, and this kedro-dolt reads {VERSION}")
+        if version == 1:
+            # There, run_id is without the suffix.
+            values["run_id"] = values["name"]
         run, edges = values.get("run"), values.get("edges", [])
         record = Record(
             **{
@@ -206,7 +207,7 @@ def from_json(text: str, name: str) -> Record:
         raise UnreadableError(_reason(error)) from error
     except (TypeError, AttributeError, KeyError) as error:
         raise UnreadableError("it lacks what a record has") from error
-    if record.name != name:
+    if record.run_id != run_id:
         raise UnreadableError("it is another run's")
     return record
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..dolt.fast_forward import finish_moves
+from ..dolt.names import PUBLISH_SUFFIX, RUN_PREFIX
 from ..errors import DoltError
 from ..journal.edges import hash_files
 from ..tables.table_build import discard_unfinished
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 KEPT_BRANCHES = 10
 # Kedro's ids of runs are times, and we add a number where two are the same.
-_RUN_BRANCH = re.compile(r"kedro/\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d\.\d{3}Z(-\d+)?(\.publish)?")
+_RUN_BRANCH = re.compile(
+    rf"{RUN_PREFIX}\d{{4}}-\d\d-\d\dT\d\d\.\d\d\.\d\d\.\d{{3}}Z(-\d+)?({re.escape(PUBLISH_SUFFIX)})?"
+)
 
 logger = get_logger(__name__)
 
@@ -45,9 +48,9 @@ def recover(
         finish_moves(repository)
         discard_unfinished(repository)
         _adopt(repository, records, is_alive)
-        gone = {record.name for record in records.all() if not is_alive(record.name)}
+        gone = {record.run_id for record in records.all() if not is_alive(record.run_id)}
         # Read again: a run may have ended, and said so, between the first reading and the look at its lease.
-        dead = [record for record in records.all() if record.name in gone and record.status == "running"]
+        dead = [record for record in records.all() if record.run_id in gone and record.status == "running"]
         for record in dead:
             if files:
                 hash_files(record.edges, files)
@@ -80,20 +83,20 @@ def _adopt(repository: Repository, records: Records, is_alive: Callable[[str], b
     It says nothing of what the run had completed, so that the run is kept as others are, and not resumed.
     """
     before, target = repository.branches(), repository.checked_out()
-    known = {record.name for record in records.all()}
+    known = {record.run_id for record in records.all()}
     # A run ends with its branch, then its record: what is without a record is there before and after.
     for branch in sorted(before & repository.branches()):
-        name = branch.removeprefix("kedro/").removesuffix(".publish")
-        if not _RUN_BRANCH.fullmatch(branch) or name in known or branch == target or is_alive(name):
+        run_id = branch.removeprefix(RUN_PREFIX).removesuffix(PUBLISH_SUFFIX)
+        if not _RUN_BRANCH.fullmatch(branch) or run_id in known or branch == target or is_alive(run_id):
             continue
-        if branch.endswith(".publish"):
+        if branch.endswith(PUBLISH_SUFFIX):
             repository.delete_branch(branch)
             continue
         base = repository.merge_base(target, branch) or ""
-        record = Record(name, name, target, base, [], status="kept")
+        record = Record(run_id, target, base, [], status="kept")
         records.save(record)
         if Transaction(repository, records, record).keep("lost its record"):
-            logger.warning("Run %s has lost its record; what it wrote is kept on %s.", name, branch)
+            logger.warning("Run %s has lost its record; what it wrote is kept on %s.", run_id, branch)
 
 
 def resumable(records: Records, target: str, pipeline: list[str]) -> Record | None:

@@ -65,7 +65,7 @@ def take_over(failed: Record, complete: set[str], written: set[str], run: Record
     _check_files(failed, edges, run)
     return TakeOver(
         sorted(table for table in written if table.lower() in folded(tables)),
-        [replace(edge, computed_by=edge.computed_by or failed.name) for edge in edges],
+        [replace(edge, computed_by=edge.computed_by or failed.run_id) for edge in edges],
         sorted({base_name(edge.dataset) for edge in edges if edge.direction == "save"}),
         {node: names for node, names in (failed.parameters_read or {}).items() if node in skipped},
     )

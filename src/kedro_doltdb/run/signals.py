@@ -104,7 +104,7 @@ def _close_all() -> None:
 
 
 class SignalWatch:
-    """Watches for Ctrl-C, SIGTERM and SIGHUP until :meth:`stop`, where the thread can: in the main thread.
+    """Watches for Ctrl-C, SIGTERM and SIGHUP, where the thread can: in the main thread.
 
     The last two raise ``SystemExit``, SIGTERM with 143, so that the run is closed. All are remembered,
     because pandas commits even when it is interrupted, and what the driver then says of its broken
@@ -118,6 +118,9 @@ class SignalWatch:
         self.received: BaseException | None = None
         self._owner = os.getpid()
         self._before: dict[int, Any] = {}
+
+    def start(self) -> None:
+        """Watch until :meth:`stop`."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, *ENDING):
                 self._before[number] = signal.getsignal(number)

@@ -37,7 +37,7 @@ class SqlRecords:
 
     def save(self, record: Record) -> None:
         """Write or replace a record, whole or not at all."""
-        self._write("REPLACE INTO unfinished_runs VALUES (%s, %s)", (record.name, to_json(record)))
+        self._write("REPLACE INTO unfinished_runs VALUES (%s, %s)", (record.run_id, to_json(record)))
 
     def all(self) -> list[Record]:
         """Return all records, the oldest run first. One that cannot be read is renamed."""
@@ -65,18 +65,18 @@ class SqlRecords:
     def delete(self, record: Record) -> None:
         """Forget a run."""
         for table in ("unfinished_runs", "complete_datasets"):
-            self._write(f"DELETE FROM {table} WHERE name = %s", (record.name,))
+            self._write(f"DELETE FROM {table} WHERE name = %s", (record.run_id,))
 
-    def add_complete(self, name: str, datasets: list[str]) -> None:
-        """Note that the run ``name`` has saved ``datasets`` completely; any process of it may say so."""
+    def add_complete(self, run_id: str, datasets: list[str]) -> None:
+        """Note that the run ``run_id`` has saved ``datasets`` completely; any process of it may say so."""
         if datasets:
             values = ", ".join(["(%s, %s)"] * len(datasets))
-            args = tuple(value for dataset in datasets for value in (name, dataset))
+            args = tuple(value for dataset in datasets for value in (run_id, dataset))
             self._write(f"REPLACE INTO complete_datasets VALUES {values}", args)
 
     def complete(self, record: Record) -> set[str]:
         """Return the datasets that the run has saved completely."""
-        rows = self._read("SELECT dataset FROM complete_datasets WHERE name = %s", (record.name,))
+        rows = self._read("SELECT dataset FROM complete_datasets WHERE name = %s", (record.run_id,))
         return {row[0] for row in rows}
 
     def is_readable(self, record: Record) -> bool:

@@ -67,19 +67,17 @@ def _settle_uncommitted(database: Database, repository: Repository, branch: str,
     with repository.locked(branch):
         if repository.merge_in_progress(branch):
             raise DoltError(
-                f"A merge on {branch} is not finished: in data/, resolve it and `dolt commit`, or "
+                f"A merge on {branch} is not finished: {repository.where}, resolve it and `dolt commit`, or "
                 "`dolt merge --abort`."
             )
         tables = repository.uncommitted(branch)
         if not tables:
             return
         if database.settings.on_uncommitted == "refuse":
-            ways = "in data/ `dolt commit -a` commits, `dolt reset --hard` undoes them"
-            if not database.settings.managed:
-                ways = "there `CALL DOLT_COMMIT('-a')` commits, `CALL DOLT_RESET('--hard')` undoes them"
             raise DoltError(
-                f"{', '.join(tables)} has uncommitted edits on {branch}: {ways}; "
-                "or set `on_uncommitted: commit` in dolt.yml."
+                f"{', '.join(tables)} has uncommitted edits on {branch}: {repository.where}, "
+                "`dolt commit -a` commits, `dolt reset --hard` undoes them; or set `on_uncommitted: commit` "
+                "in dolt.yml."
             )
         repository.commit_edits(branch, f"Uncommitted edits found before Kedro run {run_id}")
         logger.warning("Committed the uncommitted edits of %s on %s apart.", ", ".join(tables), branch)

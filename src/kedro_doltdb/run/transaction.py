@@ -16,6 +16,7 @@ import pymysql
 
 from ..dolt import answers
 from ..dolt.fast_forward import EditedError, fast_forward
+from ..dolt.names import PUBLISH_SUFFIX
 from ..dolt.repository import Repository, TableChange
 from ..errors import DoltError, PublishError
 from ..journal import store
@@ -109,14 +110,14 @@ class Transaction:
                 "since. Run the whole pipeline, or start from it as it is with `--params dolt_from=HEAD`."
             )
         repository.take_tables(taken.tables, failed.branch, record.branch)
-        self._records.add_complete(record.name, taken.datasets)
+        self._records.add_complete(record.run_id, taken.datasets)
         # What was taken over was computed from what the failed run read.
         record.reads = sorted({*record.reads, *failed.reads, *failed.writes} - set(record.writes))
         record.reads_all |= failed.reads_all
         record.edges += taken.edges
         record.parameters_read = {**taken.parameters, **(record.parameters_read or {})}
         if record.run:
-            record.run.resumed_from = failed.name
+            record.run.resumed_from = failed.run_id
         return taken.tables
 
     def publish(self, message: str) -> tuple[str, list[TableChange]] | None:
@@ -184,7 +185,7 @@ class Transaction:
             )
         if not mine & different:
             return None
-        branch = f"{record.branch}.publish"
+        branch = record.branch + PUBLISH_SUFFIX
         with suppress(pymysql.err.Error):
             repository.delete_branch(branch)
         repository.create_branch(branch, tip)
@@ -200,7 +201,7 @@ class Transaction:
         return PublishError(
             f"Run {record.run_id} is not published: {why}. Its data is on the branch {record.branch}. "
             f"Run again, or publish elsewhere with `--params dolt_branch=...`, "
-            f"or look with `dolt diff {record.target} {record.branch}` in data/."
+            f"or look with `dolt diff {record.target} {record.branch}` {self._repository.where}."
         )
 
     def keep(
@@ -231,7 +232,7 @@ class Transaction:
             run = replace(record.run, status=status, error=error, finished=finished)
             with repository.on(record.branch) as cursor:
                 store.write(cursor, run, with_hashes(edges, self._hashes(edges)))
-        repository.commit_all(record.branch, f"Kept from Kedro run {record.name}, which {why}")
+        repository.commit_all(record.branch, f"Kept from Kedro run {record.run_id}, which {why}")
         if record.created_target:
             self._delete_unused_target()
         head = repository.head(record.branch)
@@ -259,7 +260,7 @@ class Transaction:
                 self._repository.delete_branch(record.target)
 
     def _delete_publish_branch(self) -> None:
-        branch = f"{self.record.branch}.publish"
+        branch = self.record.branch + PUBLISH_SUFFIX
         if branch in self._repository.branches():
             self._repository.delete_branch(branch)
 
@@ -277,7 +278,7 @@ class Transaction:
         for other in self._records.all():
             if (
                 other.target == self.record.target
-                and other.name != self.record.name
+                and other.run_id != self.record.run_id
                 and other.status == "kept"
             ):
                 other.superseded = True

@@ -22,13 +22,11 @@ from ..dolt.wire import abandon
 from ..dolt_cli import user_home
 from ..errors import ConfigError, LeaseTakenError, ServerError
 from ..secret import hidden
-from .managed import check_server_version
+from .process import check_server_version
 
 if TYPE_CHECKING:
     import pymysql
     from pymysql.cursors import Cursor
-
-    from .leases import Lease
 
 _KEYS = ("host", "port", "user", "password", "database", "tls", "ssl_ca", "ssl_cert", "ssl_key")
 _NEEDED = ("host", "user", "password", "database")
@@ -93,13 +91,18 @@ class ExternalServer:
 
     @property
     def name(self) -> str:
-        """What a person knows it by."""
-        return f"{self._address.host}:{self._address.port}/{self._address.database}"
+        """What a user knows it by."""
+        return self._address.where.removeprefix("on ")
 
     @property
     def database(self) -> str:
         """The name of the database on the server."""
         return self._address.database
+
+    @property
+    def runs_dir(self) -> None:
+        """None: runs come from several machines, and keep their records on the server."""
+        return None
 
     @property
     def cache_key_file(self) -> Path | None:
@@ -111,11 +114,8 @@ class ExternalServer:
         """Return True: whether runs have left records can only be asked of the server."""
         return True
 
-    def acquire(self, name: str) -> tuple[SqlLease, Address]:
+    def acquire(self, name: str) -> SqlLease:
         """Take the lease ``name``.
-
-        Returns:
-            The lease, to be given back with :meth:`release`, and the server's address.
 
         Raises:
             LeaseTakenError: another process has it.
@@ -133,7 +133,7 @@ class ExternalServer:
                 f"The Dolt server {self.name} cannot be used: {error.args[-1]}. Does it run, and is `dolt` "
                 "in conf/*/credentials.yml right?"
             ) from error
-        lease = SqlLease(connection, lock_name(address.database, f"lease {name}"))
+        lease = SqlLease(address, connection, lock_name(address.database, f"lease {name}"))
         try:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT dolt_version()")
@@ -146,15 +146,10 @@ class ExternalServer:
         except BaseException:
             lease.release()
             raise
-        return lease, address
-
-    def release(self, lease: Lease) -> None:
-        """Give a lease back. The server goes on."""
-        lease.release()
-        end_idle()
+        return lease
 
     def is_leased(self, name: str) -> bool:
-        """Whether the process that took the lease ``name`` still lives."""
+        """Return whether the process that took the lease ``name`` still lives."""
         with Repository(self._address, "").on() as cursor:
             cursor.execute("SELECT IS_USED_LOCK(%s)", (lock_name(self._address.database, f"lease {name}"),))
             return cursor.fetchone() != (None,)
@@ -175,11 +170,13 @@ class SqlLease:
     """A lock on the server, held by a connection of its own for as long as that lives.
 
     Args:
+        address: where the server listens.
         connection: for the lock alone; it is closed with it.
         name: of the lock.
     """
 
-    def __init__(self, connection: pymysql.Connection[Cursor], name: str) -> None:
+    def __init__(self, address: Address, connection: pymysql.Connection[Cursor], name: str) -> None:
+        self.address = address
         self._connection = connection
         self._name = name
         # The connection is used from two threads.
@@ -205,12 +202,13 @@ class SqlLease:
             return False
 
     def release(self) -> None:
-        """Let go."""
+        """End the use. The server goes on."""
         self._released.set()
         _open_leases.discard(self)
         with self._lock:
             if self._connection.open:
                 self._connection.close()
+        end_idle()
 
     def abandon(self) -> None:
         """Forget, in a forked child, what is the parent's: without a word to the server."""

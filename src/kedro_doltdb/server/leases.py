@@ -6,7 +6,6 @@ import os
 import time
 import weakref
 from pathlib import Path
-from typing import Protocol
 
 from ..errors import ServerError
 from ..state_files import open_file
@@ -15,17 +14,6 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
-
-
-class Lease(Protocol):
-    """What says that a user of a server lives, for as long as it does."""
-
-    @property
-    def held(self) -> bool:
-        """Whether it is held."""
-
-    def release(self) -> None:
-        """Let go."""
 
 
 _open_locks: weakref.WeakSet[FileLock] = weakref.WeakSet()

@@ -1,0 +1,271 @@
+"""A run that has its branch: from there it is published or kept, once."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ..catalog.footprint import Footprint, find_database
+from ..dolt.repository import dolt_errors
+from ..errors import ConfigError, DoltError, PublishError
+from ..journal import store
+from ..journal.edges import hash_files
+from ..journal.message import commit_message
+from ..journal.parameters import mask, plain, without_run_keys
+from ..terminal import get_logger
+from .kedro_params import describe
+from .lease import lease_for_run
+from .record_store import records_of
+from .records import Record, folded
+from .recovery import recover, resumable
+from .target import prepare_target, push
+from .transaction import Transaction
+
+if TYPE_CHECKING:
+    from ..catalog.credentials import Database
+    from ..server.base import Lease
+    from .records import Records
+    from .request import Request
+
+logger = get_logger(__name__)
+
+
+class BegunRun:
+    """A run whose datasets are on its branch.
+
+    Args:
+        request: what is run.
+        database: where its tables are.
+        lease: its use of the server.
+        footprint: the tables of its pipeline.
+        transaction: its branch.
+
+    Attributes:
+        is_open: whether it is neither published nor kept yet.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        database: Database,
+        lease: Lease,
+        footprint: Footprint,
+        transaction: Transaction,
+    ) -> None:
+        self.database = database
+        self.is_open = True
+        self._request = request
+        self._lease = lease
+        self._footprint = footprint
+        self._transaction = transaction
+        self._repository = database.repository(lease.address)
+
+    @classmethod
+    def begin(cls, request: Request, database: Database, footprint: Footprint) -> BegunRun:
+        """Join the server, make the run's branch and send every dataset of the run there.
+
+        Args:
+            request: what is run.
+            database: where its tables are.
+            footprint: the tables of its pipeline.
+
+        Raises:
+            ConfigError: the target's name is not allowed, or ``dolt_from`` names no commit.
+            DoltError: uncommitted edits are to be refused, or a failed run cannot be resumed.
+        """
+        run_id, lease = lease_for_run(database, request.kedro_run_id, request.options.branch)
+        try:
+            with dolt_errors():
+                records = records_of(database.server, lease.address)
+                record = _prepare(request, database, lease, footprint, records, run_id)
+                transaction = Transaction(database.repository(lease.address), records, record)
+                try:
+                    transaction.begin()
+                    _resume(request, transaction, records)
+                    transaction.note_inputs()
+                    _warn(request, footprint, database.name)
+                    database.enter(lease.address, record.branch)
+                except BaseException:
+                    # What refused the run is the error that counts; the next run does what is left to do.
+                    with suppress(DoltError), dolt_errors():
+                        transaction.abandon()
+                    raise
+        except BaseException:
+            database.leave()
+            lease.release()
+            raise
+        return cls(request, database, lease, footprint, transaction)
+
+    def publish(self) -> str:
+        """Commit what the run wrote and publish it to the target.
+
+        Returns:
+            One line for the user: the commit, the branch, the rows changed, the command that shows them.
+
+        Raises:
+            PublishError: the data cannot be published; it is kept on the run's branch.
+            DoltError: the run has lost its lease, or Dolt refused; it is kept likewise.
+        """
+        record = self._transaction.record
+        try:
+            with dolt_errors():
+                self._note_late_datasets()
+                if not self._lease.held:
+                    raise DoltError(
+                        f"Run {record.run_id} lost its connection to the Dolt server, or its lock there, and "
+                        "other runs may have taken it for dead: it is not published. Run again."
+                    )
+                self._add_missing_keys()
+                hash_files(record.edges, self.database.project_path)
+                assert record.run is not None
+                given = plain(self._request.runtime_params, self.database.secrets)
+                published = self._transaction.publish(commit_message(record.run, given))
+        except BaseException as error:
+            status = "failed" if isinstance(error, Exception) else "interrupted"
+            kept = self.keep(f"could not be published: {type(error).__name__}", status, error)
+            if isinstance(error, DoltError) and not isinstance(error, PublishError):
+                raise type(error)(f"{error.message} {kept}") from error
+            raise
+        self.is_open = False
+        if published is None:
+            self.database.leave(self._repository.head(record.target))
+            return (
+                f"This run changed no data on {record.target}: no commit was made, "
+                "and its parameters are in no log."
+            )
+        commit, changes = published
+        self.database.leave(commit)
+        look = f"cd data && dolt diff {record.target}~1 {record.target}"
+        if not self.database.settings.managed:
+            look = f"kedro dolt compare {record.target}~1 {record.target}"
+        return (
+            f"Committed {commit[:10]} to {record.target}: {', '.join(map(str, changes))}. "
+            f"See it with:\n{look}"
+        )
+
+    def push(self) -> None:
+        """Push the target, where ``dolt.yml`` says so.
+
+        Raises:
+            RemoteError: it failed, and ``on_push_failure`` is ``fail``.
+        """
+        push(self.database, self._repository, self._transaction.record.target)
+
+    def keep(self, how: str, status: str | None = None, error: BaseException | None = None) -> str:
+        """Keep what the run wrote on its branch, and leave the target as it was.
+
+        Args:
+            how: how it ended, to be read after "which": ``failed: KeyError``.
+            status: what the journal on that branch is to say; None keeps the run out of it.
+            error: what ended it.
+
+        Returns:
+            One line for the user.
+        """
+        record = self._transaction.record
+        if not self.is_open:
+            return f"The run had ended on {record.target} before that."
+        self.is_open = False
+        # Even if nothing can be kept, no dataset may go on to write, nor see the target as the run's.
+        self.database.leave(record.base)
+        try:
+            with dolt_errors():
+                with suppress(ConfigError):
+                    self._note_late_datasets()
+                hash_files(record.edges, self.database.project_path)
+                first_line = mask(
+                    f"{type(error).__name__}: {error}".partition("\n")[0], self.database.secrets
+                )
+                kept = self._transaction.keep(how, status, first_line if error else None, store.now())
+        except DoltError as problem:
+            # What ended the run is the error that counts, and the next run does what could not be done now.
+            return f"The run was not published, and the next run will see to what it left: {problem.message}"
+        if record.head:
+            self.database.leave(record.head)
+        if not kept:
+            return f"The run left nothing to keep; {record.target} is as it was."
+        return (
+            f"The run was not published: {record.target} is as it was, what the run wrote is kept on "
+            f"{record.branch}. `kedro run --from-nodes ...` right after it goes on from there."
+        )
+
+    def leave(self) -> None:
+        """Leave the server. Can be called more than once."""
+        self.database.leave()
+        self._lease.release()
+
+    def _note_late_datasets(self) -> None:
+        """Note what datasets read and wrote that came into the catalog after the run had begun."""
+        seen, self._footprint = self._footprint, self._request.footprint()
+        self._footprint.reads_all |= seen.reads_all
+        if self._footprint != seen:
+            edges = self._request.edges(self.database.project_path)
+            self._transaction.note_late(self._footprint, edges)
+
+    def _add_missing_keys(self) -> None:
+        """Give empty tables their primary key: pandas does not call ``method=`` for an empty frame."""
+        from ..tables.bulk_load import add_missing_key
+
+        with self._repository.on(self._transaction.record.branch) as cursor:
+            for table, primary_key in self._footprint.primary_keys.items():
+                add_missing_key(cursor, table, primary_key)
+
+
+def _prepare(
+    request: Request, database: Database, lease: Lease, footprint: Footprint, records: Records, run_id: str
+) -> Record:
+    """See to the runs before this one and to its target, and describe it."""
+    repository = database.repository(lease.address)
+    # Runs on another server may come from other machines, with other files.
+    files = database.project_path if database.server.runs_dir else None
+    for dead in recover(repository, records, database.server.is_leased, files):
+        logger.warning("Run %s was killed; what it wrote is kept on %s.", dead.run_id, dead.branch)
+    target = prepare_target(database, repository, request.options, run_id)
+    if not footprint.reads_all and folded(footprint.reads) & folded(repository.views(target.base)):
+        # A view may read any table.
+        footprint.reads_all = True
+    run = describe(request.run_params, request.catalog, database.project_path, database.secrets)
+    run.run_id, run.branch, run.base, run.run_group = (
+        run_id,
+        target.branch,
+        target.base,
+        request.options.group,
+    )
+    run.versions["dolt"] = repository.version()
+    return Record(
+        run_id, target.branch, target.base, request.pipelines,
+        sorted(footprint.reads), sorted(footprint.writes), footprint.reads_all, target.created,
+        run=run,
+        edges=request.edges(database.project_path),
+        parameters_read=request.parameters_read,
+        runtime_params=plain(without_run_keys(request.runtime_params), database.secrets),
+    )  # fmt: skip
+
+
+def _resume(request: Request, transaction: Transaction, records: Records) -> None:
+    """Go on from the run that failed right before, if this one begins inside the pipeline."""
+    if not request.resumes:
+        return
+    record = transaction.record
+    failed = resumable(records, record.target, record.pipeline)
+    if failed is None or (tables := transaction.take_over(failed)) is None:
+        return
+    logger.warning("Resuming run %s: took over %s.", failed.run_id, ", ".join(tables) or "no table")
+
+
+def _warn(request: Request, footprint: Footprint, database: str) -> None:
+    """Say what of the request is not done."""
+    datasets = {name: request.catalog.get(name) for name in request.run_params.get("load_versions") or ()}
+    if tables := [name for name, dataset in datasets.items() if dataset and find_database(dataset)]:
+        logger.warning(
+            "--load-versions has no effect on %s: tables have commits in place of versions. Begin the "
+            "run at one with `--params dolt_branch=...,dolt_from=<commit, branch or tag>`, or read "
+            "`... AS OF '<commit>'` with a pandas.SQLQueryDataset.",
+            ", ".join(tables),
+        )
+    if footprint.elsewhere:
+        logger.warning(
+            "%s: another database than %s, and no part of this run's commit.",
+            ", ".join(sorted(footprint.elsewhere)),
+            database,
+        )
