@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from difflib import get_close_matches
+
 from click import ClickException
 
 from .terminal import printable
@@ -47,3 +50,23 @@ class BulkLoadError(DoltError):
 
 class QueryError(DoltError):
     """A query cannot be sent as it is written."""
+
+
+def suggestion(given: object, known: Collection[str], prefix: str = "") -> str:
+    """Return the hint that ends the error for an unknown name.
+
+    Args:
+        given: the unknown name.
+        known: those that there are.
+        prefix: what stands before each in the place where users write them.
+
+    Returns:
+        "did you mean `x`?", or "known are x, y, z."
+
+    Example:
+        >>> suggestion("prot", ["host", "port"])
+        'did you mean `port`?'
+    """
+    if near := get_close_matches(str(given), known, n=1, cutoff=0.65):
+        return f"did you mean `{prefix}{near[0]}`?"
+    return f"known are {', '.join(known)}."

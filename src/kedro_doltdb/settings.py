@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .dolt_cli import InitialTable
-from .errors import ConfigError
+from .errors import ConfigError, suggestion
 
 if TYPE_CHECKING:
     from kedro.config import AbstractConfigLoader
@@ -167,6 +166,6 @@ def _initial_table(name: str, config: object) -> InitialTable:
 def _check_keys(config: Mapping[str, Any], known: list[str], prefix: str) -> None:
     for key in config:
         if key not in known:
-            near = get_close_matches(str(key), known, n=1, cutoff=0.5)
-            hint = f"did you mean `{prefix}{near[0]}`?" if near else f"known are {', '.join(known)}."
-            raise ConfigError(f"conf/*/dolt.yml: `{prefix}{key}` is not a setting: {hint}")
+            raise ConfigError(
+                f"conf/*/dolt.yml: `{prefix}{key}` is not a setting: {suggestion(key, known, prefix)}"
+            )

@@ -560,7 +560,7 @@ def test_names_in_inserts(engine: Engine, without_local_infile: None, name: str)
 
 
 def test_many_inserts(engine: Engine, without_local_infile: None, caplog: pytest.LogCaptureFixture) -> None:
-    table_sql._say_refused.cache_clear()
+    table_sql._refusing.clear()
     frame = pd.DataFrame({"id": range(25_000), "value": ["x" * (n % 100) for n in range(25_000)]})
     save(frame, engine, "id")
     save(frame.assign(id=frame["id"] + 25_000), engine, "id", if_exists="append")

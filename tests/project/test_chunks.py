@@ -12,7 +12,8 @@ from kedro.io import CachedDataset, DataCatalog
 from kedro.pipeline import Node, Pipeline
 from kedro_datasets.pandas import SQLTableDataset
 
-from kedro_doltdb.catalog.chunks import dataset_saved, node_started, refuse_chunks
+from kedro_doltdb import dataset_saved, node_started
+from kedro_doltdb.catalog.chunks import refuse_chunks
 from kedro_doltdb.catalog.credentials import Database
 from kedro_doltdb.errors import ConfigError
 from kedro_doltdb.settings import Settings

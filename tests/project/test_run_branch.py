@@ -420,8 +420,11 @@ def test_a_view_is_read_as_of_the_runs_branch(project: Path) -> None:
     [
         ("dolt_branch=exp,dolt_from=main", "dolt_from=main is for a new branch, and exp is there"),
         ("dolt_from=HEAD~1", "dolt_from=HEAD~1 is for a new branch, and main is there"),
-        ("dolt_brnach=oops", "dolt_brnach, which is not an option of kedro-dolt: did you mean dolt_branch?"),
-        ("dolt_other=1", "there are dolt_branch, dolt_from, dolt_run_group"),
+        (
+            "dolt_brnach=oops",
+            "dolt_brnach, which is not an option of kedro-dolt: did you mean `dolt_branch`?",
+        ),
+        ("dolt_other=1", "known are dolt_branch, dolt_from, dolt_run_group"),
     ],
 )
 def test_what_a_run_cannot_do_is_refused_before_it_computes(project: Path, params: str, words: str) -> None:

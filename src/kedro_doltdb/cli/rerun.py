@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pymysql
 
+from ..dolt.repository import free_name
 from ..errors import ConfigError, DoltError
 from ..journal import reader
 from ..journal.edges import base_name, file_hash
@@ -38,13 +39,7 @@ def starting_branch(repository: Repository, run: Run, edges: list[Edge], commit:
     Raises:
         ConfigError: the data can no longer be found.
     """
-    branches = repository.branches()
-    plain_name = f"rerun/{run.run_id}"
-    name = next(
-        candidate
-        for number in range(1, len(branches) + 2)
-        if (candidate := plain_name if number == 1 else f"{plain_name}-{number}") not in branches
-    )
+    name = free_name(f"rerun/{run.run_id}", repository.branches())
     _check(run)
     if run.base is None:
         raise ConfigError(f"The journal does not say where run {run.run_id} began: it cannot be run again.")

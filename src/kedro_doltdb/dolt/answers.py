@@ -32,6 +32,19 @@ def is_full(error: Error) -> bool:
     return error.args[0] == ER.CON_COUNT_ERROR or (error.args[0] == CR.CR_SERVER_LOST and greeting)
 
 
+def is_missing_table(error: Error) -> bool:
+    """Return whether a table is not there."""
+    # Dolt has the second code for tables AS OF a commit.
+    return error.args[0] == ER.NO_SUCH_TABLE or (
+        error.args[0] == ER.UNKNOWN_ERROR and "table not found" in words(error)
+    )
+
+
+def is_conflict(error: Error) -> bool:
+    """Return whether somebody else has committed what cannot be merged with the transaction."""
+    return bool(error.args[0] == ER.LOCK_DEADLOCK)
+
+
 def is_read_only(error: Error) -> bool:
     """Return whether the server takes no changes."""
     return "read only mode" in words(error) or "read-only" in words(error)

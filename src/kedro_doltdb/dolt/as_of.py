@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pymysql
 
+from .answers import is_missing_table
 from .sql import identifier
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
-
-_NOT_FOUND = {1105, 1146}
 
 
 def views(cursor: Cursor) -> set[str]:
@@ -35,7 +34,7 @@ def columns_at(cursor: Cursor, table: str, ref: str | None) -> dict[str, bool]:
     try:
         cursor.execute(f"SHOW COLUMNS FROM {identifier(table)}{at}", values)
     except pymysql.err.Error as error:
-        if _is_missing(error):
+        if is_missing_table(error):
             return {}
         raise
     return {row[0]: row[3] == "PRI" for row in cursor.fetchall()}
@@ -47,7 +46,7 @@ def read_at(cursor: Cursor, table: str, ref: str, limit: int | None = None) -> l
     try:
         cursor.execute(f"SELECT * FROM {identifier(table)} AS OF %s{end}", (ref,))
     except pymysql.err.Error as error:
-        if _is_missing(error):
+        if is_missing_table(error):
             return []
         raise
     return as_dicts(cursor)
@@ -57,7 +56,3 @@ def as_dicts(cursor: Cursor) -> list[dict[str, Any]]:
     """What the last statement has found, by the names of the columns."""
     names = [column[0] for column in cursor.description or ()]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-def _is_missing(error: pymysql.err.Error) -> bool:
-    return error.args[0] in _NOT_FOUND and "table not found" in str(error.args[-1])

@@ -19,6 +19,7 @@ from pymysql.constants import CR
 
 from ..errors import RemoteError
 from .fast_forward import EditedError, fast_forward
+from .repository import free_name
 
 if TYPE_CHECKING:
     from ..settings import RemoteSettings
@@ -176,7 +177,7 @@ class Remote:
                 time.sleep(0.05)
 
     def _diverged(self, branch: str, distance: Distance) -> RemoteError:
-        theirs, mine = self._tracking(branch), self._free_name(f"{branch}-mine")
+        theirs, mine = self._tracking(branch), free_name(f"{branch}-mine", self._repository.branches())
         checked_out = branch == self._repository.checked_out()
         move = f"dolt reset --hard {theirs}" if checked_out else f"dolt branch --force {branch} {theirs}"
         first = 'first `dolt commit -am "My edits"`, then ' if self._repository.uncommitted(branch) else ""
@@ -184,14 +185,6 @@ class Remote:
             f"{branch} and {theirs} have diverged: {distance.ahead} commits only here, {distance.behind} "
             f"only there. Go on from theirs and keep yours on a branch: in data/, {first}"
             f"`dolt branch {mine} {branch}` and `{move}`. Then run again."
-        )
-
-    def _free_name(self, name: str) -> str:
-        taken = self._repository.branches()
-        return next(
-            found
-            for n in range(1, len(taken) + 2)
-            if (found := name if n == 1 else f"{name}-{n}") not in taken
         )
 
     def _call(self, procedure: str, branch: str) -> tuple[object, ...]:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 
 def quote(*names: str) -> str:
-    """A name as it stands in a statement without bound values."""
+    """Return a name as it stands in a statement without bound values; several are joined by dots.
+
+    Example:
+        >>> quote("data", "50% off")
+        '`data`.`50% off`'
+    """
     return ".".join("`" + name.replace("`", "``") + "`" for name in names)
 
 
 def identifier(name: str) -> str:
-    """A name as it stands in a statement with bound values, whatever is in it: PyMySQL fills those in with
-    Python's ``%``."""
-    return "`" + name.replace("`", "``").replace("%", "%%") + "`"
+    """Return a name as it stands in a statement with bound values, which PyMySQL fills in with ``%``.
+
+    Example:
+        >>> identifier("50% off")
+        '`50%% off`'
+    """
+    return quote(name).replace("%", "%%")

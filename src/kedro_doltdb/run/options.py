@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from ..dolt.names import RUN_PREFIX
-from ..errors import ConfigError
+from ..errors import ConfigError, suggestion
 from ..journal.parameters import RUN_KEYS
 
 MAX_GROUP = 255
@@ -42,9 +41,9 @@ class RunOptions:
         """
         for name in runtime:
             if name.startswith("dolt_") and name not in RUN_KEYS and name not in used:
-                near = get_close_matches(name, RUN_KEYS, n=1, cutoff=0.8)
-                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(RUN_KEYS)}."
-                raise ConfigError(f"--params has {name}, which is not an option of kedro-dolt: {hint}")
+                raise ConfigError(
+                    f"--params has {name}, which is not an option of kedro-dolt: {suggestion(name, RUN_KEYS)}"
+                )
         given = {**params, **runtime}
         return cls(_branch(given, "dolt_branch"), _branch(given, "dolt_from"), _group(given))
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import inspect
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..catalog import chunks
+from ..catalog.chunks import refusal, replaces
 from ..catalog.footprint import find_database
 from ..dolt.names import RUN_PREFIX
 from ..journal.edges import base_name, shortened
@@ -24,22 +25,43 @@ if TYPE_CHECKING:
     from kedro.pipeline.node import Node
 
     from ..catalog.credentials import Database
+    from .records import Records
+
+
+@dataclass
+class _Progress:
+    """A node that runs.
+
+    Attributes:
+        records: where its run is recorded; None when that is not on Dolt.
+        run_id: the run.
+        missing: the outputs that it has not saved yet.
+        replaced: the outputs of which each save takes the place of the one before.
+    """
+
+    records: Records | None
+    run_id: str
+    missing: set[str]
+    replaced: set[str]
+
+
+class _Current(threading.local):
+    node: _Progress | None = None
+
 
 # A node starts and saves in one thread.
-_current = threading.local()
+_current = _Current()
 
 
 def node_started(node: Node, catalog: DataCatalog) -> None:
     """Note that the node's inputs are complete, and wait for its outputs."""
     database = _running(node, catalog)
-    _current.records = records_of(database.server, database.get_address()) if database else None
-    _current.missing = set(node.outputs)
-    chunks.node_started(node, catalog)
-    # A generator saves in chunks: its outputs are complete when a node that loads them starts.
-    _current.streams = inspect.isgeneratorfunction(node.func)
-    if database and database.branch:
-        _current.run = database.branch.removeprefix(RUN_PREFIX)
-        _current.records.add_complete(_current.run, _names(node.inputs))
+    records = records_of(database.server, database.get_address()) if database else None
+    run_id = ((database and database.branch) or "").removeprefix(RUN_PREFIX)
+    replaced = {name for name in node.outputs if replaces(catalog.get(name))}
+    _current.node = _Progress(records, run_id, set(node.outputs), replaced)
+    if records:
+        records.add_complete(run_id, _names(node.inputs))
 
 
 def dataset_saved(name: str, node: Node) -> None:
@@ -48,12 +70,15 @@ def dataset_saved(name: str, node: Node) -> None:
     Raises:
         ConfigError: the node saves in chunks what each save replaces.
     """
-    chunks.dataset_saved(name, node)
-    if getattr(_current, "records", None) is None:
+    progress = _current.node
+    if progress is None:
         return
-    _current.missing.discard(name)
-    if not _current.missing and not _current.streams:
-        _current.records.add_complete(_current.run, _names(node.outputs))
+    if name in progress.replaced and name not in progress.missing:
+        raise refusal(node.name, name)
+    progress.missing.discard(name)
+    # A generator saves in chunks: its outputs are complete when a node that loads them starts.
+    if progress.records and not progress.missing and not inspect.isgeneratorfunction(node.func):
+        progress.records.add_complete(progress.run_id, _names(node.outputs))
 
 
 def _running(node: Node, catalog: DataCatalog) -> Database | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pymysql
 
+from ..dolt.answers import is_missing_table
 from ..dolt.names import STATE_BRANCH
 from ..state_files import UnreadableError
 from ..terminal import get_logger
@@ -26,7 +27,6 @@ _TABLES = (
 )
 _UNREADABLE = ".unreadable"
 _ATTEMPTS = 5
-_NO_SUCH_TABLE = 1146
 
 
 class SqlRecords:
@@ -117,7 +117,7 @@ class SqlRecords:
 
         What Dolt answers of a branch that is not there depends on the user's rights (``Access denied``).
         """
-        return error.args[0] == _NO_SUCH_TABLE or STATE_BRANCH not in self._repository.branches()
+        return is_missing_table(error) or STATE_BRANCH not in self._repository.branches()
 
     def _make(self) -> None:
         repository = self._repository

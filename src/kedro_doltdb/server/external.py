@@ -10,7 +10,6 @@ import os
 import threading
 import weakref
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ from ..dolt.repository import Repository, lock_name
 from ..dolt.watchdog import end_idle
 from ..dolt.wire import abandon
 from ..dolt_cli import user_home
-from ..errors import ConfigError, LeaseTakenError, ServerError
+from ..errors import ConfigError, LeaseTakenError, ServerError, suggestion
 from ..secret import hidden
 from .process import check_server_version
 
@@ -64,9 +63,10 @@ class ExternalServer:
             )
         for key in credentials:
             if key not in _KEYS:
-                near = get_close_matches(str(key), _KEYS, n=1, cutoff=0.5)
-                hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(_KEYS)}."
-                raise ConfigError(f"conf/*/credentials.yml: `{entry}.{key}` is not a key of a server: {hint}")
+                raise ConfigError(
+                    f"conf/*/credentials.yml: `{entry}.{key}` is not a key of a server: "
+                    f"{suggestion(key, _KEYS)}"
+                )
 
         given = {key: value for key, value in credentials.items() if value is not None}
         files = {key: given.get(f"ssl_{key}") for key in ("ca", "cert", "key")}

@@ -7,7 +7,7 @@ be kept in place is replaced. Which of these it is decides how long a save takes
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -103,32 +103,45 @@ def save_frame(
         BulkLoadError: a value cannot be stored exactly, the key is missing, NULL or duplicate somewhere, or
             Dolt refuses the table; nothing was changed.
     """
+
+    def planned_for(standing: Standing | None) -> Plan:
+        stands = {str(name): "longtext" for name in frame.columns} if grows else {}
+        if standing:
+            stands = {column.name: column.type for column in standing.columns.values()}
+        return plan(frame, method, dtype, table, stands, indexes)
+
+    if not any(_saved(connection, table, planned_for, cache) for _ in range(_ATTEMPTS)):
+        raise BulkLoadError(
+            f"Table {quote(table)} was changed by somebody else at the same moment, {_ATTEMPTS} times in "
+            "a row: save again."
+        )
+
+
+def _saved(
+    connection: pymysql.Connection[Cursor],
+    table: str,
+    planned_for: Callable[[Standing | None], Plan],
+    cache: TableCache | None,
+) -> bool:
+    """Save once; False if somebody else has changed the table meanwhile."""
     with connection.cursor() as cursor:
-        for _ in range(_ATTEMPTS):
-            connection.begin()
-            standing = look_at(cursor, table)
-            stands = {str(name): "longtext" for name in frame.columns} if grows else {}
-            if standing:
-                stands = {column.name: column.type for column in standing.columns.values()}
-            planned = plan(frame, method, dtype, table, stands, indexes)
-            if standing is None or not _fits(standing, planned):
-                done = _replace(cursor, table, planned, standing)
-            else:
-                done = _write(connection, cursor, standing, planned, cache)
-            if not done:
-                continue
-            name = standing.name if standing else table
-            saved = content_hash(cursor, name)
-            # What somebody else commits at the same moment, Dolt merges row by row.
-            if committed(connection) and content_hash(cursor, name) == saved:
-                break
+        connection.begin()
+        standing = look_at(cursor, table)
+        planned = planned_for(standing)
+        if standing is None or not _fits(standing, planned):
+            done = _replace(cursor, table, planned, standing)
         else:
-            raise BulkLoadError(
-                f"Table {quote(table)} was changed by somebody else at the same moment, {_ATTEMPTS} times in "
-                "a row: save again."
-            )
+            done = _write(connection, cursor, standing, planned, cache)
+        if not done:
+            return False
+        name = standing.name if standing else table
+        saved = content_hash(cursor, name)
+        # What somebody else commits at the same moment, Dolt merges row by row.
+        if not committed(connection) or content_hash(cursor, name) != saved:
+            return False
         if cache and saved and planned.comparable:
             cache.put(saved, planned.rows, standing.content_hash if standing else None)
+        return True
 
 
 def _replace(cursor: Cursor, table: str, planned: Plan, standing: Standing | None) -> bool:

@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pymysql
-from pymysql.constants import ER
 
+from ..dolt.answers import is_conflict
 from ..dolt.names import BUILDING_PREFIX
 from ..dolt.repository import lock_name
 from ..dolt.sql import quote
@@ -72,7 +72,7 @@ def replace_table(cursor: Cursor, table: str, plan: Plan, fields: list[Field], s
         try:
             cursor.execute("CALL DOLT_RESET()")
         except pymysql.err.OperationalError as error:
-            if error.args[0] != ER.LOCK_DEADLOCK:
+            if not is_conflict(error):
                 raise
             connection.rollback()
             return False

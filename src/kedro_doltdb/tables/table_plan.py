@@ -192,7 +192,9 @@ def _text_type(array: pa.Array, is_key: bool, stands: str) -> str:
     elif array.type == BYTES:
         choices = ["longblob"]
     else:
-        choices = [f"varchar({SHORT_TEXT})"] * (longest(array) <= SHORT_TEXT) + ["longtext"]
+        choices = ["longtext"]
+        if longest(array) <= SHORT_TEXT:
+            choices.insert(0, f"varchar({SHORT_TEXT})")
     return stands if stands in choices else choices[0]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ..dolt.local_infile import load_local
@@ -104,12 +103,13 @@ def committed(connection: pymysql.Connection[Cursor]) -> bool:
         False if it was rolled back.
     """
     import pymysql
-    from pymysql.constants import ER
+
+    from ..dolt import answers
 
     try:
         connection.commit()
     except pymysql.err.OperationalError as error:
-        if error.args[0] != ER.LOCK_DEADLOCK:
+        if not answers.is_conflict(error):
             raise
         connection.rollback()
         return False
@@ -274,8 +274,13 @@ def _send(cursor: Cursor, verb: str, table: str, fields: list[Field], end: str =
     return loaded + send()
 
 
-@cache
+_refusing: set[str] = set()
+
+
 def _say_refused(host: str, words: str) -> None:
+    if host in _refusing:
+        return
+    _refusing.add(host)
     get_logger(__name__).warning(
         "%s refuses LOAD DATA LOCAL (%s): rows are sent in INSERT statements, which takes longer. "
         "`SET GLOBAL local_infile = 1` and `GRANT FILE` there end that.",
