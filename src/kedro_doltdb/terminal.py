@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from typing import Any, TextIO
 
@@ -37,6 +37,14 @@ def echo(text: str, *, err: bool = False, warning: bool = False) -> None:
 
     text = printable(text, lines=True)
     click.echo(click.style(text, fg="yellow") if warning else text, file=sys.stderr if err else results())
+
+
+def echo_fields(rows: Iterable[Iterable[object]]) -> None:
+    """Print rows of fields as results, tab-separated; tabs and line breaks in fields are written out."""
+    import click
+
+    text = "".join("\t".join(map(printable, row)) + "\n" for row in rows)
+    click.echo(text, file=results(), nl=False)
 
 
 def results() -> TextIO:

@@ -24,13 +24,18 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, and no
 @click.option("--limit", "-n", type=click.IntRange(min=0), default=20, show_default=True, help="0 lists all.")
 @click.option("--sort", metavar="METRIC", default=None, help="Highest first, instead of latest first.")
 @click.option("--group", "-g", metavar="NAME", default=None, help="The runs of a group, one by one.")
+@click.option("--wide", "-w", is_flag=True, help="All columns, however long the lines are: `... | less -S`.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for a spreadsheet.")
 @_json
 @in_project
 def runs(
     project: Project, branch: str | None, all_branches: bool, limit: int, sort: str | None,
-    group: str | None, as_json: bool,
+    group: str | None, wide: bool, as_csv: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """List the runs: parameters that differ among them, metrics, rows changed.
+    """List the runs, one line each.
+
+    Columns are the parameters that differ among them, each metric, the rows changed, and the git commit where
+    the code changed (with a star, if there were uncommitted changes). In a pipe they are separated by tabs.
 
     Runs that failed, were interrupted or could not be published are listed for as long as their branch is
     kept. Metrics come from the tables under `metrics` in dolt.yml. Runs with the same `dolt_run_group` are
@@ -38,22 +43,53 @@ def runs(
 
     Example: kedro dolt runs --all --sort accuracy
     """
+    from ..journal.store import now
     from .listing import listed_runs
-    from .render import print_json, print_sections
-    from .views import runs_section
+    from .render import print_delimited, print_json, print_listing, width
+    from .runs_view import runs_listing
 
+    if wide + as_csv + as_json > 1:
+        raise click.UsageError("--wide, --csv and --json exclude each other.")
     with project.serving() as (database, repository):
-        found = listed_runs(
+        found, total = listed_runs(
             repository, database.settings.metrics, branch=branch, all_branches=all_branches,
             limit=limit or None, sort=sort, group=group,
         )  # fmt: skip
         where = "any branch" if all_branches else branch or repository.checked_out()
     if as_json:
-        print_json([run.to_json() for run in found])
+        print_json([{**run.to_json(), "code_changed": run.code_changed} for run in found])
+        return
+    listing = runs_listing(found, total, now(), width(), sort=sort, wide=wide)
+    if as_csv:
+        print_delimited(listing.data, ",")
     elif not found:
-        echo(f"There are no runs on {where}: `kedro run` makes one.")
+        echo(f"There are no runs on {where}: `kedro run` makes one.", err=True)
     else:
-        print_sections([runs_section(found)])
+        print_listing(listing, wide=wide)
+
+
+@click.command(cls=Command)
+@click.argument("run")
+@_json
+@in_project
+def show(project: Project, run: str, as_json: bool) -> None:
+    """Show one run in full: parameters, metrics, data, code.
+
+    RUN is its commit or its id, the beginning of either, or what else names its commit: a branch, a tag,
+    HEAD~2.
+
+    Example: kedro dolt show HEAD
+    """
+    from .render import print_json, print_sections
+    from .show import shown_run
+    from .show_view import show_sections
+
+    with project.serving() as (database, repository):
+        found = shown_run(repository, run, database.settings.metrics)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        print_sections(show_sections(found))
 
 
 @click.command(cls=Command)
@@ -120,9 +156,8 @@ def rerun(metadata: ProjectMetadata, run_id: str, conf_source: str | None) -> No
 
     Example: kedro dolt rerun 2026-11-23T18.27
     """
-    from ..errors import ConfigError
     from ..journal import reader
-    from ..journal.history import find, message_of
+    from ..journal.history import find_run, message_of
     from .compare import compare as compare_points
     from .render import print_sections
     from .rerun import parameters_of, result_of, run_again, starting_branch, warnings
@@ -130,10 +165,7 @@ def rerun(metadata: ProjectMetadata, run_id: str, conf_source: str | None) -> No
 
     project = Project(metadata, conf_source=conf_source)
     with project.serving(replica=False) as (database, repository):
-        point = find(repository, run_id)
-        run = point.run
-        if run is None:
-            raise ConfigError(f"{run_id} is not a run: `kedro dolt runs --all` lists them.")
+        point, run = find_run(repository, run_id)
         with repository.on(point.commit) as cursor:
             edges = reader.edges(cursor, run.run_id)
             message = message_of(cursor, point.commit)

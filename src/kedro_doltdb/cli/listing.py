@@ -29,22 +29,35 @@ class ListedRun:
         metrics: those that it saved itself.
         changes: the tables that it changed.
         group: the runs of the group, the latest first; empty for a single run.
+        code_changed: whether its code is another than that of the run before it, of whatever branch; None if
+            that is not known, for want of a git commit or because there were uncommitted changes.
     """
 
     entry: Entry
     metrics: dict[str, float]
     changes: list[TableChange]
     group: tuple[Entry, ...] = ()
+    code_changed: bool | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took."""
+        run = self.entry.run
+        return (run.finished - run.started).total_seconds() if run.finished and run.started else None
+
+    @property
+    def rows(self) -> int:
+        """How many rows it changed."""
+        return sum(change.added + change.removed + change.modified for change in self.changes)
 
     def to_json(self) -> dict[str, Any]:
-        """The run as JSON holds it; ``seconds`` is how long it took."""
-        run = self.entry.run
-        took = (run.finished - run.started).total_seconds() if run.finished and run.started else None
+        """The run as JSON holds it."""
         return {
             "commit": self.entry.commit,
             "published": self.entry.published,
-            **run.to_json(),
-            "seconds": took,
+            "found_on": self.entry.found_on,
+            **self.entry.run.to_json(),
+            "seconds": self.seconds,
             "metrics": self.metrics,
             "changes": [change.to_json() for change in self.changes],
             **({"runs": [entry.run.run_id for entry in self.group]} if self.group else {}),
@@ -54,7 +67,7 @@ class ListedRun:
 def listed_runs(
     repository: Repository, metric_tables: Iterable[str], *, branch: str | None = None,
     all_branches: bool = False, limit: int | None = None, sort: str | None = None, group: str | None = None,
-) -> list[ListedRun]:  # fmt: skip
+) -> tuple[list[ListedRun], int]:  # fmt: skip
     """The runs of a branch, those that were kept instead of published to it included, the latest first; the
     runs of a group as one.
 
@@ -67,6 +80,9 @@ def listed_runs(
         sort: a metric; the run with the highest comes first, those without it last.
         group: the runs of that group alone, one by one.
 
+    Returns:
+        Those that are listed, and how many there are.
+
     Raises:
         ConfigError: there is no such branch or group, or no listed run has that metric.
     """
@@ -78,6 +94,7 @@ def listed_runs(
         units = _units(entries)
     elif not (units := [(entry,) for entry in entries if entry.run.run_group == group]):
         raise ConfigError(f"There is no group of runs {group} there: see `kedro dolt runs --all`.")
+    total = len(units)
     if sort is None:
         units = units[:limit]
     with repository.on() as cursor:
@@ -97,15 +114,30 @@ def listed_runs(
     # What an attempt has written that failed is no change of its group.
     counted = [[entry for entry in unit if entry.published or len(unit) == 1] for unit, _ in found]
     changes = iter(repository.changes_of((entry.parent, entry.commit) for unit in counted for entry in unit))
-    return [
+    code = code_changes(entries)
+    listed = [
         ListedRun(
             as_one(unit) if len(unit) > 1 else unit[0],
             named,
-            _sum(islice(changes, len(entries))),
+            _sum(islice(changes, len(counted_ones))),
             unit if len(unit) > 1 else (),
+            code[unit[0].run.run_id],
         )
-        for (unit, named), entries in zip(found, counted, strict=True)
+        for (unit, named), counted_ones in zip(found, counted, strict=True)
     ]
+    return listed, total
+
+
+def code_changes(entries: Iterable[Entry]) -> dict[str, bool | None]:
+    """Return of each run whether its code is another than that of the run before it, by the runs' ids."""
+    found: dict[str, bool | None] = {}
+    before: str | None = None
+    for entry in sorted(entries, key=lambda entry: (entry.run.started or datetime.min, entry.run.run_id)):
+        code = entry.run.git_commit
+        unknown = not code or not before or (code == before and code.endswith("-dirty"))
+        found[entry.run.run_id] = None if unknown else code != before
+        before = code
+    return found
 
 
 def _saved(cursor: Cursor, metric_tables: list[str], units: Iterable[tuple[Entry, ...]]) -> list[list[str]]:

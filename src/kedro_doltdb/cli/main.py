@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..terminal import echo
-from .journal_commands import blame, compare, lineage, rerun, runs, status
+from .journal_commands import blame, compare, lineage, rerun, runs, show, status
 from .project import Command, Project, in_project
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def dolt() -> None:
     """Work with the project's Dolt repository, data/."""
 
 
-for command in (runs, compare, rerun, lineage, blame, status):
+for command in (runs, show, compare, rerun, lineage, blame, status):
     dolt.add_command(command)
 
 

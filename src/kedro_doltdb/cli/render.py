@@ -1,75 +1,51 @@
-"""How titled tables, trees and single values are printed: for a terminal, a pipe, a Markdown page, a program.
+"""How sections, listings and trees are printed: for a terminal, a pipe, a Markdown page, a program.
 
 What is printed here may come from anybody: all of it goes through ``printable`` on its way out.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timezone
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from ..terminal import echo, printable, results
+from ..terminal import echo, echo_fields, printable, results
+from .layout import GAP, QUIET, STRONG, fitted, header_lines, parts_of, width_of, width_under
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
     from rich.text import Text
 
-# Nobody reads more of a cell; JSON output has all of it.
-_LONGEST = 200
+    from .layout import Branch, Cell, Data, Listing, Section
+
 _WIDEST = 100_000
 _NUMBER = r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?"
 
 
-@dataclass(frozen=True)
-class Section:
-    """A titled table of texts.
-
-    Attributes:
-        title: its title; empty for none.
-        headers: the columns' titles; empty for none.
-        rows: a text for each column.
-        note: a line below.
-        headline: of rows that are too wide for the terminal, how many cells go to a first line; each of
-            the others gets a line of its own then. None: cells are folded.
-    """
-
-    title: str
-    headers: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    note: str = ""
-    headline: int | None = None
-
-
-@dataclass(frozen=True)
-class Branch:
-    """A node of a tree.
-
-    Attributes:
-        label: its text.
-        branches: those that grow from it.
-    """
-
-    label: str
-    branches: Sequence[Branch] = ()
-
-
-def _console() -> Console:
-    """Return standard output; in a pipe without colours, and as wide as its lines are."""
+def _console(wide: bool = False) -> Console:
+    """Return standard output; in a pipe, or with ``wide``, as wide as its lines are."""
     from rich.console import Console
 
     file = results()
-    width = None if file.isatty() else _WIDEST
-    return Console(file=file, soft_wrap=False, highlight=False, emoji=False, width=width)
+    width = None if file.isatty() and not wide else _WIDEST
+    return Console(file=file, highlight=False, emoji=False, width=width)
 
 
-def _text(text: str, style: str = "") -> Text:
+def width() -> int:
+    """Return how many columns standard output has; as many as anybody needs, if it is no terminal."""
+    return _console().width
+
+
+def _text(cell: Cell, style: str = "") -> Text:
     from rich.text import Text
 
-    return Text(printable(text), style=style)
+    parts = [Text(printable(text), style=style_of) for text, style_of in parts_of(cell)]
+    return Text.assemble(*parts, style=style)
 
 
 def print_tree(tree: Branch) -> None:
@@ -86,38 +62,104 @@ def print_tree(tree: Branch) -> None:
 
 def print_sections(sections: Iterable[Section]) -> None:
     """Print sections as aligned columns."""
-    from rich.table import Table
-
     out = _console()
     for number, section in enumerate(sections):
         if number:
             out.print()
         if section.title:
-            out.print(_text(section.title, "bold"))
-        table = Table(box=None, pad_edge=False, show_header=any(section.headers), padding=(0, 2, 0, 0))
-        for header in section.headers:
-            table.add_column(_text(header, "dim"), overflow="fold")
-        for row in section.rows:
-            table.add_row(*map(_text, row))
-        too_wide = out.measure(table, options=out.options.update(max_width=_WIDEST)).maximum > out.width
-        if section.headline and too_wide:
-            _print_records(out, section, section.headline)
-        elif section.rows:
+            out.print(_text(section.title, STRONG))
+        natural = _natural_widths(section)
+        if section.narrow and sum(natural) + GAP * (len(natural) - 1) > out.width:
+            section = section.narrow
+            natural = _natural_widths(section)
+        if section.rows:
+            widths = natural if section.folds else fitted(natural, out.width)
+            table = _table()
+            for position, size in enumerate(widths):
+                header = section.headers[position] if any(section.headers) else ""
+                table.add_column(
+                    _text(header, QUIET), overflow="fold" if section.folds else "ellipsis",
+                    width=None if section.folds else size, no_wrap=not section.folds,
+                )  # fmt: skip
+            table.show_header = any(section.headers)
+            for row in section.rows:
+                table.add_row(*map(_text, row))
             out.print(table)
         if section.note:
-            out.print(_text(section.note))
+            out.print(_text(section.note, QUIET))
 
 
-def _print_records(out: Console, section: Section, headline: int) -> None:
-    from rich.padding import Padding
+def _natural_widths(section: Section) -> list[int]:
+    rows = [section.headers, *section.rows] if any(section.headers) else section.rows
+    return [max(map(width_of, column)) for column in zip(*rows, strict=True)]
+
+
+def _table() -> Table:
+    from rich.table import Table
+
+    return Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="")
+
+
+def print_listing(listing: Listing, *, wide: bool = False) -> None:
+    """Print one line a thing: as many columns as fit; in a pipe all of them, tab-separated.
+
+    Args:
+        listing: what to print.
+        wide: print all columns, however long the lines are.
+    """
+    if not results().isatty() and not wide:
+        print_delimited(listing.data, "\t")
+        return
+    out = _console(wide)
+    columns, left_out = listing.within(out.width)
+    table = _table()
+    for column in columns:
+        size = width_under(column)
+        lines = header_lines(column.header, max(map(width_of, column.cells), default=0))
+        table.add_column(
+            _folded(lines), width=size, no_wrap=True, vertical="bottom",
+            justify="right" if column.right else "left",
+        )  # fmt: skip
+    for row in zip(*(column.cells for column in columns), strict=True):
+        table.add_row(*map(_text, row))
+    out.print(table)
+    notes = list(listing.notes)
+    if left_out:
+        notes.append(f"{len(left_out)} more columns with --wide: {', '.join(left_out)}")
+    for note in notes:
+        _console().print(_text(note, QUIET), overflow="ellipsis", no_wrap=True)
+
+
+def _folded(lines: Sequence[str]) -> Text:
     from rich.text import Text
 
-    for row in section.rows:
-        rest = [_text(f"  {cell}") for cell in row[1:headline] if cell != "-"]
-        out.print(Text.assemble(_text(row[0], "bold"), *rest))
-        for header, cell in zip(section.headers[headline:], row[headline:], strict=True):
-            if cell != "-":
-                out.print(Padding(Text.assemble(_text(f"{header}  ", "dim"), _text(cell)), (0, 0, 0, 4)))
+    return Text("\n".join(map(printable, lines)), style=QUIET)
+
+
+def print_delimited(data: Data, delimiter: str) -> None:
+    """Print a table with a header: tab-separated, or as CSV for a spreadsheet.
+
+    Line breaks and tabs in values are written out. In CSV a text that a spreadsheet would compute has an
+    apostrophe before it.
+    """
+    rows = [data.headers, *data.rows]
+    if delimiter == "\t":
+        echo_fields(map(_field, row) for row in rows)
+        return
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([_csv_field(value) for value in row] for row in rows)
+    echo(text.getvalue().removesuffix("\n"))
+
+
+def _field(value: object) -> str:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return "" if value is None else printable(value)
+
+
+def _csv_field(value: object) -> str:
+    text = _field(value)
+    return f"'{text}" if isinstance(value, str) and re.match(r"[=+\-@]", text) else text
 
 
 def print_markdown(sections: Iterable[Section]) -> None:
@@ -129,10 +171,10 @@ def print_markdown(sections: Iterable[Section]) -> None:
         if section.rows:
             lines.append(_markdown_row(section.headers))
             lines.append(_markdown_row(["---"] * len(section.headers), escape=False))
-            lines += [_markdown_row(row) for row in section.rows]
+            lines += [_markdown_row(map(str, row)) for row in section.rows]
             lines.append("")
         if section.note:
-            lines += [_markdown(section.note), ""]
+            lines += [_markdown(str(section.note)), ""]
     echo("\n".join(lines).rstrip())
 
 
@@ -160,31 +202,3 @@ def _jsonable(value: Any) -> Any:
     if isinstance(value, datetime | date):
         return value.isoformat()
     return value.hex() if isinstance(value, bytes) else str(value)
-
-
-def shown(value: Any) -> str:
-    """Return a value of a cell or parameter as one short text."""
-    if value is None:
-        return "NULL"
-    if isinstance(value, bytes):
-        # Of a long one the beginning will do.
-        return _shortened(f"0x{value[:_LONGEST].hex()}")
-    if isinstance(value, str):
-        return _shortened(value)
-    if isinstance(value, Mapping | list | bool):
-        return _shortened(json.dumps(value, ensure_ascii=False, default=str))
-    return _shortened(str(value))
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
-
-
-def number(value: float | None) -> str:
-    """A metric with six significant digits; a dash for none."""
-    return "-" if value is None else f"{value:.6g}"
-
-
-def local_time(time: datetime | None) -> str:
-    """A time of the journal in the reader's time zone; a dash for none."""
-    return f"{time.replace(tzinfo=timezone.utc).astimezone():%Y-%m-%d %H:%M:%S}" if time else "-"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from .listing import ListedRun, differing_parameters
-from .render import Branch, Section, local_time, number, shown
+from .layout import Branch, Section
+from .texts import local_time, number, shown
 
 if TYPE_CHECKING:
     from ..journal.history import Point
@@ -16,35 +16,6 @@ if TYPE_CHECKING:
     from .status import Status
 
 _SIGNS = {"added": "+", "removed": "-", "modified": "~"}
-
-
-def runs_section(runs: Sequence[ListedRun]) -> Section:
-    """The list of ``kedro dolt runs``."""
-    headers = ["Run", "Commit", "Started", "Took", "Branch", "Status", "Parameters", "Metrics", "Changes"]
-    rows = []
-    for run, params in zip(runs, differing_parameters(runs), strict=True):
-        entry = run.entry
-        took = ""
-        if entry.run.started and entry.run.finished:
-            took = f"{(entry.run.finished - entry.run.started).total_seconds():.1f} s"
-        status = shown(entry.run.status or "-")
-        if entry.run.error:
-            status += f": {shown(entry.run.error)}"
-        rows.append(
-            [
-                shown(entry.run.run_id) + (f" ({len(run.group)} runs)" if run.group else ""),
-                entry.commit[:10],
-                local_time(entry.run.started),
-                took or "-",
-                shown(entry.run.branch or "-")
-                + ("" if entry.published else f" (kept on {shown(entry.found_on)})"),
-                status,
-                ", ".join(f"{shown(name)}={shown(value)}" for name, value in params.items()) or "-",
-                ", ".join(f"{shown(name)} {number(value)}" for name, value in run.metrics.items()) or "-",
-                ", ".join(map(str, run.changes)) or "-",
-            ]
-        )
-    return Section("", headers, rows, headline=6)
 
 
 def comparison_sections(comparison: Comparison) -> list[Section]:
@@ -182,7 +153,7 @@ def blame_section(rows: Iterable[BlamedRow]) -> Section:
         ]
         for row in rows
     ]
-    return Section("", ["Row", "Commit", "Date", "Author", "Run", "Message"], cells, headline=5)
+    return Section("", ["Row", "Commit", "Date", "Author", "Run", "Message"], cells)
 
 
 def lineage_tree(origin: Origin) -> Branch:

@@ -189,6 +189,18 @@ def find(repository: Repository, name: str, branch: str | None = None) -> Point:
     )
 
 
+def find_run(repository: Repository, name: str) -> tuple[Point, Run]:
+    """Return what :func:`find` does, and the run that it is.
+
+    Raises:
+        ConfigError: nothing has that name, several runs have, or it is no run.
+    """
+    point = find(repository, name)
+    if point.run is None:
+        raise ConfigError(f"{name} is not a run: `kedro dolt runs --all` lists them.")
+    return point, point.run
+
+
 def latest(entries: Iterable[Entry]) -> Entry:
     """Return the run that ended last."""
     return max(entries, key=lambda entry: entry.run.finished or entry.run.started or datetime.min)

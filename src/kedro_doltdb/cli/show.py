@@ -1,0 +1,57 @@
+"""What ``kedro dolt show`` tells of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..dolt.names import RUN_PREFIX
+from ..journal import reader
+from ..journal.history import Entry, find_run
+from ..journal.metrics import metrics_at
+from .listing import ListedRun
+
+if TYPE_CHECKING:
+    from ..dolt.repository import Repository
+    from ..journal.store import Edge
+
+
+@dataclass(frozen=True)
+class ShownRun:
+    """One run in full.
+
+    Attributes:
+        listed: what the list has of it.
+        edges: what its nodes loaded and saved.
+    """
+
+    listed: ListedRun
+    edges: list[Edge]
+
+    def to_json(self) -> dict[str, Any]:
+        """The run as JSON holds it."""
+        return {**self.listed.to_json(), "lineage": [asdict(edge) for edge in self.edges]}
+
+
+def shown_run(repository: Repository, name: str, metric_tables: Iterable[str]) -> ShownRun:
+    """Return the run that a person calls ``name``.
+
+    Args:
+        repository: where it is.
+        name: its id, its commit, or what else :func:`~kedro_doltdb.journal.history.find` knows.
+        metric_tables: the tables that hold metrics.
+
+    Raises:
+        ConfigError: nothing has that name, several things have, or it is no run.
+    """
+    point, run = find_run(repository, name)
+    kept = f"{RUN_PREFIX}{run.run_id}"
+    is_kept = kept in repository.branches() and repository.head(kept) == point.commit
+    entry = Entry(run, point.commit, kept if is_kept else run.branch or "")
+    with repository.on() as cursor:
+        edges = reader.edges(cursor, run.run_id, point.commit)
+        saved = {str(edge.table_name).lower() for edge in edges if edge.direction == "save"}
+        tables = [table for table in metric_tables if table.lower() in saved]
+        (metrics,) = metrics_at(cursor, [(point.commit, tables)])
+    return ShownRun(ListedRun(entry, metrics, repository.changes(entry.parent, entry.commit)), edges)

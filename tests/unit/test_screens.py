@@ -1,0 +1,226 @@
+"""The screens of the commands at 80, 100 and 140 columns, in colour and in a pipe, kept in ``screens/``.
+
+To look at them: ``cat tests/unit/screens/*``. To write them again after a change that is meant:
+``WRITE_SCREENS=1 make test ARGS=tests/unit/test_screens.py``.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from kedro_doltdb import terminal
+from kedro_doltdb.cli.listing import ListedRun, as_one, code_changes
+from kedro_doltdb.cli.render import print_delimited, print_listing, print_sections, width
+from kedro_doltdb.cli.runs_view import runs_listing
+from kedro_doltdb.cli.show import ShownRun
+from kedro_doltdb.cli.show_view import show_sections
+from kedro_doltdb.dolt.repository import TableChange
+from kedro_doltdb.journal.history import Entry
+from kedro_doltdb.journal.store import Edge, Run
+
+SCREENS = Path(__file__).parent / "screens"
+NOW = datetime(2026, 11, 27, 18, 0)
+WIDTHS = (80, 100, 140)
+PROMPT = (
+    "Classify the flower by its sepals and its petals, and give the {} in one word without any explanation."
+)
+OLD_CODE, NEW_CODE = "385e990" + "a" * 33, "f037912" + "b" * 33
+
+
+class Terminal(io.StringIO):
+    """Standard output that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def on_screen(monkeypatch: pytest.MonkeyPatch, columns: int, show: Callable[[], None], colours: bool) -> str:
+    """Return what ``show`` prints on a terminal of so many columns."""
+    screen = Terminal()
+    monkeypatch.setattr(terminal, "_results", screen)
+    for name in ("COLORTERM", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    if colours:
+        show()
+        return screen.getvalue()
+    monkeypatch.setenv("NO_COLOR", "1")
+    show()
+    # Bold and dim are no colours.
+    return re.sub(r"\x1b\[(0|[12](;[12])?)m", "", screen.getvalue())
+
+
+def in_a_pipe(monkeypatch: pytest.MonkeyPatch, show: Callable[[], None]) -> str:
+    screen = io.StringIO()
+    monkeypatch.setattr(terminal, "_results", screen)
+    monkeypatch.setenv("COLUMNS", "80")
+    show()
+    return screen.getvalue()
+
+
+def check(name: str, text: str) -> None:
+    """Compare a screen with the one that is kept; trailing spaces do not count."""
+    text = "".join(line.rstrip() + "\n" for line in text.splitlines())
+    file = SCREENS / f"{name}.txt"
+    if os.environ.get("WRITE_SCREENS"):
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8"), f"{file} is no longer what is printed"
+
+
+def check_screens(monkeypatch: pytest.MonkeyPatch, name: str, show: Callable[[], None]) -> None:
+    """Compare what ``show`` prints at every width, in colour at the middle one."""
+    for columns in WIDTHS:
+        text = on_screen(monkeypatch, columns, show, colours=False)
+        assert max(map(len, text.splitlines())) <= columns and "\x1b" not in text
+        check(f"{name}-{columns}", text)
+    check(f"{name}-colour", on_screen(monkeypatch, 100, show, colours=True))
+
+
+def a_run(number: int, ratio: object, accuracy: float | None = 1.0, **values: object) -> ListedRun:
+    """Return a run; the later, the larger its number."""
+    started = datetime(2026, 11, 27, 8, 0) + timedelta(hours=number / 2)
+    if number == 1:
+        started = datetime(2025, 12, 24, 23, 59, 59)
+    seconds = values.pop("seconds", 0.3)
+    group = values.pop("group", ())
+    found_on = values.pop("found_on", "main")
+    changes = values.pop("changes", [TableChange("example_metrics", 0, 0, 2), TableChange("rows", 15, 3, 1)])
+    params = {
+        "example_test_data_ratio": ratio,
+        "model": {"neighbours": values.pop("neighbours", 1), "weights": "uniform"},
+        "prompt": PROMPT.format(values.pop("species", "species")),
+    }
+    run = Run(
+        f"{started:%Y-%m-%dT%H.%M.%S}.{number:03}Z",
+        **{
+            "started": started,
+            "finished": started + timedelta(seconds=float(str(seconds))),
+            "status": "succeeded",
+            "pipeline": "__default__",
+            "branch": "main",
+            "git_commit": OLD_CODE,
+            "params": params,
+            "runtime_params": {"example_test_data_ratio": ratio},
+            "versions": {"dolt": "1.83.2", "kedro": "1.7.0", "python": "3.12.3"},
+            **values,  # type: ignore[arg-type]
+        },
+    )
+    metrics = {} if accuracy is None else {
+        "accuracy": accuracy, "recall.setosa": 1.0, "recall.virginica": accuracy - 0.01,
+        "test_rows": 1500.0 * number,
+    }  # fmt: skip
+    commit = f"{number:02}" + "c0mm1thash"[:8] * 4
+    return ListedRun(Entry(run, commit[:32], str(found_on)), metrics, changes, group)  # type: ignore[arg-type]
+
+
+def a_dozen() -> list[ListedRun]:
+    """Return runs that differ in whatever runs can differ in, the latest first."""
+    kept = {"found_on": "kedro/x", "accuracy": None}
+    runs = [
+        a_run(1, 0.1),
+        a_run(2, 0.2, 2 / 3),
+        a_run(3, 0.3, 0.9666666666666667, branch="experiment", neighbours=3, seconds=59.6),
+        a_run(4, 0.3, 0.95, branch="experiment", neighbours=13, seconds=3723),
+        a_run(5, 0.2, 1e-05, git_commit=NEW_CODE, changes=[TableChange("rows", 1_234_567, 0, 0)]),
+        a_run(6, 0.2, git_commit=f"{NEW_CODE}-dirty", changes=[TableChange("rows", 0, 0, 0)], seconds=754),
+        a_run(7, 0.999, **kept, status="failed", error="ValueError: leaves no training sample", changes=[],
+              git_commit=f"{NEW_CODE}-dirty"),
+        a_run(8, 0.35, **kept, status="interrupted", finished=None, changes=[TableChange("rows", 56, 0, 0)],
+              git_commit=NEW_CODE),
+        a_run(9, 0.4, 0.96, run_group="nightly-2026-11-27", git_commit=NEW_CODE, seconds=40,
+              branch="rerun/2026-11-27T16.41.48.598Z"),
+        a_run(10, "text", 0.5, species="genus", git_commit=NEW_CODE),
+        a_run(11, 0.15, 0.954545454, git_commit=NEW_CODE,
+              changes=[TableChange("rows", 0, 0, 0, dropped=True)]),
+        a_run(12, None, 0.5, git_commit=NEW_CODE, status="gone to sea"),
+    ]  # fmt: skip
+    code = code_changes(run.entry for run in runs)
+    runs = [replace(run, code_changed=code[run.entry.run.run_id]) for run in runs]
+    runs[8] = replace(runs[8], entry=as_one([runs[8].entry]), group=(runs[8].entry,) * 3)
+    return runs[::-1]
+
+
+def show_runs(wide: bool = False, sort: str | None = None, total: int = 43) -> None:
+    print_listing(runs_listing(a_dozen(), total, NOW, width(), sort=sort, wide=wide), wide=wide)
+
+
+def test_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_screens(monkeypatch, "runs", show_runs)
+    for columns in WIDTHS:
+        lines = on_screen(monkeypatch, columns, show_runs, colours=False).splitlines()
+        assert all(sum(run.entry.commit[:10] in line for line in lines) == 1 for run in a_dozen())
+    check("runs-wide", on_screen(monkeypatch, 80, lambda: show_runs(wide=True), colours=False))
+
+
+def test_the_metric_that_is_sorted_by_is_there_at_every_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    def show() -> None:
+        show_runs(sort="recall.virginica")
+
+    assert "virginica" in on_screen(monkeypatch, 80, show, colours=False).splitlines()[3]
+
+
+def test_runs_in_a_pipe_and_for_a_spreadsheet(monkeypatch: pytest.MonkeyPatch) -> None:
+    piped = in_a_pipe(monkeypatch, show_runs)
+    check("runs-piped", piped)
+    data = runs_listing(a_dozen(), 12, NOW, 80).data
+    as_csv = in_a_pipe(monkeypatch, lambda: print_delimited(data, ","))
+    check("runs-csv", as_csv)
+    rows = list(csv.reader(io.StringIO(as_csv)))
+    assert rows == [line.split("\t") for line in piped.splitlines()]
+    assert len(rows) == 13 and len({len(row) for row in rows}) == 1
+    named = dict(zip(rows[0], rows[11], strict=True))
+    assert named["params.prompt"] == PROMPT.format("species") and named["metrics.accuracy"] == str(2 / 3)
+
+
+def test_what_a_spreadsheet_would_compute_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [a_run(1, "=1+1"), a_run(2, -1.5), a_run(3, "a\tb\nc,d")]
+    data = runs_listing(runs, 3, NOW, 80).data
+    as_csv = in_a_pipe(monkeypatch, lambda: print_delimited(data, ","))
+    first, second, third = (
+        row["params.example_test_data_ratio"] for row in csv.DictReader(io.StringIO(as_csv))
+    )
+    assert (first, second, third) == ("'=1+1", "-1.5", "a\\tb\\nc,d")
+    piped = in_a_pipe(monkeypatch, lambda: print_delimited(data, "\t"))
+    assert [line.count("\t") for line in piped.splitlines()] == [piped.splitlines()[0].count("\t")] * 4
+
+
+EDGES = [
+    Edge("split_data", "example_iris_data", "load", "example_iris_data", None, "t3mp56mpkd" * 3),
+    Edge("split_data", "rows", "save", "rows", None, "jgcqn6gu6c" * 3),
+    Edge("split_data", "in_memory", "save"),
+    Edge("draw", "rows", "load", "rows", None, "jgcqn6gu6c" * 3),
+    Edge("draw", "plot", "save", None, "data/08_reporting/plot.png", "sha256:" + "ab" * 32),
+    Edge("report", "same_table", "save", "same_table", None, "bsv21kbim1" * 3),
+]
+
+
+def test_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = "ValueError: " + "the ratio leaves no training sample, " * 4 + "said [red]somebody\x1b[31m"
+    failed = a_run(
+        7, 0.999, 0.5, status="failed", error=error, found_on="kedro/2026", git_commit=f"{NEW_CODE}-dirty",
+        filters={"from_nodes": ["draw", "report"]}, run_group="nightly", base="b" * 32, environment="prod",
+        resumed_from="2026-11-27T10.00.00.000Z",
+    )  # fmt: skip
+    check_screens(monkeypatch, "show", lambda: print_sections(show_sections(ShownRun(failed, EDGES))))
+    text = in_a_pipe(monkeypatch, lambda: print_sections(show_sections(ShownRun(failed, EDGES))))
+    assert PROMPT.format("species") in text and error.replace("\x1b", "\\x1b") in text
