@@ -9,6 +9,7 @@ import click
 from ..terminal import echo
 from .journal_commands import blame, compare, lineage, rerun, runs, show, status
 from .project import Command, Project, in_project
+from .publish import publish
 
 if TYPE_CHECKING:
     from ..catalog.credentials import Database
@@ -24,7 +25,7 @@ def dolt() -> None:
     """Work with the project's Dolt repository, data/."""
 
 
-for command in (runs, show, compare, rerun, lineage, blame, status):
+for command in (runs, show, compare, rerun, lineage, blame, status, publish):
     dolt.add_command(command)
 
 

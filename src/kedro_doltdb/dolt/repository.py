@@ -80,6 +80,11 @@ class Repository:
         return self._address.database
 
     @property
+    def address(self) -> Address:
+        """The server that it is reached by."""
+        return self._address
+
+    @property
     def where(self) -> str:
         """Where Dolt's own commands reach it, as it is said in a hint: ``in data/``."""
         return self._address.where

@@ -20,7 +20,7 @@ _COLUMNS = {
         "run_id": "VARCHAR(80) NOT NULL",
         "started": "DATETIME(6) COMMENT 'UTC'",
         "finished": "DATETIME(6) COMMENT 'UTC'",
-        "status": "VARCHAR(16) COMMENT 'succeeded, failed or interrupted'",
+        "status": "VARCHAR(16) COMMENT 'succeeded, failed, interrupted or refused'",
         "error": "TEXT",
         "pipeline": "TEXT",
         "filters": "JSON",
@@ -47,6 +47,8 @@ _COLUMNS = {
     },
 }
 _KEYS = {RUNS: ("run_id",), LINEAGE: ("run_id", "node", "dataset", "direction")}
+# Of a run that computed everything and could not be published.
+REFUSED = "refused"
 JSON_COLUMNS = ("filters", "params", "versions", "runtime_params", "param_types")
 
 
@@ -58,7 +60,8 @@ class Run:
         run_id: Kedro's id of the run, with a suffix where two runs began in the same millisecond.
         started: when it began, UTC.
         finished: when it ended, UTC; None while it is under way.
-        status: ``succeeded``, ``failed`` or ``interrupted``.
+        status: ``succeeded``, ``failed``, ``interrupted``, or ``refused``: it computed everything, and could
+            not be published.
         error: the type and the first line of the error that ended it.
         pipeline: the names of its pipelines, joined by a comma and a space.
         filters: the arguments of ``kedro run`` that chose its nodes.

@@ -12,6 +12,7 @@ from ..journal import store
 from ..journal.edges import hash_files
 from ..journal.message import commit_message
 from ..journal.parameters import mask, plain, without_run_keys
+from ..journal.store import REFUSED
 from ..terminal import get_logger
 from .kedro_params import describe
 from .lease import lease_for_run
@@ -122,6 +123,8 @@ class BegunRun:
                 published = self._transaction.publish(commit_message(record.run, given))
         except BaseException as error:
             status = "failed" if isinstance(error, Exception) else "interrupted"
+            if isinstance(error, PublishError):
+                status = REFUSED
             kept = self.keep(f"could not be published: {type(error).__name__}", status, error)
             if isinstance(error, DoltError) and not isinstance(error, PublishError):
                 raise type(error)(f"{error.message} {kept}") from error

@@ -142,16 +142,47 @@ class Transaction:
         self._end()
         return published
 
+    def publish_kept(self, target: str, message: str) -> tuple[str, list[TableChange]] | None:
+        """Publish what a run has left that computed everything and was refused.
+
+        Args:
+            target: the branch to publish to, which is there.
+            message: of the commit.
+
+        Returns:
+            As :meth:`publish`.
+
+        Raises:
+            PublishError: it still cannot be published; it stays as it was.
+        """
+        before, head = self.record, self.record.head
+        assert before.run is not None and head is not None
+        run = replace(before.run, status="succeeded", error=None, branch=target)
+        self.record = replace(before, target=target, run=run)
+        try:
+            with self._repository.locked(target):
+                published = self._move_target(head, message, own_commit=False)
+        except BaseException:
+            self._delete_publish_branch()
+            self._records.save(before)
+            raise
+        self._end()
+        return published
+
     def _write_journal(self, cursor: Cursor) -> None:
         record = self.record
         if record.run:
             store.write(cursor, record.run, with_hashes(record.edges, self._hashes(record.edges)))
 
-    def _move_target(self, commit: str, message: str) -> tuple[str, list[TableChange]] | None:
+    def _move_target(
+        self, commit: str, message: str, *, own_commit: bool = True
+    ) -> tuple[str, list[TableChange]] | None:
+        """Move the target to ``commit``, or, if the target has moved, to a new one with the same tables."""
         repository, record = self._repository, self.record
         for attempt in range(MERGE_ATTEMPTS):
             tip = repository.head(record.target)
-            record.commit = commit if tip == record.base else self._on_top_of(tip, commit, message)
+            as_it_is = own_commit and tip == record.base
+            record.commit = commit if as_it_is else self._on_top_of(tip, commit, message)
             if record.commit is None:
                 return None
             self._records.save(record)
@@ -200,7 +231,7 @@ class Transaction:
         record = self.record
         return PublishError(
             f"Run {record.run_id} is not published: {why}. Its data is on the branch {record.branch}. "
-            f"Run again, or publish elsewhere with `--params dolt_branch=...`, "
+            f"Run again, or publish it elsewhere with `kedro dolt publish {record.run_id} --to <branch>`, "
             f"or look with `dolt diff {record.target} {record.branch}` {self._repository.where}."
         )
 
@@ -229,9 +260,9 @@ class Transaction:
         if status and record.run:
             finished_ones = finished_nodes(record.edges, self._records.complete(record))
             edges = [edge for edge in record.edges if edge.node in finished_ones]
-            run = replace(record.run, status=status, error=error, finished=finished)
+            record.run = replace(record.run, status=status, error=error, finished=finished)
             with repository.on(record.branch) as cursor:
-                store.write(cursor, run, with_hashes(edges, self._hashes(edges)))
+                store.write(cursor, record.run, with_hashes(edges, self._hashes(edges)))
         repository.commit_all(record.branch, f"Kept from Kedro run {record.run_id}, which {why}")
         if record.created_target:
             self._delete_unused_target()

@@ -1,0 +1,101 @@
+"""What a refused run has computed is published later, and what no run has computed is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import dolt, run_kedro
+from helpers import branches, break_node, hashes, messages, query
+
+RATIO = "example_test_data_ratio"
+# Another run publishes other data while this one computes.
+MEANWHILE = (
+    "import os, subprocess, sys; os.environ.pop('BREAK')\n"
+    f"subprocess.run([sys.executable, '-m', 'kedro', 'run', '--params', '{RATIO}=0.1'], check=True)"
+)
+
+
+def publish(project: Path, *args: str, check: bool = True) -> str:
+    done = run_kedro(project, "dolt", "publish", *args, check=check)
+    return done.stdout + done.stderr
+
+
+def kept_runs(project: Path) -> list[str]:
+    return [name.removeprefix("kedro/") for name in branches(project) if name.startswith("kedro/")]
+
+
+@pytest.fixture
+def refused(project: Path) -> str:
+    """The run of ratio 0.3 in ``project``: refused, because one of 0.1 was published meanwhile."""
+    break_node(project, "make_predictions")
+    done = run_kedro(project, "run", "--params", f"{RATIO}=0.3", check=False, BREAK=MEANWHILE)
+    [run_id] = kept_runs(project)
+    assert f"publish it elsewhere with `kedro dolt publish {run_id} --to <branch>`" in done.stderr
+    rows = query(project, f"SELECT status FROM `data/kedro/{run_id}`.kedro_runs WHERE run_id = '{run_id}'")
+    assert rows == [{"status": "refused"}]
+    return run_id
+
+
+def test_a_refused_run_is_published_to_another_branch_as_a_run_would_have_been(
+    project: Path, refused: str
+) -> None:
+    computed = hashes(project, f"kedro/{refused}")
+    before = hashes(project)
+    output = publish(project, refused[:23], "--to", "experiment")
+    assert "Published " in output and " to experiment: example_metrics " in output
+    assert hashes(project, "experiment") == computed != before == hashes(project)
+    first, *_ = messages(project, "experiment")
+    assert first.startswith(f"Update data from Kedro run {refused} with params") and "0.3" in first
+    assert not any("Kept from" in message for message in messages(project, "experiment"))
+    rows = query(
+        project, f"SELECT status, branch FROM `data/experiment`.kedro_runs WHERE run_id = '{refused}'"
+    )
+    assert rows == [{"status": "succeeded", "branch": "experiment"}]
+    assert kept_runs(project) == []
+
+
+def test_a_refused_run_is_published_once_the_branch_is_as_it_was(project: Path, refused: str) -> None:
+    computed = hashes(project, f"kedro/{refused}")
+    moved = hashes(project)
+    output = publish(project, refused, check=False)
+    assert "which it read or wrote, changed on main meanwhile" in output and "Traceback" not in output
+    assert hashes(project) == moved and kept_runs(project) == [refused]
+    dolt(project, "reset", "--hard", "HEAD~1")
+    publish(project, refused)
+    assert hashes(project) == computed and kept_runs(project) == []
+    output = publish(project, refused, check=False)
+    assert f"{refused} is not a run whose data is kept" in output
+
+
+def test_half_a_run_cannot_be_published(project: Path) -> None:
+    break_node(project, "make_predictions")
+    run_kedro(project, "run", check=False, BREAK="raise RuntimeError")
+    before = messages(project)
+    [run_id] = kept_runs(project)
+    output = publish(project, run_id, check=False)
+    assert f"Run {run_id} cannot be published, because it did not run to its end: " in output
+    assert "make_predictions" in output.partition("to its end: ")[2].partition(" did not finish")[0]
+    assert messages(project) == before and kept_runs(project) == [run_id]
+
+
+def test_commits_of_the_user_on_the_branch_of_a_run_are_not_lost(project: Path, refused: str) -> None:
+    change = f"USE `data/kedro/{refused}`; DELETE FROM example_metrics; CALL DOLT_COMMIT('-am', 'Mine')"
+    dolt(project, "sql", "-q", change)
+    output = publish(project, refused, "--to", "experiment", check=False)
+    assert f"kedro/{refused} has commits of yours" in output and kept_runs(project) == [refused]
+    assert messages(project, f"kedro/{refused}")[0] == "Mine" and "experiment" not in branches(project)
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["nothing"], "nothing is not a run whose data is kept"),
+        (["", "--to", "x"], " is not a run whose data is kept"),
+        (["2", "--to", "kedro/x"], "No run can publish to kedro/x"),
+    ],
+)
+def test_what_cannot_be_published(project: Path, refused: str, args: list[str], words: str) -> None:
+    output = publish(project, *args, check=False)
+    assert words in output and "Traceback" not in output
+    assert branches(project) == [f"kedro/{refused}", "main"]
