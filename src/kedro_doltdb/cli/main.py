@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..terminal import echo
+from .adopt import adopt
 from .journal_commands import blame, compare, lineage, rerun, runs, show, status
 from .project import Command, Project, in_project
 from .publish import publish
@@ -25,7 +26,7 @@ def dolt() -> None:
     """Work with the project's Dolt repository, data/."""
 
 
-for command in (runs, show, compare, rerun, lineage, blame, status, publish):
+for command in (runs, show, compare, rerun, lineage, blame, status, adopt, publish):
     dolt.add_command(command)
 
 

@@ -201,11 +201,21 @@ class Repository:
         )
 
     def commit_all(
-        self, branch: str, message: str, write_journal: Callable[[Cursor], None] | None = None
+        self,
+        branch: str,
+        message: str,
+        write_journal: Callable[[Cursor], None] | None = None,
+        author: str | None = None,
     ) -> str | None:
         """Commit everything on a run's private ``branch``, and with it what ``write_journal`` writes.
 
         Tables that ``dolt_ignore`` matches are committed too: all that is on that branch is the run's.
+
+        Args:
+            branch: the branch.
+            message: of the commit.
+            write_journal: called with a cursor on the branch.
+            author: ``name <email>``; None is the user.
 
         Returns:
             The commit; None when there was nothing to commit, and then nothing is written to the journal.
@@ -216,7 +226,8 @@ class Repository:
             if write_journal:
                 write_journal(cursor)
             cursor.execute("CALL DOLT_ADD('-A', '--force')")
-            return str(_value(cursor, "CALL DOLT_COMMIT('-m', %s, '--author', %s)", message, self._author))
+            author = author or self._author
+            return str(_value(cursor, "CALL DOLT_COMMIT('-m', %s, '--author', %s)", message, author))
 
     def table_hashes(self, ref: str, tables: Iterable[str]) -> dict[str, str]:
         """Return the content hash of each of ``tables`` that is a table on ``ref``, by its name as given."""

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from ..dolt.as_of import columns_at
 from ..dolt.names import LINEAGE, RUNS
 from ..errors import DoltError
 
@@ -155,6 +156,34 @@ def write(cursor: Cursor, run: Run, edges: Iterable[Edge]) -> None:
         row[name] = None if row[name] is None else json.dumps(row[name], ensure_ascii=False)
     _insert(cursor, RUNS, [row])
     _insert(cursor, LINEAGE, [{"run_id": run.run_id, **asdict(edge)} for edge in edges])
+
+
+def copy(cursor: Cursor, parent: str, commit: str) -> None:
+    """Write the rows that a commit has added to the journal on the cursor's branch, too.
+
+    Args:
+        cursor: a cursor on the branch.
+        parent: the commit before.
+        commit: the commit.
+
+    Raises:
+        DoltError: there is a table of that name that is no journal.
+    """
+    for table, key in _KEYS.items():
+        there = columns_at(cursor, table, commit)
+        if not there:
+            continue
+        _prepare(cursor, table)
+        # A journal of another version may lack columns, or have more.
+        names = [name for name in _COLUMNS[table] if name in there]
+        added = "FROM dolt_diff(%s, %s, %s) WHERE diff_type <> 'removed'"
+        same = " AND ".join(f"found.{name} = added.{name}" for name in key)
+        keys = ", ".join(f"to_{name} AS {name}" for name in key)
+        cursor.execute(
+            f"REPLACE INTO {table} ({', '.join(names)}) SELECT found.{', found.'.join(names)} "
+            f"FROM {table} AS OF %s found JOIN (SELECT {keys} {added}) added ON {same}",
+            (commit, parent, commit, table),
+        )
 
 
 def _prepare(cursor: Cursor, table: str) -> None:

@@ -1,0 +1,200 @@
+"""Bring what another branch has to a target that may have moved, by the rules of publication."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pymysql
+
+from ..dolt import answers
+from ..dolt.fast_forward import EditedError, fast_forward
+from ..dolt.names import BUILDING_PREFIX
+from ..errors import ConfigError, DoltError, PublishError
+from ..journal import reader, store
+from ..journal.edges import base_name
+from .options import RunOptions
+from .records import folded
+from .target import prepare_target, push
+
+if TYPE_CHECKING:
+    from ..catalog.credentials import Database
+    from ..dolt.repository import Repository, TableChange
+    from ..journal.store import Run
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """What a branch has got from another one.
+
+    Attributes:
+        branch: the branch.
+        commits: how many commits it has got; none if it had all of them.
+        changes: the tables that changed on it.
+    """
+
+    branch: str
+    commits: int
+    changes: list[TableChange]
+
+
+@dataclass(frozen=True)
+class _Commit:
+    name: str
+    parents: list[str]
+    author: str
+    message: str
+
+
+def runs_to_adopt(repository: Repository, branch: str, target: str) -> list[Run]:
+    """Return the runs on ``branch`` that are not on ``target``, the oldest first.
+
+    Args:
+        repository: where the branches are.
+        branch: the one.
+        target: the other.
+    """
+    with repository.on(target) as cursor:
+        known = {run.run_id for run in reader.runs(cursor, "HEAD")}
+    with repository.on(branch) as cursor:
+        return [run for run in reader.runs(cursor, "HEAD") if run.run_id not in known]
+
+
+def adopt(database: Database, repository: Repository, branch: str, to: str | None = None) -> Adoption:
+    """Bring the commits of ``branch`` to a target: moved forward to it, or, if it has moved, on top.
+
+    On top they are the same tables, a commit for each. That is only done where nothing has changed on the
+    target that the runs of the branch read or wrote: a merge would be data that no run has computed.
+
+    Args:
+        database: where the branches are.
+        repository: the same, served.
+        branch: the branch to adopt.
+        to: the target; None is the branch checked out in ``data/``.
+
+    Raises:
+        ConfigError: there is no such branch, or the target is not one to publish to.
+        PublishError: the target has changed in what the runs read or wrote, or the branch has merge commits.
+        DoltError: a branch has uncommitted edits that stand in the way.
+    """
+    check_branch(repository, branch)
+    target = prepare_target(database, repository, RunOptions(to), f"of {branch}").branch
+    if branch == target:
+        raise ConfigError(f"{branch} is the branch that it would be adopted to: name another one with --to.")
+    with repository.locked(target):
+        tip, head = repository.head(target), repository.head(branch)
+        base = repository.merge_base(tip, head)
+        commits = _commits(repository, tip, head)
+        if base == head:
+            return Adoption(target, 0, [])
+        if base != tip:
+            if base is None:
+                raise PublishError(f"{branch} and {target} have no commit in common: nothing was adopted.")
+            _check_untouched(repository, branch, target, (base, tip, head))
+            head = _on_top(repository, branch, tip, commits)
+        _move(repository, target, head)
+        changes = repository.changes(tip, head)
+    push(database, repository, target)
+    return Adoption(target, len(commits), changes)
+
+
+def check_branch(repository: Repository, branch: str) -> None:
+    """Check that there is something to adopt.
+
+    Raises:
+        ConfigError: there is no such branch, or it is one of those that kedro-dolt keeps for itself.
+        DoltError: it has uncommitted edits, which no commit holds.
+    """
+    if branch not in repository.branches():
+        raise ConfigError(f"There is no branch {branch}: `dolt branch` {repository.where} lists them.")
+    if branch.lower().startswith("kedro/"):
+        raise ConfigError(
+            f"{branch} is what an unpublished run wrote: `kedro dolt publish` publishes it if it is whole."
+        )
+    if tables := repository.uncommitted(branch):
+        raise DoltError(
+            f"{', '.join(tables)} has uncommitted edits on {branch}, which cannot be adopted: commit or undo "
+            "them first, with `dolt commit -a` or `dolt reset --hard` on that branch."
+        )
+
+
+def _commits(repository: Repository, tip: str, head: str) -> list[_Commit]:
+    """Return the commits that ``head`` has and ``tip`` has not, the oldest first."""
+    with repository.on() as cursor:
+        cursor.execute(
+            "SELECT commit_hash, parents, CONCAT(committer, ' <', email, '>'), message "
+            "FROM dolt_log(%s, '--parents')",
+            (f"{tip}..{head}",),
+        )
+        rows = list(cursor.fetchall())
+    return [
+        _Commit(name, [parent.strip() for parent in parents.split(",")], author, message)
+        for name, parents, author, message in reversed(rows)
+    ]
+
+
+def _check_untouched(repository: Repository, branch: str, target: str, commits: tuple[str, str, str]) -> None:
+    base, tip, head = commits
+    theirs = repository.changed_tables(base, tip)
+    touched = folded(repository.changed_tables(base, head))
+    anything = False
+    with repository.on(branch) as cursor:
+        for run in runs_to_adopt(repository, branch, target):
+            edges = reader.edges(cursor, run.run_id)
+            produced = {base_name(edge.dataset) for edge in edges if edge.direction == "save"}
+            touched |= folded(edge.table_name for edge in edges if edge.table_name)
+            # A dataset that is neither a table nor a file may be a query, which reads any table.
+            anything |= any(
+                not (edge.table_name or edge.file) and base_name(edge.dataset) not in produced
+                for edge in edges
+                if edge.direction == "load"
+            )
+    conflicts = sorted(theirs if anything else {table for table in theirs if table.lower() in touched})
+    if conflicts:
+        raise PublishError(
+            f"{branch} is not adopted: {', '.join(conflicts)}, which its runs read or wrote, changed on "
+            f"{target} since. Run them again on top of it: `kedro dolt adopt {branch} --to {target} --rerun`."
+        )
+
+
+def _on_top(repository: Repository, branch: str, tip: str, commits: list[_Commit]) -> str:
+    """Repeat commits on top of ``tip``, on a branch that is deleted again; return the last one."""
+    if merges := [commit.name for commit in commits if len(commit.parents) != 1]:
+        raise PublishError(
+            f"{branch} is not adopted: {merges[0][:10]} on it is a merge, which cannot be repeated on top. "
+            f"Merge the branch itself, `dolt merge {branch}`, or run again with `--rerun`."
+        )
+    building = BUILDING_PREFIX + uuid.uuid4().hex
+    # Whoever finds the branch can tell by the lock whether somebody still builds.
+    with repository.locked(building):
+        repository.create_branch(building, tip)
+        try:
+            for commit in commits:
+                [parent] = commit.parents
+                repository.take_tables(repository.changed_tables(parent, commit.name), commit.name, building)
+                with repository.on(building) as cursor:
+                    store.copy(cursor, parent, commit.name)
+                message = f"{commit.message.rstrip()}\nAdopted: from {branch}, {commit.name}"
+                repository.commit_all(building, message, author=commit.author)
+            if repository.breaks_constraints(building):
+                raise PublishError(
+                    f"{branch} is not adopted: its tables and the target's break a foreign key."
+                )
+            return repository.head(building)
+        finally:
+            repository.delete_branch(building)
+
+
+def _move(repository: Repository, target: str, to: str) -> None:
+    try:
+        fast_forward(repository, target, to)
+    except EditedError as error:
+        raise PublishError(
+            f"{', '.join(error.tables)} has uncommitted edits on {target}, so nothing was adopted: "
+            "commit or undo them first."
+        ) from error
+    except pymysql.err.Error as error:
+        raise PublishError(
+            f"Nothing was adopted, because Dolt refused to move {target}: {answers.words(error)}."
+        ) from error

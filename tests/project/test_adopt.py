@@ -1,0 +1,125 @@
+"""An experiment is adopted as its runs computed it, or run again, and nothing is merged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import dolt, run_kedro
+from helpers import add_pipeline, branches, hashes, messages, query
+
+RATIO = "example_test_data_ratio"
+OTHER = """
+import pandas as pd
+from kedro.pipeline import Node, Pipeline
+
+
+def fill(size):
+    return pd.DataFrame({"id": range(size)})
+
+
+def create_pipeline(**kwargs):
+    return Pipeline([Node(fill, "params:size", "other", name="fill")])
+"""
+CATALOG = """
+other:
+  type: pandas.SQLTableDataset
+  credentials: dolt
+  table_name: other
+  save_args: {if_exists: replace, method: '${dolt.bulk_load:id}'}
+"""
+
+
+def adopt(project: Path, *args: str, check: bool = True) -> str:
+    done = run_kedro(project, "dolt", "adopt", *args, check=check)
+    output = done.stdout + done.stderr
+    assert "Traceback" not in output
+    return output
+
+
+def runs(project: Path, branch: str = "main") -> list[str]:
+    return [
+        row["run_id"] for row in query(project, f"SELECT run_id FROM kedro_runs AS OF '{branch}' ORDER BY 1")
+    ]
+
+
+@pytest.fixture
+def experiment(project: Path) -> Path:
+    """A project with a run of 0.2 on main and two of 0.3 and 0.4 on ``experiment``."""
+    add_pipeline(project, "other", OTHER, CATALOG)
+    parameters = project / "conf" / "base" / "parameters.yml"
+    parameters.write_text(parameters.read_text() + "\nsize: 3\n")
+    run_kedro(project, "run", "--pipeline=iris")
+    for ratio in ("0.3", "0.4"):
+        run_kedro(project, "run", "--pipeline=iris", "--params", f"dolt_branch=experiment,{RATIO}={ratio}")
+    return project
+
+
+def test_a_branch_that_has_not_moved_is_moved_forward(experiment: Path) -> None:
+    output = adopt(experiment, "experiment")
+    assert "Adopted 2 commits of experiment to main: example_metrics " in output
+    heads = query(experiment, "SELECT DISTINCT hash FROM dolt_branches")
+    assert len(heads) == 1 and branches(experiment) == ["experiment", "main"]
+    assert "main has all of experiment already" in adopt(experiment, "experiment")
+
+
+def test_on_a_branch_that_has_moved_the_runs_are_what_they_computed(experiment: Path) -> None:
+    run_kedro(experiment, "run", "--pipeline=other")
+    known = runs(experiment)
+    adopt(experiment, "experiment")
+    assert hashes(experiment) == hashes(experiment, "experiment")
+    assert query(experiment, "SELECT COUNT(*) AS n FROM other") == [{"n": "3"}]
+    first, second, third, *_ = messages(experiment)
+    assert "0.4" in first and "0.3" in second and "with params" in third
+    assert set(runs(experiment)) == {*known, *runs(experiment, "experiment")}
+    body = query(experiment, "SELECT message FROM dolt_log LIMIT 1")[0]["message"]
+    commit = query(experiment, "SELECT hash FROM dolt_branches WHERE name = 'experiment'")[0]["hash"]
+    assert f"Adopted: from experiment, {commit}" in body
+    listed = run_kedro(experiment, "dolt", "runs", "--json").stdout
+    assert all(run_id in listed for run_id in runs(experiment))
+    assert branches(experiment) == ["experiment", "main"]
+    assert query(experiment, "SELECT * FROM dolt_status") == []
+
+
+def test_what_has_changed_in_their_tables_is_not_merged_but_run_again(experiment: Path) -> None:
+    dolt(
+        experiment,
+        "sql",
+        "-q",
+        "DELETE FROM example_iris_data WHERE sample_id > 100; CALL DOLT_COMMIT('-am', 'Fewer')",
+    )
+    before = hashes(experiment)
+    output = adopt(experiment, "experiment", check=False)
+    assert (
+        "experiment is not adopted: example_iris_data, which its runs read or wrote, changed on main since."
+        in output
+    )
+    assert "`kedro dolt adopt experiment --to main --rerun`" in output
+    assert hashes(experiment) == before and branches(experiment) == ["experiment", "main"]
+    adopt(experiment, "experiment", "--to", "main", "--rerun")
+    adopted = hashes(experiment)
+    assert "0.4" in messages(experiment)[0] and "0.3" in messages(experiment)[1]
+    # A plain run of the same parameters computes the same from what is there now.
+    run_kedro(experiment, "run", "--pipeline=iris", "--params", f"dolt_branch=plain,{RATIO}=0.4")
+    assert hashes(experiment, "plain") == adopted != before
+
+
+def test_what_cannot_be_adopted(experiment: Path) -> None:
+    for args, words in [
+        (["nothing"], "There is no branch nothing"),
+        (["main"], "main is the branch that it would be adopted to"),
+        (["experiment", "--to", "kedro/x"], "No run can publish to kedro/x"),
+    ]:
+        assert words in adopt(experiment, *args, check=False)
+    dolt(experiment, "sql", "-q", "USE `data/experiment`; DELETE FROM example_metrics")
+    output = adopt(experiment, "experiment", check=False)
+    assert "example_metrics has uncommitted edits on experiment, which cannot be adopted" in output
+
+
+def test_a_branch_with_a_merge_is_not_taken_apart(experiment: Path) -> None:
+    run_kedro(experiment, "run", "--pipeline=other")
+    dolt(experiment, "sql", "-q", "USE `data/experiment`; CALL DOLT_MERGE('main', '--no-ff', '-m', 'Merge')")
+    dolt(experiment, "sql", "-q", "DELETE FROM other WHERE id = 0; CALL DOLT_COMMIT('-am', 'Edit')")
+    output = adopt(experiment, "experiment", check=False)
+    assert "experiment is not adopted: " in output and " on it is a merge" in output
+    assert messages(experiment)[0] == "Edit"
