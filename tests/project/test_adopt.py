@@ -123,3 +123,22 @@ def test_a_branch_with_a_merge_is_not_taken_apart(experiment: Path) -> None:
     output = adopt(experiment, "experiment", check=False)
     assert "experiment is not adopted: " in output and " on it is a merge" in output
     assert messages(experiment)[0] == "Edit"
+
+
+def test_status_names_branches_that_are_ahead_and_tables_that_no_entry_names(experiment: Path) -> None:
+    run_kedro(experiment, "run", "--pipeline=other")
+    status = run_kedro(experiment, "dolt", "status").stdout
+    assert "experiment 2" in " ".join(status.split()) and "In no entry" not in status
+    adopt(experiment, "experiment")
+    catalog = experiment / "conf" / "base" / "catalog.yml"
+    text = catalog.read_text().replace("\nother:", "\n'{name}_renamed':")
+    catalog.write_text(text.replace("table_name: other", "table_name: '{name}_new'"))
+    status = run_kedro(experiment, "dolt", "status").stdout
+    unknown = status.partition("In no entry of the catalog")[2]
+    assert "other" in unknown and "example" not in unknown.partition("If a dataset")[0]
+    assert "Ahead of this branch" not in status
+    dolt(experiment, "sql", "-q", "RENAME TABLE other TO x_new; CALL DOLT_COMMIT('-Am', 'Rename')")
+    assert "In no entry" not in run_kedro(experiment, "dolt", "status").stdout
+    # A catalog that cannot be read without a run's parameters says nothing.
+    catalog.write_text(text + "\nbroken:\n  type: pandas.CSVDataset\n  filepath: ${runtime_params:x}\n")
+    assert "In no entry" not in run_kedro(experiment, "dolt", "status").stdout

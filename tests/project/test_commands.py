@@ -16,7 +16,9 @@ import pytest
 from conftest import dolt, run_kedro
 from helpers import query, server_is_running, start_kedro
 
-COMMANDS = ("init", "runs", "show", "compare", "rerun", "lineage", "blame", "status", "server")
+COMMANDS = (
+    "init", "runs", "show", "compare", "rerun", "adopt", "publish", "lineage", "blame", "status", "server",
+)  # fmt: skip
 
 
 def say(project: Path, *args: str, code: int = 0) -> str:

@@ -241,7 +241,10 @@ def blame(project: Project, table: str, where: tuple[str, ...], limit: int) -> N
 @click.command(cls=Command)
 @in_project
 def status(project: Project) -> None:
-    """Show uncommitted edits, and whether what the last run read has changed since.
+    """Show what has changed since the last run.
+
+    That is uncommitted edits, and inputs of the last run that are not as it read them. Also branches that are
+    ahead of the one checked out, and tables that no entry of the catalog names.
 
     Example: kedro dolt status
     """
@@ -250,5 +253,5 @@ def status(project: Project) -> None:
     from .views import status_sections
 
     with project.serving() as (database, repository):
-        found = look(repository, project.metadata.project_path, database.settings.remote)
+        found = look(repository, project.metadata.project_path, project.catalog(), database.settings.remote)
     print_sections(status_sections(found))

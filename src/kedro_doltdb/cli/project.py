@@ -76,6 +76,17 @@ class Project:
             except MissingConfigException:
                 return dict(runtime_params)
 
+    def catalog(self) -> dict[str, Any]:
+        """Return the configuration of the catalog, by the names of the datasets.
+
+        Nothing if it cannot be read: it may need runtime parameters that only a run has.
+        """
+        try:
+            with _readable("catalog"):
+                return dict(self.config_loader()["catalog"])
+        except ConfigError:
+            return {}
+
     def database(self, *, replica: bool = False) -> Database:
         """Return the project's database; with ``replica``, one that is only read from will do.
 

@@ -1,14 +1,17 @@
-"""What has changed in ``data/`` since the last run: uncommitted edits, and other inputs than it read."""
+"""What has changed in ``data/`` since the last run, and what is left to tidy."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ..dolt.names import JOURNAL_TABLES
 from ..dolt.remote import Remote
 from ..journal import reader
-from ..journal.history import entries_on
+from ..journal.history import entries_on, public_branches
 from .rerun import hash_now, inputs_of
 
 if TYPE_CHECKING:
@@ -31,6 +34,8 @@ class Status:
         distance: how far the two are apart, as of the last pull or push.
         merging: the branch or commit that is being merged; None if none is.
         unmerged: the tables with conflicts or violated constraints.
+        ahead: the branches that have commits which this one has not, and how many.
+        unknown_tables: the tables that no entry of the catalog names.
     """
 
     branch: str
@@ -41,14 +46,22 @@ class Status:
     distance: Distance | None = None
     merging: str | None = None
     unmerged: tuple[str, ...] = ()
+    ahead: dict[str, int] = field(default_factory=dict)
+    unknown_tables: tuple[str, ...] = ()
 
 
-def status(repository: Repository, project_path: Path, remote: RemoteSettings | None = None) -> Status:
+def status(
+    repository: Repository,
+    project_path: Path,
+    catalog: Mapping[str, Any],
+    remote: RemoteSettings | None = None,
+) -> Status:
     """Look at the branch checked out in ``data/``, uncommitted edits included.
 
     Args:
         repository: the repository.
         project_path: what files in the journal are relative to.
+        catalog: the project's configuration of it, by the names of the datasets.
         remote: the remote that ``dolt.yml`` names; it is not asked.
     """
     branch = repository.checked_out()
@@ -64,6 +77,38 @@ def status(repository: Repository, project_path: Path, remote: RemoteSettings | 
         Remote(repository, remote).distance(branch) if remote else None,
         merging,
         unmerged,
+        _ahead(repository, branch),
+        tuple(_unknown_tables(repository, branch, catalog)),
+    )
+
+
+def _ahead(repository: Repository, branch: str) -> dict[str, int]:
+    others = [name for name in public_branches(repository) if name != branch]
+    with repository.on() as cursor:
+        counts = {}
+        for name in others:
+            cursor.execute("SELECT COUNT(*) FROM dolt_log(%s)", (f"{branch}..{name}",))
+            counts[name] = int((cursor.fetchone() or (0,))[0])
+    return {name: count for name, count in counts.items() if count}
+
+
+def _unknown_tables(repository: Repository, branch: str, catalog: Mapping[str, Any]) -> list[str]:
+    entries = [entry for entry in catalog.values() if isinstance(entry, Mapping)]
+    names = [str(entry["table_name"]) for entry in entries if entry.get("table_name")]
+    # The name in a dataset factory has placeholders, {name}.
+    known = [re.compile(re.sub(r"\\{.*?\\}", ".+", re.escape(name)), re.IGNORECASE) for name in names]
+    if not known:
+        # The project makes its catalog in another way.
+        return []
+    with repository.on(branch) as cursor:
+        cursor.execute("SHOW FULL TABLES WHERE Table_type = 'BASE TABLE'")
+        tables = [row[0] for row in cursor.fetchall()]
+    return sorted(
+        table
+        for table in tables
+        if not any(pattern.fullmatch(table) for pattern in known)
+        and table not in JOURNAL_TABLES
+        and not table.startswith("dolt_")
     )
 
 

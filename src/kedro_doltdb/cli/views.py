@@ -197,4 +197,17 @@ def status_sections(status: Status) -> list[Section]:
         sections.append(Section("Changed since the last run read them", ["Dataset"], rows))
     elif last:
         sections.append(Section("", [], [], "What the last run read is as it was."))
+    if status.ahead:
+        rows = [[shown(name), str(count)] for name, count in status.ahead.items()]
+        way_out = (
+            "Bring one here with `kedro dolt adopt <branch>`, or delete it with `dolt branch -D <branch>`."
+        )
+        sections.append(Section("Ahead of this branch", ["Branch", "Commits"], rows, way_out))
+    if status.unknown_tables:
+        rows = [[shown(name)] for name in status.unknown_tables]
+        way_out = (
+            "If a dataset has another name now, keep its history with `RENAME TABLE <old> TO <new>` in "
+            "`dolt sql`; if it is gone, `DROP TABLE <old>`. Then commit."
+        )
+        sections.append(Section("In no entry of the catalog", ["Table"], rows, way_out))
     return sections
