@@ -79,6 +79,11 @@ def test_on_a_branch_that_has_moved_the_runs_are_what_they_computed(experiment: 
     assert all(run_id in listed for run_id in runs(experiment))
     assert branches(experiment) == ["experiment", "main"]
     assert query(experiment, "SELECT * FROM dolt_status") == []
+    # Once more brings only what is new there.
+    assert "main has all of experiment already" in adopt(experiment, "experiment")
+    run_kedro(experiment, "run", "--pipeline=iris", "--params", f"dolt_branch=experiment,{RATIO}=0.1")
+    assert "Adopted 1 commit of experiment to main" in adopt(experiment, "experiment")
+    assert hashes(experiment) == hashes(experiment, "experiment")
 
 
 def test_what_has_changed_in_their_tables_is_not_merged_but_run_again(experiment: Path) -> None:

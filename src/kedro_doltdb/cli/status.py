@@ -12,6 +12,7 @@ from ..dolt.names import JOURNAL_TABLES
 from ..dolt.remote import Remote
 from ..journal import reader
 from ..journal.history import entries_on, public_branches
+from ..run.adopt import last_adopted
 from .rerun import hash_now, inputs_of
 
 if TYPE_CHECKING:
@@ -87,7 +88,8 @@ def _ahead(repository: Repository, branch: str) -> dict[str, int]:
     with repository.on() as cursor:
         counts = {}
         for name in others:
-            cursor.execute("SELECT COUNT(*) FROM dolt_log(%s)", (f"{branch}..{name}",))
+            base, _ = last_adopted(repository, name, branch)
+            cursor.execute("SELECT COUNT(*) FROM dolt_log(%s)", (f"{base}..{name}" if base else name,))
             counts[name] = int((cursor.fetchone() or (0,))[0])
     return {name: count for name, count in counts.items() if count}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from ..catalog.credentials import Database
     from ..dolt.repository import Repository, TableChange
     from ..journal.store import Run
+
+
+# Ends the message of a commit that was adopted on top of others, with the branch and the commit there.
+_ADOPTED = "Adopted: from "
 
 
 @dataclass(frozen=True)
@@ -84,14 +89,14 @@ def adopt(database: Database, repository: Repository, branch: str, to: str | Non
         raise ConfigError(f"{branch} is the branch that it would be adopted to: name another one with --to.")
     with repository.locked(target):
         tip, head = repository.head(target), repository.head(branch)
-        base = repository.merge_base(tip, head)
-        commits = _commits(repository, tip, head)
+        base, there = last_adopted(repository, branch, target)
+        if base is None:
+            raise PublishError(f"{branch} and {target} have no commit in common: nothing was adopted.")
         if base == head:
             return Adoption(target, 0, [])
+        commits = _commits(repository, base, head)
         if base != tip:
-            if base is None:
-                raise PublishError(f"{branch} and {target} have no commit in common: nothing was adopted.")
-            _check_untouched(repository, branch, target, (base, tip, head))
+            _check_untouched(repository, branch, target, base, there)
             head = _on_top(repository, branch, tip, commits)
         _move(repository, target, head)
         changes = repository.changes(tip, head)
@@ -119,13 +124,38 @@ def check_branch(repository: Repository, branch: str) -> None:
         )
 
 
-def _commits(repository: Repository, tip: str, head: str) -> list[_Commit]:
-    """Return the commits that ``head`` has and ``tip`` has not, the oldest first."""
+def last_adopted(repository: Repository, branch: str, target: str) -> tuple[str | None, str]:
+    """Return the last commit of ``branch`` that ``target`` has, and that which it is there.
+
+    The two are one commit, unless it was adopted on top of others.
+
+    Args:
+        repository: where the branches are.
+        branch: the branch to adopt.
+        target: the branch that adopts it.
+
+    Returns:
+        None in the first place if the branches have no commit in common.
+    """
+    with repository.on() as cursor:
+        cursor.execute(
+            "SELECT commit_hash, message FROM dolt_log(%s) WHERE message LIKE %s", (target, f"%{_ADOPTED}%")
+        )
+        for there, message in cursor.fetchall():
+            commit = message.rpartition(", ")[2].strip()
+            if re.fullmatch("[0-9a-v]{32}", commit) and repository.contains(branch, commit):
+                return commit, there
+    base = repository.merge_base(branch, target)
+    return base, base or ""
+
+
+def _commits(repository: Repository, base: str, head: str) -> list[_Commit]:
+    """Return the commits that ``head`` has and ``base`` has not, the oldest first."""
     with repository.on() as cursor:
         cursor.execute(
             "SELECT commit_hash, parents, CONCAT(committer, ' <', email, '>'), message "
             "FROM dolt_log(%s, '--parents')",
-            (f"{tip}..{head}",),
+            (f"{base}..{head}",),
         )
         rows = list(cursor.fetchall())
     return [
@@ -134,10 +164,9 @@ def _commits(repository: Repository, tip: str, head: str) -> list[_Commit]:
     ]
 
 
-def _check_untouched(repository: Repository, branch: str, target: str, commits: tuple[str, str, str]) -> None:
-    base, tip, head = commits
-    theirs = repository.changed_tables(base, tip)
-    touched = folded(repository.changed_tables(base, head))
+def _check_untouched(repository: Repository, branch: str, target: str, base: str, there: str) -> None:
+    theirs = repository.changed_tables(there, target)
+    touched = folded(repository.changed_tables(base, branch))
     anything = False
     with repository.on(branch) as cursor:
         for run in runs_to_adopt(repository, branch, target):
@@ -175,7 +204,7 @@ def _on_top(repository: Repository, branch: str, tip: str, commits: list[_Commit
                 repository.take_tables(repository.changed_tables(parent, commit.name), commit.name, building)
                 with repository.on(building) as cursor:
                     store.copy(cursor, parent, commit.name)
-                message = f"{commit.message.rstrip()}\nAdopted: from {branch}, {commit.name}"
+                message = f"{commit.message.rstrip()}\n{_ADOPTED}{branch}, {commit.name}"
                 repository.commit_all(building, message, author=commit.author)
             if repository.breaks_constraints(building):
                 raise PublishError(
