@@ -19,13 +19,25 @@ from pathlib import Path
 import pytest
 
 from kedro_doltdb import terminal
+from kedro_doltdb.cli.blame import BlamedRow
+from kedro_doltdb.cli.code import CodeDiff
+from kedro_doltdb.cli.compare import Comparison, RowChange, TableDiff
+from kedro_doltdb.cli.compare_view import comparison_sections
 from kedro_doltdb.cli.listing import ListedRun, as_one, code_changes
-from kedro_doltdb.cli.render import print_delimited, print_listing, print_sections, width
+from kedro_doltdb.cli.render import (
+    WIDEST,
+    print_delimited,
+    print_listing,
+    print_markdown,
+    print_sections,
+    width,
+)
 from kedro_doltdb.cli.runs_view import runs_listing
 from kedro_doltdb.cli.show import ShownRun
 from kedro_doltdb.cli.show_view import show_sections
+from kedro_doltdb.cli.views import blame_listing
 from kedro_doltdb.dolt.repository import TableChange
-from kedro_doltdb.journal.history import Entry
+from kedro_doltdb.journal.history import Entry, Point
 from kedro_doltdb.journal.store import Edge, Run
 
 SCREENS = Path(__file__).parent / "screens"
@@ -224,3 +236,90 @@ def test_show(monkeypatch: pytest.MonkeyPatch) -> None:
     check_screens(monkeypatch, "show", lambda: print_sections(show_sections(ShownRun(failed, EDGES))))
     text = in_a_pipe(monkeypatch, lambda: print_sections(show_sections(ShownRun(failed, EDGES))))
     assert PROMPT.format("species") in text and error.replace("\x1b", "\\x1b") in text
+
+
+def a_comparison() -> Comparison:
+    old, new = (run.entry for run in (a_dozen()[0], a_dozen()[4]))
+    wide = {f"column {number}": (number / 3, number / 7) for number in range(1, 21)}
+    tables = [
+        TableDiff(
+            TableChange("example_metrics", 0, 0, 7),
+            rows=[
+                RowChange("modified", {"metric": "accuracy"}, {"value": (0.9666666666666667, 1.0)}),
+                RowChange("modified", {"metric": "loss"}, {"value": (0.12345678, 0.12345679)}),
+            ],
+        ),
+        TableDiff(
+            TableChange("flowers", 1, 1, 1),
+            schema=["- `note` varchar(10)", "+ `note` text"],
+            rows=[
+                RowChange("removed", {"id": 1, "at": "Zürich"}, {"width": (5.0, None), "note": (None, None)}),
+                RowChange("added", {"id": 2, "at": "中文"}, {"width": (None, 2), "note": (None, PROMPT)}),
+                RowChange("modified", {"id": 3, "at": ""}, {"note": (PROMPT, PROMPT.replace("word", "row"))}),
+            ],
+        ),
+        TableDiff(TableChange("gone", 0, 0, 0, dropped=True)),
+        TableDiff(TableChange("keyless", 1, 0, 0), rows=[RowChange("added", {}, wide)], has_key=False),
+        TableDiff(TableChange("other_key", 0, 0, 0), schema=["+ PRIMARY KEY (`b`)"], comparable=False),
+        TableDiff(
+            TableChange("wide", 0, 0, 1),
+            rows=[RowChange("modified", {"id": 1}, {k: v for k, v in wide.items() if k < "column 2"})],
+        ),
+    ]  # fmt: skip
+    params = {
+        "example_test_data_ratio": (0.1, 0.2),
+        "learning_rate": (0.1, 0.1 + 1e-9),
+        "model.neighbours": (1, "1"),
+        "new": (None, True),
+        "prompt": (PROMPT.format("species"), PROMPT.format("genus")),
+    }
+    metrics = {"accuracy": (0.9666666666666667, 1.0), "loss": (0.12345678, 0.12345679),
+               "test_rows": (15.0, 30.0), "only_new": (None, 1e-5)}  # fmt: skip
+    files = [("M", "conf/base/parameters.yml"), ("A", "src/iris_dolt/new.py"), ("D", "src/iris_dolt/old.py")]
+    code = CodeDiff(OLD_CODE, f"{NEW_CODE}-dirty", files + [("M", f"src/n{n}.py") for n in range(30)])
+    points = [Point("v1.0", old.commit, old.run), Point(new.run.run_id, new.commit, new.run)]
+    return Comparison(*points, params, metrics, tables, code)
+
+
+def test_compare(monkeypatch: pytest.MonkeyPatch) -> None:
+    def show() -> None:
+        print_sections(comparison_sections(a_comparison(), NOW, width()))
+
+    check_screens(monkeypatch, "compare", show)
+    piped = in_a_pipe(monkeypatch, show)
+    assert "…" not in piped and PROMPT.format("genus") in piped
+    check("compare-piped", piped)
+    markdown = in_a_pipe(
+        monkeypatch, lambda: print_markdown(comparison_sections(a_comparison(), NOW, WIDEST))
+    )
+    check("compare-markdown", markdown)
+
+
+def test_compare_where_nothing_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Point("HEAD", "b" * 32)
+    for code, words in (
+        (None, ""),
+        (CodeDiff("a" * 40, None, None), "git does not have both commits here"),
+        (CodeDiff("a-dirty", "a-dirty", []), "uncommitted changes, which are not known"),
+    ):
+        sections = comparison_sections(Comparison(here, here, {}, {}, [], code), NOW, 80)
+        text = on_screen(monkeypatch, 80, lambda found=sections: print_sections(found), colours=False)  # type: ignore[misc]
+        assert "No difference in the data." in text and words in text and ("Code" in text) == bool(code)
+
+
+def test_blame(monkeypatch: pytest.MonkeyPatch) -> None:
+    day = datetime(2026, 11, 26, 12, 0)
+    rows = [
+        BlamedRow(
+            {"id": 1, "at": "Zürich"}, "a" * 32, day, "Ada Lovelace", "Update", "2026-11-26T12.00.00.000Z"
+        ),
+        BlamedRow(
+            {"id": 20, "at": "x" * 50}, "b" * 32, day, "Bob", "Correct a label by hand, at length", None
+        ),
+    ]
+
+    def show() -> None:
+        print_listing(blame_listing(rows, NOW, width(), 2))
+
+    check_screens(monkeypatch, "blame", show)
+    check("blame-piped", in_a_pipe(monkeypatch, show))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..dolt.as_of import columns_at
@@ -17,6 +18,7 @@ from ..journal import reader
 from ..journal.history import Point, entries_on, find
 from ..journal.metrics import metrics_at
 from ..journal.parameters import differences
+from .code import CodeDiff, code_between
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -69,6 +71,7 @@ class Comparison:
         params: the parameters that differ, by dotted name: (old, new).
         metrics: the metrics that differ, by name: (old, new); None where there was none.
         tables: the tables that differ.
+        code: how their code differs; None if it does not.
     """
 
     old: Point
@@ -76,11 +79,7 @@ class Comparison:
     params: dict[str, tuple[Any, Any]]
     metrics: dict[str, tuple[float | None, float | None]]
     tables: list[TableDiff]
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether the data are the same."""
-        return not self.tables
+    code: CodeDiff | None = None
 
 
 def default_points(repository: Repository, old: str | None, new: str | None) -> tuple[Point, Point]:
@@ -109,7 +108,7 @@ def default_points(repository: Repository, old: str | None, new: str | None) -> 
 
 
 def compare(
-    repository: Repository, old: Point, new: Point, metric_tables: Iterable[str], *,
+    repository: Repository, old: Point, new: Point, metric_tables: Iterable[str], project_path: Path, *,
     only: Iterable[str] | None = None, limit: int = 5,
 ) -> Comparison:  # fmt: skip
     """Compare two commits.
@@ -119,6 +118,7 @@ def compare(
         old: the one.
         new: the other.
         metric_tables: the tables that hold metrics.
+        project_path: the project, whose code may be in git.
         only: the tables to compare; None is all but those of the journal.
         limit: how many rows of each table to bring.
 
@@ -146,7 +146,7 @@ def compare(
             if old_metrics.get(name) != new_metrics.get(name)
         }
         tables = [_table_diff(cursor, change, old.commit, new.commit, limit) for change in changes]
-    return Comparison(old, new, params, metrics, tables)
+    return Comparison(old, new, params, metrics, tables, code_between(before, after, project_path))
 
 
 def _run_at(cursor: Cursor, point: Point) -> Run | None:

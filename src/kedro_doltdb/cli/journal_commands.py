@@ -106,32 +106,33 @@ def compare(
     project: Project, old: str | None, new: str | None, tables: tuple[str, ...], limit: int,
     as_json: bool, as_markdown: bool,
 ) -> None:  # fmt: skip
-    """Show how two runs differ: parameters, metrics, schemas, rows.
+    """Show how two runs differ: parameters, code, metrics, schemas, rows.
 
     OLD and NEW are run ids or their beginnings, commits, branches, tags, or HEAD~2. Without NEW it is the
     last run, without OLD the run before that.
 
     Example: kedro dolt compare main experiment --table example_metrics
     """
+    from ..journal.store import now
     from .compare import compare as compare_points
     from .compare import default_points
-    from .render import print_json, print_markdown, print_sections
-    from .views import comparison_json, comparison_sections
+    from .compare_view import comparison_json, comparison_sections
+    from .render import WIDEST, print_json, print_markdown, print_sections, width
 
     if as_json and as_markdown:
         raise click.UsageError("--json and --md exclude each other.")
     with project.serving() as (database, repository):
         comparison = compare_points(
             repository, *default_points(repository, old, new), database.settings.metrics,
-            only=tables or None, limit=limit,
+            project.metadata.project_path, only=tables or None, limit=limit,
         )  # fmt: skip
         _note_uncommitted(repository)
     if as_json:
         print_json(comparison_json(comparison))
     elif as_markdown:
-        print_markdown(comparison_sections(comparison))
+        print_markdown(comparison_sections(comparison, now(), WIDEST))
     else:
-        print_sections(comparison_sections(comparison))
+        print_sections(comparison_sections(comparison, now(), width()))
 
 
 def _note_uncommitted(repository: Repository) -> None:
@@ -158,10 +159,11 @@ def rerun(metadata: ProjectMetadata, run_id: str, conf_source: str | None) -> No
     """
     from ..journal import reader
     from ..journal.history import find_run, message_of
+    from ..journal.store import now
     from .compare import compare as compare_points
-    from .render import print_sections
+    from .compare_view import comparison_sections
+    from .render import print_sections, width
     from .rerun import parameters_of, result_of, run_again, starting_branch, warnings
-    from .views import comparison_sections
 
     project = Project(metadata, conf_source=conf_source)
     with project.serving(replica=False) as (database, repository):
@@ -179,9 +181,10 @@ def rerun(metadata: ProjectMetadata, run_id: str, conf_source: str | None) -> No
             result = result_of(repository, branch)
             saved = [edge.table_name for edge in edges if edge.direction == "save" and edge.table_name]
             comparison = compare_points(
-                repository, point, result, database.settings.metrics, only=dict.fromkeys(saved)
-            )
-    print_sections(comparison_sections(comparison))
+                repository, point, result, database.settings.metrics, metadata.project_path,
+                only=dict.fromkeys(saved),
+            )  # fmt: skip
+    print_sections(comparison_sections(comparison, now(), width()))
 
 
 @click.command(cls=Command)
@@ -219,9 +222,10 @@ def blame(project: Project, table: str, where: tuple[str, ...], limit: int) -> N
 
     Example: kedro dolt blame example_predictions --where sample_id=7
     """
+    from ..journal.store import now
     from .blame import blame as blame_rows
-    from .render import print_sections
-    from .views import blame_section
+    from .render import print_listing, width
+    from .views import blame_listing
 
     conditions = {}
     for condition in where:
@@ -233,9 +237,9 @@ def blame(project: Project, table: str, where: tuple[str, ...], limit: int) -> N
         rows = blame_rows(repository, table, conditions, limit or None)
         _note_uncommitted(repository)
     if not rows:
-        echo(f"{table} has no such row.")
+        echo(f"{table} has no such row.", err=True)
     else:
-        print_sections([blame_section(rows)])
+        print_listing(blame_listing(rows, now(), width(), limit))
 
 
 @click.command(cls=Command)

@@ -68,7 +68,7 @@ class Section:
         narrow: what is printed in its place where it is wider than the terminal.
     """
 
-    title: str
+    title: Cell
     headers: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     note: Cell = ""
@@ -114,11 +114,13 @@ class Listing:
         columns: in their order.
         data: the same for programs, where standard output is no terminal.
         notes: lines below.
+        more: how the columns that do not fit can be seen, if there is a way.
     """
 
     columns: Sequence[Column]
     data: Data
     notes: Sequence[Cell] = ()
+    more: str = ""
 
     def within(self, width: int) -> tuple[list[Column], list[str]]:
         """Return the columns that fit, and the titles of those that do not."""

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from .layout import Branch, Cell, Data, Listing, Section
 
-_WIDEST = 100_000
+# A width that nothing is cut to.
+WIDEST = 100_000
 _NUMBER = r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?"
 
 
@@ -32,7 +33,7 @@ def _console(wide: bool = False) -> Console:
     from rich.console import Console
 
     file = results()
-    width = None if file.isatty() and not wide else _WIDEST
+    width = None if file.isatty() and not wide else WIDEST
     return Console(file=file, highlight=False, emoji=False, width=width)
 
 
@@ -125,7 +126,8 @@ def print_listing(listing: Listing, *, wide: bool = False) -> None:
     out.print(table)
     notes = list(listing.notes)
     if left_out:
-        notes.append(f"{len(left_out)} more columns with --wide: {', '.join(left_out)}")
+        columns_left = "1 more column" if len(left_out) == 1 else f"{len(left_out)} more columns"
+        notes.append(f"{columns_left}{listing.more}: {', '.join(left_out)}")
     for note in notes:
         _console().print(_text(note, QUIET), overflow="ellipsis", no_wrap=True)
 
@@ -167,11 +169,11 @@ def print_markdown(sections: Iterable[Section]) -> None:
     lines: list[str] = []
     for section in sections:
         if section.title:
-            lines += [f"### {_markdown(section.title)}", ""]
+            lines += [f"### {_markdown(str(section.title))}", ""]
         if section.rows:
             lines.append(_markdown_row(section.headers))
             lines.append(_markdown_row(["---"] * len(section.headers), escape=False))
-            lines += [_markdown_row(map(str, row)) for row in section.rows]
+            lines += [_markdown_row(str(cell).strip() for cell in row) for row in section.rows]
             lines.append("")
         if section.note:
             lines += [_markdown(str(section.note)), ""]

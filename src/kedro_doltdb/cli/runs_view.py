@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .layout import BAD, CHANGED, GOOD, QUIET, Cell, Column, Data, Listing, aligned, joined, styled
 from .listing import ListedRun, differing_parameters
-from .texts import LONGEST, around, duration, elided_name, moment, number, shown, whole
+from .texts import LONGEST, ROOMY, around, duration, elided_name, moment, number, shown, whole
 
 if TYPE_CHECKING:
     from ..journal.history import Entry
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 # What a run's status is marked with, and the colour of it.
 MARKS = {"succeeded": ("✓", GOOD), "failed": ("✗", BAD), "interrupted": ("■", CHANGED)}
 _ABSENT = object()
-
-# From so many columns on, times have a date and a time of day.
-_ROOMY = 100
 
 
 def mark(status: str | None) -> Cell:
@@ -43,7 +40,7 @@ def runs_listing(
     """
     params, metrics = _parameters(runs), _metrics(runs, sort)
     name, value = (width // 8, width // 6) if not wide else (LONGEST, LONGEST)
-    short = width < _ROOMY and not wide
+    short = width < ROOMY and not wide
     entries = [run.entry for run in runs]
     groups = [
         f"{elided_name(run.entry.run.run_id, name)} ({len(run.group)})" if run.group else "" for run in runs
@@ -69,7 +66,7 @@ def runs_listing(
         columns.append(Column("Code", code))
     if wide:
         columns += _wide(runs)
-    return Listing(columns, _data(runs, params, metrics), _notes(runs, total))
+    return Listing(columns, _data(runs, params, metrics), _notes(runs, total), more=" with --wide")
 
 
 def _commit(entry: Entry) -> Cell:

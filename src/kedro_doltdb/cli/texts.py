@@ -13,6 +13,9 @@ from ..terminal import printable
 # Nobody reads more of a cell; JSON output has all of it.
 LONGEST = 200
 
+# From so many columns on, a list has room for times with a date and a time of day.
+ROOMY = 100
+
 # Of a shortened text, how much that is the same everywhere stays before what differs.
 _BEFORE = 8
 
@@ -56,9 +59,9 @@ def whole(value: Any) -> str:
 def pair(old: Any, new: Any, longest: int = LONGEST) -> tuple[str, str]:
     """Return two values that differ as two texts that do, shortened around where they do."""
     texts = [whole(old), whole(new)]
-    for exact in (str, repr):
-        if texts[0] == texts[1]:
-            texts = [printable(exact(old)), printable(exact(new))]
+    if texts[0] == texts[1]:
+        # Numbers that differ in the digits left out, or a number and its text.
+        texts = [whole(v) if isinstance(v, bool) else printable(repr(v)) for v in (old, new)]
     before, after = around(texts, longest)
     return before, after
 

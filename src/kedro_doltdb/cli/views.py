@@ -2,158 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
 
-from .layout import Branch, Section
-from .texts import local_time, number, shown
+from .layout import Branch, Column, Data, Listing, Section
+from .texts import ROOMY, elided, moment, shown
 
 if TYPE_CHECKING:
-    from ..journal.history import Point
     from ..journal.lineage import Origin
     from .blame import BlamedRow
-    from .compare import Comparison, RowChange, TableDiff
     from .status import Status
 
-_SIGNS = {"added": "+", "removed": "-", "modified": "~"}
 
+def blame_listing(rows: Sequence[BlamedRow], now: datetime, width: int, limit: int | None) -> Listing:
+    """Return what ``kedro dolt blame`` prints: what changed each row last, by its key.
 
-def comparison_sections(comparison: Comparison) -> list[Section]:
-    """What ``kedro dolt compare`` prints."""
-    sections = [
-        Section(
-            "",
-            ["", "Run or commit", "Commit", "Branch"],
-            [_point("Old", comparison.old), _point("New", comparison.new)],
-        )
+    Args:
+        rows: what was found, of one row at least.
+        now: what counts as the present, UTC.
+        width: of the terminal; texts are shortened to a part of it.
+        limit: how many rows were asked for; None is all.
+    """
+    keys = list(rows[0].key)
+    # A run's message says no more than that it is the run's.
+    by = [row.run_id or row.message for row in rows]
+    columns = [
+        *(Column(key, [elided(shown(row.key[key]), width // 3) for row in rows]) for key in keys),
+        Column("Commit", [row.commit[:10] for row in rows]),
+        Column("When", [moment(row.date, now, short=width < ROOMY) for row in rows]),
+        Column("Run or message", [elided(text, max(width // 3, 24)) for text in by], rank=1),
+        Column("Author", [elided(row.author, max(width // 6, 12)) for row in rows], rank=2),
     ]
-    if comparison.params:
-        rows = [
-            [shown(name), *(_missing(value) for value in values)]
-            for name, values in comparison.params.items()
-        ]
-        sections.append(Section("Parameters", ["Parameter", "Old", "New"], rows))
-    if comparison.metrics:
-        rows = [
-            [shown(name), number(old), number(new), _change(old, new)]
-            for name, (old, new) in comparison.metrics.items()
-        ]
-        sections.append(Section("Metrics", ["Metric", "Old", "New", "Change"], rows))
-    if comparison.is_empty:
-        return [*sections, Section("", [], [], "No difference in the data.")]
-    rows = [
-        [
-            shown(table.change.table),
-            *(
-                str(count or "")
-                for count in (table.change.added, table.change.removed, table.change.modified)
-            ),
-            "dropped" if table.change.dropped else "changed" if table.schema else "",
-        ]
-        for table in comparison.tables
-    ]
-    sections.append(Section("Tables", ["Table", "Added", "Removed", "Modified", "Schema"], rows))
-    return [*sections, *(section for table in comparison.tables for section in _table_sections(table))]
-
-
-def _point(which: str, point: Point) -> list[str]:
-    branch = point.run.branch if point.run else None
-    return [which, shown(point.name), point.commit[:10], shown(branch or "-")]
-
-
-def _missing(value: Any) -> str:
-    return "-" if value is None else shown(value)
-
-
-def _change(old: float | None, new: float | None) -> str:
-    return "-" if old is None or new is None else f"{new - old:+.6g}"
-
-
-def _table_sections(table: TableDiff) -> list[Section]:
-    sections = []
-    name = shown(table.change.table)
-    if table.schema:
-        sections.append(
-            Section(f"{name}: schema", ["", "Line"], [[line[0], shown(line[2:])] for line in table.schema])
-        )
-    if not table.comparable:
-        note = "Its primary key is another one: the rows cannot be compared."
-        return [*sections, Section(f"{name}: rows", [], [], note)]
-    if not table.rows:
-        return sections
-    change = table.change
-    more = change.added + change.removed + change.modified - len(table.rows)
-    notes = []
-    if more > 0:
-        notes.append(f"{more} more: --table {name} --limit {more + len(table.rows)} shows them.")
-    if not table.has_key:
-        notes.append("It has no primary key: a changed row is one removed and one added.")
-    rows = [[_SIGNS[row.kind], _key(row), _cells(row)] for row in table.rows]
-    return [*sections, Section(f"{name}: rows", ["", "Key", "Cells"], rows, " ".join(notes))]
-
-
-def _key(row: RowChange) -> str:
-    return ", ".join(f"{shown(name)}={shown(value)}" for name, value in row.key.items()) or "-"
-
-
-def _cells(row: RowChange) -> str:
-    if row.kind == "modified":
-        cells = (f"{shown(name)}: {shown(old)} → {shown(new)}" for name, (old, new) in row.cells.items())
-    else:
-        side = 0 if row.kind == "removed" else 1
-        cells = (f"{shown(name)}: {shown(values[side])}" for name, values in row.cells.items())
-    return ", ".join(cells)
-
-
-def comparison_json(comparison: Comparison) -> dict[str, Any]:
-    """What ``kedro dolt compare --json`` prints."""
-
-    def point(which: Point) -> dict[str, Any]:
-        return {"name": which.name, "commit": which.commit, "run": which.run and which.run.to_json()}
-
-    def pair(old: Any, new: Any) -> dict[str, Any]:
-        return {"old": old, "new": new}
-
-    return {
-        "old": point(comparison.old),
-        "new": point(comparison.new),
-        "params": {name: pair(*values) for name, values in comparison.params.items()},
-        "metrics": {name: pair(*values) for name, values in comparison.metrics.items()},
-        "tables": [
-            {
-                **table.change.to_json(),
-                "schema": table.schema,
-                "has_key": table.has_key,
-                "comparable": table.comparable,
-                "rows": [
-                    {
-                        "kind": row.kind,
-                        "key": row.key,
-                        "cells": {name: pair(*values) for name, values in row.cells.items()},
-                    }
-                    for row in table.rows
-                ],
-            }
-            for table in comparison.tables
-        ],
-    }
-
-
-def blame_section(rows: Iterable[BlamedRow]) -> Section:
-    """What ``kedro dolt blame`` prints."""
-    cells = [
-        [
-            ", ".join(f"{shown(name)}={shown(value)}" for name, value in row.key.items()),
-            row.commit[:10],
-            local_time(row.date),
-            shown(row.author),
-            shown(row.run_id or "-"),
-            # A run's message says no more than that it is the run's.
-            "-" if row.run_id else shown(row.message),
-        ]
-        for row in rows
-    ]
-    return Section("", ["Row", "Commit", "Date", "Author", "Run", "Message"], cells)
+    data = Data(
+        [*keys, "commit", "date", "author", "run_id", "message"],
+        [[*row.key.values(), row.commit, row.date, row.author, row.run_id, row.message] for row in rows],
+    )
+    notes = [f"The first {limit} rows: --limit 0 shows all."] if len(rows) == limit else []
+    return Listing(columns, data, notes)
 
 
 def lineage_tree(origin: Origin) -> Branch:
