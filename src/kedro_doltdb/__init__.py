@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ServerError,
     )
     from .hooks import DoltHooks
+    from .notebook.data import DoltData, open
     from .run.dolt_run import DoltRun
     from .run.progress import dataset_saved, node_started
     from .tables.bulk_load import bulk_load
@@ -33,6 +34,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BulkLoadError",
     "ConfigError",
+    "DoltData",
     "DoltError",
     "DoltHooks",
     "DoltRun",
@@ -47,9 +49,11 @@ __all__ = [
     "dataset_saved",
     "get_logger",
     "node_started",
+    "open",
 ]
 
 _MODULES = {
+    "DoltData": "notebook.data",
     "DoltHooks": "hooks",
     "DoltRun": "run.dolt_run",
     "DoltTableDataset": "catalog.table_dataset",
@@ -58,6 +62,7 @@ _MODULES = {
     "dataset_saved": "run.progress",
     "get_logger": "terminal",
     "node_started": "run.progress",
+    "open": "notebook.data",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import sys
@@ -60,7 +61,7 @@ class Database:
         self.server: Server = server or ManagedServer(self.data_dir, settings.port)
         # SQLTableDataset caches engines by this string, and an engine stays on the branch it first saw:
         # no two contexts may share one. The part after @ is never looked up.
-        self.con = f"dolt+pymysql://dolt@127.0.0.1/data?context={uuid.uuid4().hex}"
+        self.con = _new_con()
         self._lock, self._beginning = threading.Lock(), threading.RLock()
         self._address: Address | None = None
         self._branch: str | None = None
@@ -84,7 +85,7 @@ class Database:
         database = cls.load(Path(context.project_path), context.config_loader)
         # No local variable: a traceback may show those.
         context.config_loader["credentials"] = {
-            **_credentials(context.config_loader),
+            **credentials_of(context.config_loader),
             "dolt": database.credentials(),
         }
         _attached.database = database
@@ -108,7 +109,7 @@ class Database:
             ConfigError: ``dolt.yml`` is wrong, ``settings.py`` does not tell Kedro to read it, or the
                 credentials ``dolt`` are there and should not be, or the other way round.
         """
-        settings, credentials = Settings.load(config_loader), hidden(_credentials(config_loader))
+        settings, credentials = Settings.load(config_loader), hidden(credentials_of(config_loader))
         own = {name: credentials.pop(name, None) for name in ("dolt", "dolt_replica")}
         server = None
         if not settings.managed:
@@ -180,6 +181,20 @@ class Database:
                 yield self.repository(lease.address)
         finally:
             lease.release()
+
+    @contextmanager
+    def at(self, commit: str) -> Iterator[Database]:
+        """The database as it was at a commit, for as long as the context lasts; it can only be read.
+
+        Args:
+            commit: its hash.
+        """
+        other = copy.copy(self)
+        other.con, other._branch, other._commit = _new_con(), None, commit
+        try:
+            yield other
+        finally:
+            other._forget_engines()
 
     def close(self) -> None:
         """Give back the lease that a use outside a run took; the server stops if it was the last."""
@@ -291,11 +306,16 @@ def _refuse_to_begin() -> None:
     )
 
 
+def _new_con() -> str:
+    return f"dolt+pymysql://dolt@127.0.0.1/data?context={uuid.uuid4().hex}"
+
+
 def _lease_name() -> str:
     return f"process-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
-def _credentials(config_loader: AbstractConfigLoader) -> dict[str, Any]:
+def credentials_of(config_loader: AbstractConfigLoader) -> dict[str, Any]:
+    """What ``conf/*/credentials.yml`` holds; nothing where there is none."""
     from kedro.config import MissingConfigException
 
     try:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..catalog.project import Project
 from ..terminal import echo
-from .project import Command, Project, in_project
+from .project import Command, in_project
 
 if TYPE_CHECKING:
     from ..catalog.credentials import Database

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
+from ..catalog.project import Project
 from ..terminal import echo
-from .project import Command, Project, in_project
+from .project import Command, in_project
 
 
 @click.command(cls=Command)

@@ -16,7 +16,8 @@ from sqlalchemy.dialects.mysql import DOUBLE
 from sqlalchemy.dialects.mysql.base import MySQLIdentifierPreparer
 from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
 
-from ..errors import BulkLoadError, QueryError
+from ..errors import BulkLoadError
+from .query import execute
 
 _REFERENCED = re.compile(r"cannot drop table (`.*`) as it is referenced in foreign key (`.*`)")
 
@@ -52,10 +53,8 @@ class DoltDialect(MySQLDialect_pymysql):
             BulkLoadError: it drops a table that a foreign key refers to.
             QueryError: the statement and its values do not fit.
         """
-        if not parameters and _has_single_signs(statement):
-            parameters = None
         try:
-            cursor.execute(statement, parameters)
+            execute(cursor, statement, parameters)
         except pymysql.err.Error as error:
             # SQLAlchemy's own event of errors does not reach the statements of a connection that has looked
             # for a table, as pandas does.
@@ -67,30 +66,3 @@ class DoltDialect(MySQLDialect_pymysql):
                     "keeps the table in place, or drop the key with `ALTER TABLE ... DROP FOREIGN KEY ...`."
                 ) from error
             raise
-        except (KeyError, TypeError, ValueError) as error:
-            if not (reason := _misfit(cursor, statement, parameters)):
-                raise
-            raise QueryError(
-                f"The query and its `params` do not fit ({reason}): write a percent sign that stands for no "
-                "value as `%%`, and give a value for each `%s` or `%(name)s`."
-            ) from error
-
-
-def _has_single_signs(statement: str) -> bool:
-    """Whether a statement has percent signs that are not doubled, so that none is meant to be undoubled."""
-    if "%" not in statement:
-        return False
-    try:
-        statement % ()
-    except (TypeError, ValueError):
-        return True
-    return False
-
-
-def _misfit(cursor: Any, statement: str, parameters: Any) -> str:
-    """Why the values cannot be put into the statement; nothing if they can."""
-    try:
-        cursor.mogrify(statement, parameters)
-    except (KeyError, TypeError, ValueError) as error:
-        return f"no value for {error}" if isinstance(error, KeyError) else str(error)
-    return ""

@@ -1,0 +1,102 @@
+"""A query that a user wrote: its values bound, and, where it is only to read, nothing but reading."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pymysql.err import Error, ProgrammingError
+
+from ..errors import QueryError
+
+if TYPE_CHECKING:
+    from pymysql.cursors import Cursor
+
+# What MySQL runs although it looks like a comment, /*! ... */, is none here.
+_COMMENTS = re.compile(r"(?:\s+|--(?=\s|$)[^\n]*|#[^\n]*|/\*(?!!).*?\*/)*", re.DOTALL)
+_READING = {"SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "TABLE", "VALUES"}
+_READ_ONLY_TRANSACTION = 1792
+_MISFITS = (KeyError, TypeError, ValueError, ProgrammingError)
+
+
+def read(cursor: Cursor, query: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> None:
+    """Execute a query that writes nothing.
+
+    Dolt's read-only transactions refuse INSERT, UPDATE and DELETE alone (seen). What makes and drops tables,
+    and the procedures, are refused here, by the statement's first word.
+
+    Args:
+        cursor: a cursor in no transaction; the caller fetches what was found.
+        query: the query.
+        parameters: its values.
+
+    Raises:
+        QueryError: it would write, or it does not fit its values.
+        pymysql.err.Error: Dolt refused it.
+    """
+    begin = _COMMENTS.match(query)
+    rest = query[begin.end() if begin else 0 :].lstrip("( \t\r\n")
+    first = re.match(r"\w*", rest)
+    if first is None or first[0].upper() not in _READING:
+        raise _refusal(rest)
+    cursor.execute("START TRANSACTION READ ONLY")
+    try:
+        execute(cursor, query, parameters)
+    except Error as error:
+        if error.args[0] != _READ_ONLY_TRANSACTION:
+            raise
+        raise _refusal(rest) from error
+
+
+def _refusal(statement: str) -> QueryError:
+    return QueryError(
+        f"Only queries can be sent here, and this writes, or is none: {statement[:60]!r}. Write to tables in "
+        "a run, or in `dolt sql` in data/."
+    )
+
+
+def execute(cursor: Any, statement: str, parameters: Sequence[Any] | Mapping[str, Any] | None) -> None:
+    """Execute a statement whose percent signs, if it takes no values, need not be doubled.
+
+    Args:
+        cursor: PyMySQL's.
+        statement: the statement, with ``%s`` or ``%(name)s`` for values.
+        parameters: the values.
+
+    Raises:
+        QueryError: the statement and its values do not fit.
+        pymysql.err.Error: Dolt refused it.
+    """
+    bound = parameters or ()
+    try:
+        cursor.execute(statement, None if not bound and _has_single_signs(statement) else bound)
+    except _MISFITS as error:
+        if not (reason := _misfit(cursor, statement, bound)):
+            raise
+        raise QueryError(
+            f"The query and its `params` do not fit ({reason}): write a percent sign that stands for no "
+            "value as `%%`, and give a value for each `%s` or `%(name)s`."
+        ) from error
+
+
+def _has_single_signs(statement: str) -> bool:
+    """Whether a statement has percent signs that are not doubled, so that none is meant to be undoubled."""
+    if "%" not in statement:
+        return False
+    try:
+        statement % ()
+    except (TypeError, ValueError):
+        return True
+    return False
+
+
+def _misfit(cursor: Any, statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> str:
+    """Why the values cannot be put into the statement; nothing if they can."""
+    if not parameters:
+        return ""
+    try:
+        cursor.mogrify(statement, parameters)
+    except _MISFITS as error:
+        return f"no value for {error}" if isinstance(error, KeyError) else str(error)
+    return ""

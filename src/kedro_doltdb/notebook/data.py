@@ -1,0 +1,202 @@
+"""``kedro_doltdb.open``: a project's data in a notebook or a script, for reading."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..catalog.footprint import find_database, table_of
+from ..catalog.project import Project
+from ..dolt.as_of import columns_at
+from ..dolt.query import read
+from ..dolt.repository import dolt_errors
+from ..dolt_cli import find_dolt
+from ..errors import ConfigError
+from ..journal.history import find
+from ..server.managed import ManagedServer
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from doltcli import Dolt
+    from kedro.io import AbstractDataset
+
+    from ..catalog.credentials import Database
+    from ..dolt.repository import Repository
+    from .frames import ComparisonFrames
+
+
+def open(path: str | os.PathLike[str] | None = None) -> DoltData:
+    """Open the data of a Kedro project.
+
+    Args:
+        path: the project's directory, or any below it; None is the current one.
+
+    Raises:
+        ConfigError: it is in no Kedro project, or the project's configuration cannot be used.
+    """
+    return DoltData(Project.around(Path(path or ".").expanduser().resolve()))
+
+
+class DoltData:
+    """The data of a Kedro project, to be read: its tables at any commit, its runs and how they differ.
+
+    The Dolt server is started or joined at the first use, and left by :meth:`close`, at the end of a
+    ``with``, or when the process ends. Runs go on beside it.
+
+    Args:
+        project: the project.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._database = project.database(replica=True)
+
+    def __enter__(self) -> DoltData:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"DoltData({str(self._project.metadata.project_path)!r})"
+
+    def close(self) -> None:
+        """Leave the server; the next use joins it again."""
+        self._database.close()
+
+    def load(self, name: str, at: str | None = None) -> Any:
+        """Return a dataset of the catalog as it is, or as it was.
+
+        Args:
+            name: a dataset whose entry has ``credentials: dolt``, or a table that has no entry.
+            at: a run, commit, tag or branch; None is the branch checked out in ``data/``, uncommitted edits
+                included.
+
+        Returns:
+            What ``catalog.load`` would give: of a table, a frame.
+
+        Raises:
+            ConfigError: nothing of Dolt's has that name, or nothing that of ``at``.
+        """
+        with self._reading() as repository:
+            if at is None:
+                return self._dataset(repository, self._database, name, None).load()
+            commit = find(repository, at).commit
+            with self._database.at(commit) as database:
+                return self._dataset(repository, database, name, commit).load()
+
+    def sql(
+        self,
+        query: str,
+        params: Sequence[Any] | Mapping[str, Any] | None = None,
+        at: str | None = None,
+    ) -> pd.DataFrame:
+        """Return the rows that a query finds, each column with its type.
+
+        Args:
+            query: a query that only reads, with ``%s`` or ``%(name)s`` for values.
+            params: the values.
+            at: as for :meth:`load`.
+
+        Raises:
+            QueryError: it may write, or it does not fit its values.
+            DoltError: Dolt refused it.
+        """
+        from ..tables.query_frame import query_frame
+
+        with self._reading() as repository:
+            commit = find(repository, at).commit if at is not None else None
+            connection = self._database.get_address().connect(commit)
+            with connection, connection.cursor() as cursor:
+                read(cursor, query, params)
+                return query_frame(cursor)
+
+    def runs(self) -> pd.DataFrame:
+        """Return the runs of all branches, those that were kept included, the latest first.
+
+        Returns:
+            A row a run: its commit, start and status, its parameters as columns ``params.<name>``, its
+            metrics as ``metrics.<name>``, and ``changes``, the rows that it changed by table.
+        """
+        from ..cli.listing import listed_runs
+        from .frames import runs_frame
+
+        with self._reading() as repository:
+            found, _ = listed_runs(repository, self._database.settings.metrics, all_branches=True)
+        return runs_frame(found)
+
+    def compare(self, old: str | None = None, new: str | None = None, *, limit: int = 5) -> ComparisonFrames:
+        """Return how two runs differ.
+
+        Args:
+            old: a run, commit, tag or branch; None is the run before ``new``.
+            new: the other; None is the last run on the branch checked out in ``data/``.
+            limit: how many rows of each table to bring.
+
+        Raises:
+            ConfigError: a name that is not known, or there are no two runs.
+        """
+        from ..cli.compare import compare, default_points
+        from .frames import ComparisonFrames
+
+        with self._reading() as repository:
+            points = default_points(repository, old, new)
+            found = compare(repository, *points, self._database.settings.metrics, limit=limit)
+        return ComparisonFrames.of(found)
+
+    @property
+    def doltcli(self) -> Dolt:
+        """doltcli's object for ``data/``, with Dolt's own commands; it works beside a running server.
+
+        Raises:
+            ConfigError: doltcli is not installed, or the data is not in ``data/``.
+        """
+        if not isinstance(self._database.server, ManagedServer):
+            raise ConfigError(
+                f"The data is on {self._database.server.name}, and doltcli works on directories: use `sql`, "
+                "which reaches Dolt's tables and functions as well."
+            )
+        try:
+            from doltcli import Dolt
+            from doltcli.utils import set_dolt_path
+        except ImportError as error:
+            raise ConfigError(
+                "doltcli is not installed: `pip install doltcli`, or, with Python 3.12 or newer, "
+                "`pip install --no-deps doltcli`, for its requirement typed-ast cannot be installed there."
+            ) from error
+        set_dolt_path(find_dolt())
+        return Dolt(str(self._database.data_dir))
+
+    @contextmanager
+    def _reading(self) -> Iterator[Repository]:
+        with dolt_errors():
+            # A server that has ended meanwhile is started again.
+            self._database().close()
+            yield self._database.repository(self._database.get_address())
+
+    def _dataset(
+        self, repository: Repository, database: Database, name: str, commit: str | None
+    ) -> AbstractDataset[Any, Any]:
+        """The dataset of that name, or that of a table without an entry, on a database at a commit."""
+        dataset = self._project.catalog(database.credentials()).get(name)
+        if dataset is not None and find_database(dataset) is None:
+            raise ConfigError(
+                f"The dataset {name} is not in Dolt: load it with Kedro's catalog, `%load_ext kedro.ipython`."
+            )
+        table = name if dataset is None else table_of(dataset)
+        if table is not None:
+            with repository.on(commit) as cursor:
+                there = bool(columns_at(cursor, table, None))
+            if not there:
+                raise ConfigError(
+                    f"There is no table {table}{f' at {commit[:10]}' if commit else ''}: conf/*/catalog.yml "
+                    'has the datasets, `sql("SHOW TABLES")` lists the tables.'
+                )
+        if dataset is None:
+            from kedro_datasets.pandas import SQLTableDataset
+
+            dataset = SQLTableDataset(table_name=name, credentials=database.credentials())
+        return dataset
