@@ -473,6 +473,42 @@ def test_preview_and_description(saved: DoltTableDataset) -> None:
     assert saved.exists()
 
 
+# A table as it was
+
+
+@pytest.mark.parametrize(
+    "load_args", [{}, {"columns": ["x", "id"]}, {"index_col": "id"}, {"dtype_backend": "numpy_nullable"}]
+)
+def test_a_table_as_it_was(
+    database: Database, saved: DoltTableDataset, cache_home: Path, load_args: dict[str, Any]
+) -> None:
+    credentials = database.credentials()
+    expected = SQLTableDataset(table_name="t", credentials=credentials, load_args=load_args).load()
+    query(database, "CALL DOLT_COMMIT('-A', '--allow-empty', '-m', 'then')")
+    [(commit,)] = query(database, "SELECT hashof('HEAD')")
+    saved.save(frame_of(7))
+    query(database, "CALL DOLT_COMMIT('-A', '-m', 'now')")
+    then = ours(database, "id", at=commit, load_args=load_args)
+    same(then.load(), expected)
+    empty(cache_home)
+    same(then.load(), expected)
+    assert then.exists() and len(then.preview(10)["data"]) == 5 and f"at='{commit}'" in str(then)
+    query(database, "DROP TABLE t")
+    same(then.load(), expected)
+    with pytest.raises(DatasetError, match="so it can only be read"):
+        then.save(frame_of())
+
+
+def test_what_cannot_be_read_as_it_was(database: Database, tmp_path: Path) -> None:
+    for at in (1.5, "", dt.date(2026, 1, 2)):
+        with pytest.raises(ConfigError, match="in quotes"):
+            ours(database, "id", at=at)
+    with pytest.raises(ConfigError, match="only Dolt knows how a table was"):
+        DoltTableDataset(table_name="t", credentials={"con": "sqlite://"}, primary_key="id", at="v1")
+    with pytest.raises(DatasetError, match="nope names no run, commit, branch or tag"):
+        ours(database, "id", at="nope").load()
+
+
 # Copies
 
 

@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from ..dolt.repository import Repository, dolt_errors
 from ..dolt_cli import identity
 from ..errors import ConfigError, DoltError
 from ..exits import at_exit
+from ..journal.history import find
 from ..journal.parameters import secrets_in
 from ..secret import hidden
 from ..server.external import ExternalServer
@@ -66,6 +67,7 @@ class Database:
         self._address: Address | None = None
         self._branch: str | None = None
         self._commit: str | None = None
+        self._pins: dict[str, str] = {}
         self._begin_run: Callable[[], None] | None = None
         self._lease: Lease | None = None
         self._pid = os.getpid()
@@ -154,6 +156,26 @@ class Database:
                 self.close()
                 return self.get_address().connect(self._branch or self._commit)
 
+    def connect_at(self, name: str) -> pymysql.Connection[Cursor]:
+        """Open a connection on a commit, which can only be read.
+
+        Args:
+            name: a run, commit, tag or branch. During a run it means what it meant when that began.
+
+        Raises:
+            ConfigError: nothing has that name.
+            ServerError, DoltError: as for a connection on a branch.
+        """
+        # This begins the run, if that is still to be done, and finds a server that has ended meanwhile.
+        self().close()
+        address = self.get_address()
+        with dolt_errors():
+            commit = self._pins.get(name) or self._find(address, name)
+        return address.connect(commit)
+
+    def _find(self, address: Address, name: str) -> str:
+        return find(self.repository(address), name, self._branch or self._commit).commit
+
     def get_address(self) -> Address:
         """Return the address of the server in use; outside a run, the first call starts one."""
         with self._lock:
@@ -204,11 +226,20 @@ class Database:
                 self._lease.release()
                 self._lease = self._address = None
 
-    def enter(self, address: Address, branch: str | None = None) -> None:
-        """Send every dataset to ``branch`` of the server at ``address``."""
+    def enter(
+        self, address: Address, branch: str | None = None, pins: Mapping[str, str] | None = None
+    ) -> None:
+        """Send every dataset to ``branch`` of the server at ``address``.
+
+        Args:
+            address: the server.
+            branch: the branch.
+            pins: the commits of what ``at`` in catalog entries names.
+        """
         self._forget_engines()
         with self._lock:
             self._address, self._branch, self._commit = address, branch, None
+            self._pins = dict(pins or {})
 
     def leave(self, commit: str | None = None) -> None:
         """Send datasets to what a run has left.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..journal.edges import base_name, file_hash, shortened
 from ..journal.store import Edge
-from .footprint import find_database, table_of
+from .footprint import at_of, find_database, table_of
 
 if TYPE_CHECKING:
     from kedro.io import AbstractDataset, DataCatalog
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 def edges_of(pipeline: Pipeline, catalog: DataCatalog, project_path: Path) -> list[Edge]:
     """The edges of ``pipeline``, parameters left out; inputs that are files are hashed already.
+
+    What they are read at is as ``at`` in the catalog names it, and yet to be pinned.
 
     Args:
         pipeline: the pipeline that is run, filters applied.
@@ -34,7 +36,7 @@ def edges_of(pipeline: Pipeline, catalog: DataCatalog, project_path: Path) -> li
                 dataset = catalog.get(name)
                 edge = Edge(shortened(node.name), shortened(name), direction)
                 if dataset is not None and find_database(dataset):
-                    edge.table_name = table_of(dataset)
+                    edge.table_name, edge.read_at = table_of(dataset), at_of(dataset)
                 elif dataset is not None and (file := file_of(dataset, base_name(name) in produced)):
                     edge.file = _relative(file, project_path)
                     if base_name(name) not in produced:

@@ -43,7 +43,8 @@ class Footprint:
         """Look at every dataset of ``pipeline`` in ``catalog``.
 
         Raises:
-            ConfigError: a dataset names a branch, and would read or write past the run's own.
+            ConfigError: a dataset names a branch, and would read or write past the run's own, or is saved and
+                has ``at``.
         """
         footprint = cls()
         # `a@query` is not the name that is produced with `a@table`, but no free input either.
@@ -54,7 +55,14 @@ class Footprint:
                 continue
             footprint.database = database
             _check_names_no_branch(name, dataset, database.name)
-            if other_database(dataset, database.name):
+            if (at := at_of(dataset)) is not None:
+                # Nothing that anybody does meanwhile changes what it reads.
+                if name in produced:
+                    raise ConfigError(
+                        f"The dataset {name} has `at: {at}` in the catalog, so it can only be read, and this "
+                        "pipeline saves it: save to an entry without `at`."
+                    )
+            elif other_database(dataset, database.name):
                 footprint.elsewhere.add(name)
             elif (table := table_of(dataset)) is None:
                 footprint.reads_all = True
@@ -120,6 +128,12 @@ def table_of(dataset: AbstractDataset[Any, Any]) -> str | None:
     return str(table)
 
 
+def at_of(dataset: AbstractDataset[Any, Any]) -> str | None:
+    """Return the run, commit, tag or branch at which a dataset is read; None if it is read as it is."""
+    at = getattr(unwrapped(dataset), "at", None)
+    return at if isinstance(at, str) else None
+
+
 def other_database(dataset: AbstractDataset[Any, Any], name: str) -> str | None:
     """Return the database that ``schema`` in a dataset's arguments names, unless it is ``name`` itself."""
     for schema in _schemas(dataset):
@@ -130,7 +144,7 @@ def other_database(dataset: AbstractDataset[Any, Any], name: str) -> str | None:
 
 def _check_names_no_branch(name: str, dataset: AbstractDataset[Any, Any], database: str) -> None:
     query = _arguments(dataset, "_load_args").get("sql")
-    if query is None and (file := getattr(_unwrapped(dataset), "_filepath", None)) is not None:
+    if query is None and (file := getattr(unwrapped(dataset), "_filepath", None)) is not None:
         # Where the file is elsewhere, or not there, the dataset says so.
         with suppress(OSError):
             query = Path(str(file)).read_text()
@@ -149,11 +163,11 @@ def _schemas(dataset: AbstractDataset[Any, Any]) -> list[str]:
 
 
 def _arguments(dataset: AbstractDataset[Any, Any], name: str) -> dict[str, Any]:
-    arguments = getattr(_unwrapped(dataset), name, None)
+    arguments = getattr(unwrapped(dataset), name, None)
     return arguments if isinstance(arguments, dict) else {}
 
 
-def _unwrapped(dataset: AbstractDataset[Any, Any]) -> AbstractDataset[Any, Any]:
+def unwrapped(dataset: AbstractDataset[Any, Any]) -> AbstractDataset[Any, Any]:
     """Return the dataset in a wrapper: the one that was given the credentials."""
     from kedro.io import AbstractDataset, MemoryDataset
 

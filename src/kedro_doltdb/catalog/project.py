@@ -110,7 +110,7 @@ class Project:
             return value
         return str(self.metadata.project_path / value)
 
-    def catalog(self) -> dict[str, Any]:
+    def catalog_config(self) -> dict[str, Any]:
         """Return the configuration of the catalog, by the names of the datasets.
 
         Nothing if it cannot be read: it may need runtime parameters that only a run has.

@@ -33,13 +33,15 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
         table_name: the table.
         credentials: ``dolt``.
         primary_key: the column of its key, or the columns in their order.
+        at: a run, commit, tag or branch at which the table is read; it cannot be saved to then.
         load_args: as for ``pandas.SQLTableDataset``; with others than ``columns`` it is loaded as there.
         save_args: as there, without ``method`` and ``schema``; ``if_exists`` is ``replace`` by default, or
             ``append`` or ``fail``.
         metadata: as there.
 
     Raises:
-        ConfigError: ``save_args`` has something else in it, no key is named, or pyarrow is not installed.
+        ConfigError: ``save_args`` has something else in it, no key is named, ``at`` cannot be used, or
+            pyarrow is not installed.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
         table_name: str,
         credentials: dict[str, Any],
         primary_key: str | Sequence[str],
+        at: str | None = None,
         load_args: dict[str, Any] | None = None,
         save_args: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
@@ -70,8 +73,24 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
             save_args={"if_exists": "replace", **(save_args or {}), "method": method},
             metadata=metadata,
         )
+        self.at = at
+        if at is not None:
+            self._check_at()
         if self._database() is not None:
             self._refuse_arguments()
+
+    def _check_at(self) -> None:
+        name = self._load_args["table_name"]
+        if not isinstance(self.at, str) or not self.at:
+            raise ConfigError(
+                f"The dataset of the table {name} has `at: {self.at}`, which was read as "
+                f"{type(self.at).__name__}: name a run, commit, tag or branch, in quotes."
+            )
+        if self._database() is None:
+            raise ConfigError(
+                f"The dataset of the table {name} has `at: {self.at}`, and only Dolt knows how a table was: "
+                "give it `credentials: dolt`, or remove `at`."
+            )
 
     def _refuse_arguments(self) -> None:
         args, name = self._save_args, self._save_args["name"]
@@ -86,6 +105,21 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
                 "choose replace, which keeps the table in place, append or fail."
             )
 
+    @property
+    def engine(self) -> Any:
+        """SQLAlchemy's engine on the table's branch, or on the commit that ``at`` names."""
+        database = self._database()
+        if self.at is None or database is None:
+            return super().engine
+        from sqlalchemy import create_engine
+
+        return create_engine(database.con, **{**self._connection_args, "creator": self._connect})
+
+    def _connect(self) -> Any:
+        database = self._database()
+        assert database is not None
+        return database() if self.at is None else database.connect_at(self.at)
+
     def load(self) -> Any:
         """The table as ``pandas.read_sql_table`` gives it."""
         frame = self._load_fast()
@@ -96,7 +130,13 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
 
         Raises:
             BulkLoadError: the frame cannot be stored exactly; the table is as it was.
+            ConfigError: it is read as it was, so it cannot be saved to.
         """
+        if self.at is not None:
+            raise ConfigError(
+                f"The dataset of the table {self._save_args['name']} has `at: {self.at}`, so it can only be "
+                "read: save to an entry without `at`."
+            )
         if not self._save_whole(data):
             data.to_sql(con=self.engine, **self._save_args)
 
@@ -108,7 +148,7 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
         columns = self._load_args.get("columns")
         if database is None or not self._load_args.keys() <= {"table_name", "columns"}:
             return None
-        with dolt_errors(), _connected(database) as connection:
+        with dolt_errors(), self._connected() as connection:
             rows = read_table(connection, self._load_args["table_name"], _cache(database))
         if rows is None:
             return None
@@ -129,7 +169,7 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
         dtype = args.get("dtype") or {}
         if not isinstance(dtype, dict):
             dtype = dict.fromkeys(frame.columns, dtype)
-        with dolt_errors(), _connected(database) as connection:
+        with dolt_errors(), self._connected() as connection:
             if args["if_exists"] != "replace":
                 with connection.cursor() as cursor:
                     if look_at(cursor, args["name"]) is not None:
@@ -139,6 +179,20 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
                 connection, args["name"], frame, args["method"], dtype, _cache(database), indexes, grows=grows
             )
         return True
+
+    @contextmanager
+    def _connected(self) -> Iterator[Any]:
+        connection = self._connect()
+        try:
+            yield connection
+        finally:
+            # It is closed where reading broke off.
+            if connection.open:
+                connection.close()
+
+    def _describe(self) -> dict[str, Any]:
+        described: dict[str, Any] = super()._describe()
+        return described if self.at is None else {**described, "at": self.at}
 
     def _database(self) -> Database | None:
         database = self._connection_args.get("creator")
@@ -158,17 +212,6 @@ def _columns(data: pd.DataFrame | pd.Series[Any], args: dict[str, Any]) -> tuple
     frame = frame.copy(deep=False)
     frame.index.names = labels
     return frame.reset_index(), [str(label) for label in labels]
-
-
-@contextmanager
-def _connected(database: Database) -> Iterator[Any]:
-    connection = database()
-    try:
-        yield connection
-    finally:
-        # It is closed where reading broke off.
-        if connection.open:
-            connection.close()
 
 
 def _cache(database: Database) -> TableCache | None:

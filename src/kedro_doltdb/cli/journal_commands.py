@@ -163,7 +163,7 @@ def rerun(metadata: ProjectMetadata, run_id: str, conf_source: str | None) -> No
     from .compare import compare as compare_points
     from .compare_view import comparison_sections
     from .render import print_sections, width
-    from .rerun import parameters_of, result_of, run_again, starting_branch, warnings
+    from .rerun import moved, parameters_of, result_of, run_again, starting_branch, warnings
 
     project = Project(metadata, conf_source=conf_source)
     with project.serving(replica=False) as (database, repository):
@@ -179,6 +179,10 @@ def rerun(metadata: ProjectMetadata, run_id: str, conf_source: str | None) -> No
         with starting_branch(repository, run, edges, point.commit) as branch:
             run_again(metadata.project_path, run, parameters, branch, conf_source)
             result = result_of(repository, branch)
+            if result.run:
+                with repository.on(branch) as cursor:
+                    for warning in moved(edges, reader.edges(cursor, result.run.run_id)):
+                        echo(f"Warning: {warning}", err=True, warning=True)
             saved = [edge.table_name for edge in edges if edge.direction == "save" and edge.table_name]
             comparison = compare_points(
                 repository, point, result, database.settings.metrics, metadata.project_path,
@@ -257,5 +261,7 @@ def status(project: Project) -> None:
     from .views import status_sections
 
     with project.serving() as (database, repository):
-        found = look(repository, project.metadata.project_path, project.catalog(), database.settings.remote)
+        found = look(
+            repository, project.metadata.project_path, project.catalog_config(), database.settings.remote
+        )
     print_sections(status_sections(found))

@@ -106,9 +106,10 @@ def _own(edges: list[Edge]) -> list[Edge]:
 
 
 def inputs_of(edges: list[Edge]) -> list[Edge]:
-    """What a run loaded and did not produce itself."""
+    """What a run loaded as it was when the run began, and did not produce itself."""
     produced = {base_name(edge.dataset) for edge in edges if edge.direction == "save"}
-    return [edge for edge in edges if edge.direction == "load" and base_name(edge.dataset) not in produced]
+    loads = [edge for edge in edges if edge.direction == "load" and edge.read_at is None]
+    return [edge for edge in loads if base_name(edge.dataset) not in produced]
 
 
 def hash_now(edge: Edge, project_path: Path) -> str | None:
@@ -149,6 +150,25 @@ def warnings(run: Run, edges: list[Edge], project_path: Path) -> list[str]:
     for edge in inputs_of(_own(edges)):
         if edge.file and edge.content_hash and hash_now(edge, project_path) != edge.content_hash:
             found.append(f"{edge.file}, which that run read, is not as it was.")
+    return list(dict.fromkeys(found))
+
+
+def moved(before: Iterable[Edge], after: Iterable[Edge]) -> list[str]:
+    """Return what a run read as of another commit than the run that it repeats, one line each.
+
+    Args:
+        before: what the nodes of that run loaded and saved.
+        after: what those of the new one did.
+    """
+    now = {(edge.node, edge.dataset): edge.read_at for edge in after if edge.direction == "load"}
+    found = []
+    for edge in before:
+        commit = now.get((edge.node, edge.dataset))
+        if edge.direction == "load" and edge.read_at and commit and commit != edge.read_at:
+            found.append(
+                f"{edge.dataset} was read as of {edge.read_at[:10]} then and as of {commit[:10]} now: what "
+                "`at` in its catalog entry names has moved."
+            )
     return list(dict.fromkeys(found))
 
 

@@ -5,8 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ..dolt.as_of import columns_at
+from ..errors import ConfigError
+from .history import find
 from .store import Edge
+
+if TYPE_CHECKING:
+    from ..dolt.repository import Repository
 
 # kedro_lineage.node and .dataset are part of a key, whose size Dolt limits.
 MAX_NAME = 255
@@ -54,9 +61,45 @@ def with_hashes(edges: list[Edge], tables: Mapping[str, str]) -> list[Edge]:
         The same edges.
     """
     for edge in edges:
-        if edge.content_hash is None and edge.table_name:
+        if edge.content_hash is None and edge.table_name and edge.read_at is None:
             edge.content_hash = tables.get(edge.table_name)
     return edges
+
+
+def pin(repository: Repository, edges: Iterable[Edge], head: str) -> dict[str, str]:
+    """Put commits, and content hashes, in the place of what the catalog names with ``at``.
+
+    Args:
+        repository: where they are.
+        edges: what the nodes of a run load and save.
+        head: what ``HEAD`` means: a commit or branch.
+
+    Returns:
+        The commits by the names that they had.
+
+    Raises:
+        ConfigError: nothing has such a name, or the table was not there.
+    """
+    pins: dict[str, str] = {}
+    for edge in edges:
+        if (name := edge.read_at) is None or edge.table_name is None or edge.content_hash is not None:
+            continue
+        try:
+            commit = pins.get(name) or find(repository, name, head).commit
+        except ConfigError as error:
+            raise ConfigError(
+                f"The dataset {edge.dataset} cannot be read as of {name}: {error.message}"
+            ) from error
+        with repository.on(commit) as cursor:
+            if not columns_at(cursor, edge.table_name, None):
+                raise ConfigError(
+                    f"The dataset {edge.dataset} cannot be read as of {name}: there was no table "
+                    f"{edge.table_name} at {commit[:10]}."
+                )
+        pins[name] = edge.read_at = commit
+        # A view has no hash.
+        edge.content_hash = repository.table_hashes(commit, [edge.table_name]).get(edge.table_name)
+    return pins
 
 
 def hash_files(edges: Iterable[Edge], project_path: Path) -> None:

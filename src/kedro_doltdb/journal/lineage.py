@@ -109,11 +109,14 @@ class _Tracer:
             edges = self._edges[run_id] = reader.edges(self._cursor, run_id)
         loads = [edge for edge in edges if edge.node == node and edge.direction == "load"]
         inputs = [self._loaded(edge, run_id, edges) for edge in loads]
+        for edge, origin in zip(loads, inputs, strict=True):
+            if edge.read_at and not origin.note:
+                origin.note = f"as of {edge.read_at[:10]}"
         computed_by = next((edge.computed_by for edge in edges if edge.node == node), None)
         return Origin(dataset, content, run_id, node, inputs=inputs, computed_by=computed_by)
 
     def _loaded(self, load: Edge, run_id: str, edges: list[Edge]) -> Origin:
-        for edge in edges:
+        for edge in () if load.read_at else edges:
             if edge.direction == "save" and base_name(edge.dataset) == base_name(load.dataset):
                 return self._made(load.dataset, edge.content_hash, run_id, edge.node)
         run = self._runs.get(run_id)
@@ -123,7 +126,7 @@ class _Tracer:
             before = not began or not other or not other.finished or other.finished <= began
             if earlier != run_id and before and edge.content_hash == load.content_hash:
                 return self._made(load.dataset, load.content_hash, earlier, edge.node)
-        base = (run.base if run else None) or self._ref
+        base = load.read_at or (run.base if run else None) or self._ref
         return self._not_made(load.dataset, load.table_name, load.content_hash, base)
 
     def _not_made(self, dataset: str, table: str | None, content: str | None, ref: str) -> Origin:

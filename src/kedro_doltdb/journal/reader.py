@@ -160,8 +160,8 @@ def _run(row: dict[str, Any]) -> Run:
             values[name] = _mapping(value, name)
         elif name not in _TIMES:
             values[name] = _text(value, name)
-            if name == "base" and not re.fullmatch("[0-9a-v]{32}", value):
-                raise _Unreadable("base is not a commit")
+            if name == "base":
+                _check_commit(value, name)
         elif not isinstance(value, datetime):
             raise _Unreadable(f"{name} is not a time")
     if not values.get("run_id"):
@@ -176,7 +176,14 @@ def _edge(row: dict[str, Any]) -> Edge:
     }
     if not values["node"] or not values["dataset"] or values["direction"] not in ("load", "save"):
         raise _Unreadable("it names no node, dataset and direction")
+    if values.get("read_at") is not None:
+        _check_commit(values["read_at"], "read_at")
     return Edge(**values)
+
+
+def _check_commit(value: str, name: str) -> None:
+    if not re.fullmatch("[0-9a-v]{32}", value):
+        raise _Unreadable(f"{name} is not a commit")
 
 
 def _text(value: Any, name: str) -> str:

@@ -45,6 +45,7 @@ _COLUMNS = {
         "file": "TEXT",
         "content_hash": "VARCHAR(80) COMMENT 'dolt_hashof_table, or sha256: of the file'",
         "computed_by": "VARCHAR(80) COMMENT 'the failed run that it was taken over from'",
+        "read_at": "VARCHAR(32) COMMENT 'the commit that at: in the catalog named'",
     },
 }
 _KEYS = {RUNS: ("run_id",), LINEAGE: ("run_id", "node", "dataset", "direction")}
@@ -127,6 +128,7 @@ class Edge:
         file: its file or directory, relative to the project where it lies in it, if it is a local one.
         content_hash: what was loaded or saved: ``dolt_hashof_table``, or ``sha256:`` and that of the file.
         computed_by: the failed run whose node this was, if the run took its work over.
+        read_at: the commit that it was read at, if its catalog entry names one with ``at``.
     """
 
     node: str
@@ -136,6 +138,7 @@ class Edge:
     file: str | None = None
     content_hash: str | None = None
     computed_by: str | None = None
+    read_at: str | None = None
 
 
 def now() -> datetime:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..catalog.footprint import find_database, table_of
+from ..catalog.footprint import at_of, find_database, table_of, unwrapped
 from ..catalog.project import Project
 from ..dolt.as_of import columns_at
 from ..dolt.query import read
@@ -144,7 +144,9 @@ class DoltData:
 
         with self._reading() as repository:
             points = default_points(repository, old, new)
-            found = compare(repository, *points, self._database.settings.metrics, limit=limit)
+            found = compare(
+                repository, *points, self._database.settings.metrics, self._database.project_path, limit=limit
+            )
         return ComparisonFrames.of(found)
 
     @property
@@ -187,6 +189,11 @@ class DoltData:
                 f"The dataset {name} is not in Dolt: load it with Kedro's catalog, `%load_ext kedro.ipython`."
             )
         table = name if dataset is None else table_of(dataset)
+        if dataset is not None and at_of(dataset) is not None:
+            if commit is None:
+                return dataset
+            # What the call says goes before what the entry says.
+            vars(unwrapped(dataset))["at"] = None
         if table is not None:
             with repository.on(commit) as cursor:
                 there = bool(columns_at(cursor, table, None))

@@ -9,7 +9,7 @@ from ..catalog.footprint import Footprint, find_database
 from ..dolt.repository import dolt_errors
 from ..errors import ConfigError, DoltError, PublishError
 from ..journal import store
-from ..journal.edges import hash_files
+from ..journal.edges import hash_files, pin
 from ..journal.message import commit_message
 from ..journal.parameters import mask, plain, without_run_keys
 from ..journal.store import REFUSED
@@ -82,10 +82,11 @@ class BegunRun:
                 transaction = Transaction(database.repository(lease.address), records, record)
                 try:
                     transaction.begin()
+                    pins = pin(database.repository(lease.address), record.edges, record.base)
                     _resume(request, transaction, records)
                     transaction.note_inputs()
                     _warn(request, footprint, database.name)
-                    database.enter(lease.address, record.branch)
+                    database.enter(lease.address, record.branch, pins)
                 except BaseException:
                     # What refused the run is the error that counts; the next run does what is left to do.
                     with suppress(DoltError), dolt_errors():
@@ -262,8 +263,8 @@ def _warn(request: Request, footprint: Footprint, database: str) -> None:
     if tables := [name for name, dataset in datasets.items() if dataset and find_database(dataset)]:
         logger.warning(
             "--load-versions has no effect on %s: tables have commits in place of versions. Begin the "
-            "run at one with `--params dolt_branch=...,dolt_from=<commit, branch or tag>`, or read "
-            "`... AS OF '<commit>'` with a pandas.SQLQueryDataset.",
+            "run at one with `--params dolt_branch=...,dolt_from=<commit, branch or tag>`, or read the table "
+            "with `at: <commit>` in an entry of type kedro_doltdb.DoltTableDataset.",
             ", ".join(tables),
         )
     if footprint.elsewhere:

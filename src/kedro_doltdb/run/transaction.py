@@ -20,7 +20,7 @@ from ..dolt.names import PUBLISH_SUFFIX
 from ..dolt.repository import Repository, TableChange
 from ..errors import DoltError, PublishError
 from ..journal import store
-from ..journal.edges import base_name, finished_nodes, with_hashes
+from ..journal.edges import base_name, finished_nodes, pin, with_hashes
 from .records import Record, Records, folded
 from .resume import take_over
 
@@ -79,6 +79,7 @@ class Transaction:
             if old is None or (old.table_name, old.file) != (edge.table_name, edge.file):
                 known[edge.node, edge.dataset, edge.direction] = edge
                 late.append(edge)
+        pin(self._repository, late, record.base)
         inputs = [edge for edge in late if edge.table_name in footprint.reads]
         with_hashes(
             inputs, self._repository.table_hashes(record.base, {edge.table_name or "" for edge in inputs})
