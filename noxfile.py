@@ -44,6 +44,8 @@ TESTS = [
     "tests/dolt/test_types.py",
     "tests/dolt/test_bulk_load.py",
     "tests/dolt/test_table_dataset.py",
+    "tests/dolt/test_booleans.py",
+    "tests/dolt/test_query_frame.py",
     "tests/dolt/test_dialect.py",
     "tests/project/test_neighbours.py",
     "tests/project/test_run.py::test_two_runs_are_two_commits_that_differ_by_rows",

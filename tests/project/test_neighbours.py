@@ -177,7 +177,7 @@ def test_load_versions_of_a_table_is_said_to_have_no_effect(project: Path) -> No
     done = run_kedro(project, "run", "--to-nodes=split_data", "--load-versions=example_iris_data:2020-01-01")
     output = " ".join((done.stdout + done.stderr).split())
     assert output.count("--load-versions has no effect on example_iris_data") == 1
-    assert "dolt_from=" in output and "AS OF" in output
+    assert "dolt_from=" in output and "`at: <commit>`" in output
 
 
 def test_packaged_project_runs_from_another_directory(project: Path, tmp_path: Path) -> None:

@@ -199,6 +199,16 @@ def test_every_kind_of_dataset_in_dolt_is_loaded_as_of(ran: Path) -> None:
     )
     assert said == [15, 30] * 4
 
+    dolt(
+        project,
+        "sql",
+        "-q",
+        "CREATE TABLE flags (id INT PRIMARY KEY, f BOOLEAN); INSERT INTO flags VALUES (1, 1)",
+    )
+    dolt(project, "sql", "-q", "CALL DOLT_COMMIT('-A', '-m', 'Flags'); UPDATE flags SET f = NULL")
+    code = 'say([str(data.load("flags", at=at)["f"].dtype) for at in ("HEAD", None)])'
+    assert script(ran, code) == ["bool", "boolean"]
+
 
 def test_doltcli_works_on_the_repository(ran: Path) -> None:
     pytest.importorskip("doltcli")

@@ -27,7 +27,8 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
     """A table of the Dolt repository ``data/``, with a primary key.
 
     A save brings the table to equal the frame by writing the rows that differ. A load gives the frame that
-    ``pandas.SQLTableDataset`` gives, from a copy if the table's content hash says that the copy is right.
+    ``pandas.SQLTableDataset`` gives, but with booleans in the place of 0 and 1, from a copy if the table's
+    content hash says that the copy is right.
 
     Args:
         table_name: the table.
@@ -121,9 +122,16 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
         return database() if self.at is None else database.connect_at(self.at)
 
     def load(self) -> Any:
-        """The table as ``pandas.read_sql_table`` gives it."""
-        frame = self._load_fast()
-        return pd.read_sql_table(con=self.engine, **self._load_args) if frame is None else frame
+        """The table as ``pandas.read_sql_table`` gives it, but with booleans as they were saved."""
+        from ..tables.booleans import with_booleans
+
+        frame: Any
+        frame, booleans = self._load_fast()
+        if frame is None:
+            frame = pd.read_sql_table(con=self.engine, **self._load_args)
+        if isinstance(frame, pd.DataFrame):
+            return with_booleans(frame, booleans)
+        return (with_booleans(chunk, booleans) for chunk in frame)
 
     def save(self, data: pd.DataFrame) -> None:
         """Make the table equal ``data``, without its index unless ``save_args`` say so.
@@ -140,23 +148,27 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
         if not self._save_whole(data):
             data.to_sql(con=self.engine, **self._save_args)
 
-    def _load_fast(self) -> pd.DataFrame | None:
+    def _load_fast(self) -> tuple[pd.DataFrame | None, list[str]]:
+        """The frame, None where pandas is to load it, and the columns that hold booleans."""
+        from ..dolt.sql import quote
+        from ..tables.booleans import boolean_columns
         from ..tables.columns import to_frame
         from ..tables.keyed_table import read_table
 
-        database = self._database()
-        columns = self._load_args.get("columns")
-        if database is None or not self._load_args.keys() <= {"table_name", "columns"}:
-            return None
+        database, args = self._database(), self._load_args
+        if database is None:
+            return None, []
+        rows = None
         with dolt_errors(), self._connected() as connection:
-            rows = read_table(connection, self._load_args["table_name"], _cache(database))
-        if rows is None:
-            return None
-        if columns:
-            if len(set(columns)) < len(columns) or not set(columns) <= set(rows.column_names):
-                return None
-            rows = rows.select(columns)
-        return to_frame(rows)
+            if args.keys() <= {"table_name", "columns"}:
+                rows = read_table(connection, args["table_name"], _cache(database))
+            with connection.cursor() as cursor:
+                table = quote(*filter(None, (args.get("schema"), args["table_name"])))
+                booleans = boolean_columns(cursor, table)
+        if rows is not None and (columns := args.get("columns")):
+            whole = len(set(columns)) == len(columns) and set(columns) <= set(rows.column_names)
+            rows = rows.select(columns) if whole else None
+        return None if rows is None else to_frame(rows), booleans
 
     def _save_whole(self, data: pd.DataFrame | pd.Series[Any]) -> bool:
         """Save in one transaction; False for what pandas is to save, which then drops no table."""

@@ -13,6 +13,7 @@ from ..catalog.project import Project
 from ..dolt.as_of import columns_at
 from ..dolt.query import read
 from ..dolt.repository import dolt_errors
+from ..dolt.sql import quote
 from ..dolt_cli import find_dolt
 from ..errors import ConfigError
 from ..journal.history import find
@@ -21,7 +22,6 @@ from ..server.managed import ManagedServer
 if TYPE_CHECKING:
     import pandas as pd
     from doltcli import Dolt
-    from kedro.io import AbstractDataset
 
     from ..catalog.credentials import Database
     from ..dolt.repository import Repository
@@ -83,10 +83,10 @@ class DoltData:
         """
         with self._reading() as repository:
             if at is None:
-                return self._dataset(repository, self._database, name, None).load()
+                return self._load(repository, self._database, name, None)
             commit = find(repository, at).commit
             with self._database.at(commit) as database:
-                return self._dataset(repository, database, name, commit).load()
+                return self._load(repository, database, name, commit)
 
     def sql(
         self,
@@ -179,10 +179,8 @@ class DoltData:
             self._database().close()
             yield self._database.repository(self._database.get_address())
 
-    def _dataset(
-        self, repository: Repository, database: Database, name: str, commit: str | None
-    ) -> AbstractDataset[Any, Any]:
-        """The dataset of that name, or that of a table without an entry, on a database at a commit."""
+    def _load(self, repository: Repository, database: Database, name: str, commit: str | None) -> Any:
+        """Load the dataset of that name, or the table without an entry, from a database at a commit."""
         dataset = self._project.catalog(database.credentials()).get(name)
         if dataset is not None and find_database(dataset) is None:
             raise ConfigError(
@@ -191,7 +189,7 @@ class DoltData:
         table = name if dataset is None else table_of(dataset)
         if dataset is not None and at_of(dataset) is not None:
             if commit is None:
-                return dataset
+                return dataset.load()
             # What the call says goes before what the entry says.
             vars(unwrapped(dataset))["at"] = None
         if table is not None:
@@ -202,8 +200,13 @@ class DoltData:
                     f"There is no table {table}{f' at {commit[:10]}' if commit else ''}: conf/*/catalog.yml "
                     'has the datasets, `sql("SHOW TABLES")` lists the tables.'
                 )
-        if dataset is None:
-            from kedro_datasets.pandas import SQLTableDataset
+        if dataset is not None:
+            return dataset.load()
+        from kedro_datasets.pandas import SQLTableDataset
 
-            dataset = SQLTableDataset(table_name=name, credentials=database.credentials())
-        return dataset
+        from ..tables.booleans import boolean_columns, with_booleans
+
+        with repository.on(commit) as cursor:
+            booleans = boolean_columns(cursor, quote(name))
+        frame = SQLTableDataset(table_name=name, credentials=database.credentials()).load()
+        return with_booleans(frame, booleans)
