@@ -42,6 +42,9 @@ def main() -> None:
     options = parser.parse_args()
     if unknown := set(options.names) - {*NAMES, *ALONE}:
         parser.error(f"there is no benchmark {', '.join(unknown)}")
+    # Not after all has been measured.
+    if options.output and not (options.output.is_dir() and os.access(options.output, os.W_OK)):
+        parser.error(f"--output must be a directory that can be written to, not {options.output}")
     # Without bytecode files, as this variable has it, a start of Python takes two to three times as long.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["DO_NOT_TRACK"] = os.environ["DVC_NO_ANALYTICS"] = "1"
