@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,22 +28,27 @@ def edges_of(pipeline: Pipeline, catalog: DataCatalog, project_path: Path) -> li
         project_path: what files are relative to.
     """
     produced = {base_name(name) for name in pipeline.all_outputs()}
-    edges = []
-    for node in pipeline.nodes:
-        for direction, names in (("load", node.inputs), ("save", node.outputs)):
-            for name in dict.fromkeys(names):
-                if name == "parameters" or name.startswith("params:"):
-                    continue
-                dataset = catalog.get(name)
-                edge = Edge(shortened(node.name), shortened(name), direction)
-                if dataset is not None and find_database(dataset):
-                    edge.table_name, edge.read_at = table_of(dataset), at_of(dataset)
-                elif dataset is not None and (file := file_of(dataset, base_name(name) in produced)):
-                    edge.file = _relative(file, project_path)
-                    if base_name(name) not in produced:
-                        edge.content_hash = file_hash(project_path / edge.file)
-                edges.append(edge)
-    return edges
+
+    # Many nodes may load the same dataset, and a file may be large.
+    @cache
+    def found(name: str) -> dict[str, str | None]:
+        if (dataset := catalog.get(name)) is None:
+            return {}
+        if find_database(dataset):
+            return {"table_name": table_of(dataset), "read_at": at_of(dataset)}
+        is_produced = base_name(name) in produced
+        if (file := file_of(dataset, is_produced)) is None:
+            return {}
+        path = _relative(file, project_path)
+        return {"file": path, "content_hash": None if is_produced else file_hash(project_path / path)}
+
+    return [
+        Edge(shortened(node.name), shortened(name), direction, **found(name))
+        for node in pipeline.nodes
+        for direction, names in (("load", node.inputs), ("save", node.outputs))
+        for name in dict.fromkeys(names)
+        if name != "parameters" and not name.startswith("params:")
+    ]
 
 
 def file_of(dataset: AbstractDataset[Any, Any], produced: bool) -> Path | None:

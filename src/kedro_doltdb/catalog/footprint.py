@@ -84,12 +84,11 @@ def likely_database(pipeline: Pipeline, catalog: DataCatalog) -> Database | None
     Returns:
         None where none is found: a dataset that a pattern makes, for example, is not there yet.
     """
-    wanted = {f"{name}_credentials" for name in pipeline.datasets()}
-    # Not every catalog can be written as a configuration.
+    # Not every catalog has a configuration.
     with suppress(Exception):
-        _, credentials, _, _ = catalog.to_config()
-        for name in wanted & set(credentials):
-            if database := next(_databases(credentials[name], depth=1), None):
+        config = catalog.config_resolver.config
+        for name in pipeline.datasets():
+            if database := next(_databases(config.get(name), depth=4), None):
                 return database
     return None
 

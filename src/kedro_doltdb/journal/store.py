@@ -158,7 +158,7 @@ def write(cursor: Cursor, run: Run, edges: Iterable[Edge]) -> None:
     for name in JSON_COLUMNS:
         row[name] = None if row[name] is None else json.dumps(row[name], ensure_ascii=False)
     _insert(cursor, RUNS, [row])
-    _insert(cursor, LINEAGE, [{"run_id": run.run_id, **asdict(edge)} for edge in edges])
+    _insert(cursor, LINEAGE, [{"run_id": run.run_id, **vars(edge)} for edge in edges])
 
 
 def copy(cursor: Cursor, parent: str, commit: str) -> None:

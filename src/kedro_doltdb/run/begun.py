@@ -84,7 +84,6 @@ class BegunRun:
                     transaction.begin()
                     pins = pin(database.repository(lease.address), record.edges, record.base)
                     _resume(request, transaction, records)
-                    transaction.note_inputs()
                     _warn(request, footprint, database.name)
                     database.enter(lease.address, record.branch, pins)
                 except BaseException:

@@ -37,12 +37,23 @@ class _Progress:
         run_id: the run.
         missing: the outputs that it has not saved yet.
         replaced: the outputs of which each save takes the place of the one before.
+        noted: the datasets of the run that this thread has noted as complete.
     """
 
     records: Records | None
     run_id: str
     missing: set[str]
     replaced: set[str]
+    noted: set[str]
+
+    def note(self, datasets: Iterable[str]) -> None:
+        """Note datasets as complete, by their names in the journal: no parameters, and none a second time."""
+        if self.records is None:
+            return
+        names = (name for name in datasets if name != "parameters" and not name.startswith("params:"))
+        if new := {base_name(shortened(name)) for name in names} - self.noted:
+            self.records.add_complete(self.run_id, sorted(new))
+            self.noted |= new
 
 
 class _Current(threading.local):
@@ -59,9 +70,10 @@ def node_started(node: Node, catalog: DataCatalog) -> None:
     records = records_of(database.server, database.get_address()) if database else None
     run_id = ((database and database.branch) or "").removeprefix(RUN_PREFIX)
     replaced = {name for name in node.outputs if replaces(catalog.get(name))}
-    _current.node = _Progress(records, run_id, set(node.outputs), replaced)
-    if records:
-        records.add_complete(run_id, _names(node.inputs))
+    last = _current.node
+    noted = last.noted if last and last.run_id == run_id else set()
+    _current.node = _Progress(records, run_id, set(node.outputs), replaced, noted)
+    _current.node.note(node.inputs)
 
 
 def dataset_saved(name: str, node: Node) -> None:
@@ -77,8 +89,8 @@ def dataset_saved(name: str, node: Node) -> None:
         raise refusal(node.name, name)
     progress.missing.discard(name)
     # A generator saves in chunks: its outputs are complete when a node that loads them starts.
-    if progress.records and not progress.missing and not inspect.isgeneratorfunction(node.func):
-        progress.records.add_complete(progress.run_id, _names(node.outputs))
+    if not progress.missing and not inspect.isgeneratorfunction(node.func):
+        progress.note(node.outputs)
 
 
 def _running(node: Node, catalog: DataCatalog) -> Database | None:
@@ -89,9 +101,3 @@ def _running(node: Node, catalog: DataCatalog) -> Database | None:
         found = (find_database(dataset) for dataset in datasets if dataset is not None)
         database = next((candidate for candidate in found if candidate), None)
     return database if database and database.branch else None
-
-
-def _names(datasets: Iterable[str]) -> list[str]:
-    """Return the names of datasets as the journal's lineage has them, parameters left out."""
-    names = (name for name in datasets if name != "parameters" and not name.startswith("params:"))
-    return sorted({base_name(shortened(name)) for name in names})

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -172,8 +172,15 @@ VERSION = 2
 
 def to_json(record: Record) -> str:
     """Return a record as text, with a checksum."""
-    values = {"version": VERSION, **asdict(record), "run": record.run and record.run.to_json()}
-    return json.dumps({**values, "checksum": _checksum(values)})
+    # Not `asdict`, which copies all edges value by value: there may be thousands.
+    values = {
+        "version": VERSION,
+        **vars(record),
+        "run": record.run and record.run.to_json(),
+        "edges": [vars(edge) for edge in record.edges],
+    }
+    text = json.dumps(values, sort_keys=True)
+    return f'{text[:-1]}, "checksum": "{_hash(text)}"}}'
 
 
 def from_json(text: str, run_id: str) -> Record:
@@ -217,7 +224,11 @@ def _known(kind: type[Any], values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _checksum(values: object) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    return _hash(json.dumps(values, sort_keys=True))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _reason(error: Exception) -> str:

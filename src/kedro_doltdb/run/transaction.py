@@ -48,18 +48,17 @@ class Transaction:
         self._records = records
 
     def begin(self) -> None:
-        """Make the private branch at the run's base."""
+        """Note the content of the tables that the run reads, and make the private branch at its base."""
+        self._note_inputs(self.record.base)
         # The record comes first: a branch without one would be nobody's.
         self._records.save(self.record)
         self._repository.create_branch(self.record.branch, self.record.base)
 
-    def note_inputs(self) -> None:
-        """Note the content of the tables that the run reads, before it may write to them."""
+    def _note_inputs(self, ref: str) -> None:
         record = self.record
         produced = {base_name(edge.dataset) for edge in record.edges if edge.direction == "save"}
         inputs = [edge for edge in record.edges if base_name(edge.dataset) not in produced]
-        with_hashes(inputs, self._hashes(inputs))
-        self._records.save(record)
+        with_hashes(inputs, self._hashes(inputs, ref))
 
     def note_late(self, footprint: Footprint, edges: list[Edge]) -> None:
         """Note datasets that came into the catalog after the run had begun.
@@ -86,9 +85,9 @@ class Transaction:
         )
         record.edges = list(known.values())
 
-    def _hashes(self, edges: list[Edge]) -> dict[str, str]:
-        tables = {edge.table_name for edge in edges if edge.table_name}
-        return self._repository.table_hashes(self.record.branch, sorted(tables))
+    def _hashes(self, edges: list[Edge], ref: str) -> dict[str, str]:
+        tables = {edge.table_name for edge in edges if edge.table_name and edge.content_hash is None}
+        return self._repository.table_hashes(ref, sorted(tables)) if tables else {}
 
     def take_over(self, failed: Record) -> list[str] | None:
         """Put what a failed run's finished nodes saved on the branch, if this run skips them.
@@ -115,10 +114,16 @@ class Transaction:
         # What was taken over was computed from what the failed run read.
         record.reads = sorted({*record.reads, *failed.reads, *failed.writes} - set(record.writes))
         record.reads_all |= failed.reads_all
+        for edge in record.edges:
+            if edge.table_name and not edge.read_at and edge.table_name.lower() in folded(taken.tables):
+                # It was that of the base.
+                edge.content_hash = None
         record.edges += taken.edges
         record.parameters_read = {**taken.parameters, **(record.parameters_read or {})}
         if record.run:
             record.run.resumed_from = failed.run_id
+        self._note_inputs(record.branch)
+        self._records.save(record)
         return taken.tables
 
     def publish(self, message: str) -> tuple[str, list[TableChange]] | None:
@@ -173,7 +178,8 @@ class Transaction:
     def _write_journal(self, cursor: Cursor) -> None:
         record = self.record
         if record.run:
-            store.write(cursor, record.run, with_hashes(record.edges, self._hashes(record.edges)))
+            hashes = self._hashes(record.edges, record.branch)
+            store.write(cursor, record.run, with_hashes(record.edges, hashes))
 
     def _move_target(
         self, commit: str, message: str, *, own_commit: bool = True
@@ -263,7 +269,7 @@ class Transaction:
             edges = [edge for edge in record.edges if edge.node in finished_ones]
             record.run = replace(record.run, status=status, error=error, finished=finished)
             with repository.on(record.branch) as cursor:
-                store.write(cursor, record.run, with_hashes(edges, self._hashes(edges)))
+                store.write(cursor, record.run, with_hashes(edges, self._hashes(edges, record.branch)))
         repository.commit_all(record.branch, f"Kept from Kedro run {record.run_id}, which {why}")
         if record.created_target:
             self._delete_unused_target()

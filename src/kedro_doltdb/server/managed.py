@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ class ManagedServer:
         """What a user knows it by."""
         return str(self.data_dir)
 
-    @property
+    @cached_property
     def database(self) -> str:
         """The name of the repository on it."""
         return self._process.database
