@@ -19,12 +19,14 @@ import pytest
 from conftest import dolt, run_kedro
 from helpers import server_is_running
 
+from kedro_doltdb.catalog.credentials import Database
 from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.dolt_cli import initialise
 from kedro_doltdb.errors import LeaseTakenError, ServerError
 from kedro_doltdb.server import process as server_module
 from kedro_doltdb.server.leases import FileLock, is_held
 from kedro_doltdb.server.managed import ManagedServer
+from kedro_doltdb.settings import Settings
 
 
 @pytest.fixture
@@ -149,6 +151,17 @@ def test_a_repository_behind_a_symbolic_link(tmp_path: Path, name: str) -> None:
             assert cursor.fetchone() == ("other",)
     finally:
         lease.release()
+
+
+def test_a_project_whose_path_is_relative(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(data_dir.parent)
+    database = Database(Path("."), Settings())
+    with database().cursor() as cursor:
+        cursor.execute("SELECT active_branch()")
+        assert cursor.fetchone() == ("main",)
+    monkeypatch.chdir("/")
+    database.close()
+    assert not server_is_running(data_dir.parent)
 
 
 def test_a_repository_below_the_directory_that_another_process_has_open(

@@ -55,10 +55,11 @@ class Database:
         secrets: frozenset[str] = frozenset(),
         server: Server | None = None,
     ) -> None:
-        self.project_path = project_path
+        # The server starts in another directory, and a notebook may change into one.
+        self.project_path = project_path.absolute()
         self.settings = settings
         self.secrets = secrets
-        self.data_dir = project_path / "data"
+        self.data_dir = self.project_path / "data"
         self.server: Server = server or ManagedServer(self.data_dir, settings.port)
         # SQLTableDataset caches engines by this string, and an engine stays on the branch it first saw:
         # no two contexts may share one. The part after @ is never looked up.
