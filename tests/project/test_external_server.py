@@ -364,6 +364,40 @@ def test_a_record_that_cannot_be_read_is_set_aside(
     assert caplog.messages == []
 
 
+@pytest.mark.parametrize("name", ["unfinished_runs", "Complete_Datasets"])
+@pytest.mark.parametrize(
+    "other",
+    [
+        "CREATE VIEW {} AS SELECT 1 AS one",
+        "CREATE VIEW {} AS SELECT 'x' AS name, 'y' AS record, 'z' AS dataset",
+        "CREATE TABLE {} (id INT PRIMARY KEY)",
+        "CREATE TABLE {} (name VARCHAR(255), record LONGTEXT, dataset VARCHAR(255))",
+        "CREATE TABLE {} (name VARCHAR(255) PRIMARY KEY, dataset VARCHAR(9), record VARCHAR(9))",
+        "CREATE TABLE {} (name VARCHAR(255), dataset VARCHAR(255), record LONGTEXT, more INT NOT NULL, "
+        "PRIMARY KEY (name, dataset))",
+    ],
+)
+def test_something_else_that_has_the_name_of_a_table_of_runs(
+    external: External, caplog: pytest.LogCaptureFixture, name: str, other: str
+) -> None:
+    publish_one(external)
+    again = ("DROP TABLE one", "CALL DOLT_COMMIT('-Am', 'again')")
+    for aside in (f"{name}_unreadable", f"{name}_unreadable1"):
+        external.root(f"DROP TABLE {name}", other.format(name), branch="kedro/state")
+        there = external.root(f"SHOW COLUMNS FROM {name}", branch="kedro/state")
+        external.root(*again)
+        publish_one(external)
+        (warning,) = caplog.messages
+        # Dolt writes the names of views in small letters.
+        assert warning.lower().startswith(f"{name.lower()} on the branch kedro/state cannot be used")
+        assert f"set aside as {aside.lower()}." in warning.lower()
+        assert external.root(f"SHOW COLUMNS FROM {aside}", branch="kedro/state") == there
+        caplog.clear()
+        external.root(*again)
+        publish_one(external)
+        assert caplog.messages == []
+
+
 def test_a_server_that_has_as_many_connections_as_it_takes(
     generated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

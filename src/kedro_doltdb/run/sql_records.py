@@ -7,12 +7,14 @@ on the branch ``kedro/state``: they are nobody's data, and no history of them is
 from __future__ import annotations
 
 import time
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pymysql
 
 from ..dolt.answers import is_missing_table
 from ..dolt.names import STATE_BRANCH
+from ..dolt.sql import identifier
 from ..state_files import UnreadableError
 from ..terminal import get_logger
 from .records import Record, from_json, to_json
@@ -20,11 +22,11 @@ from .records import Record, from_json, to_json
 if TYPE_CHECKING:
     from ..dolt.repository import Repository
 
-_TABLES = (
-    "CREATE TABLE IF NOT EXISTS unfinished_runs (name VARCHAR(255) PRIMARY KEY, record LONGTEXT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS complete_datasets (name VARCHAR(255), dataset VARCHAR(255), "
-    "PRIMARY KEY (name, dataset))",
-)
+# The columns as Dolt shows them, and how many of them are the key.
+_TABLES = {
+    "unfinished_runs": ({"name": "varchar(255)", "record": "longtext"}, 1),
+    "complete_datasets": ({"name": "varchar(255)", "dataset": "varchar(255)"}, 2),
+}
 _UNREADABLE = ".unreadable"
 _ATTEMPTS = 5
 
@@ -37,7 +39,9 @@ class SqlRecords:
 
     def save(self, record: Record) -> None:
         """Write or replace a record, whole or not at all."""
-        self._write("REPLACE INTO unfinished_runs VALUES (%s, %s)", (record.run_id, to_json(record)))
+        self._write(
+            "REPLACE INTO unfinished_runs (name, record) VALUES (%s, %s)", (record.run_id, to_json(record))
+        )
 
     def all(self) -> list[Record]:
         """Return all records, the oldest run first. One that cannot be read is renamed."""
@@ -60,7 +64,28 @@ class SqlRecords:
         )  # fmt: skip
 
     def tidy(self) -> None:
-        """Nothing: a statement is whole or not at all."""
+        """Set aside what has the name of a table of ours and is something else."""
+        there = {name.lower(): (name, kind) for name, kind in self._read("SHOW FULL TABLES")}
+        for table, (columns, keys) in _TABLES.items():
+            name, kind = there.get(table, (table, ""))
+            if kind == "BASE TABLE":
+                found = self._read(f"SHOW COLUMNS FROM {identifier(name)}")
+                ours = [(*column, "PRI" * (number < keys)) for number, column in enumerate(columns.items())]
+                fits = [(row[0], row[1].lower(), row[3]) for row in found[: len(ours)]] == ours
+                # A newer version may have added some.
+                if fits and all(row[2] == "YES" and row[3] != "PRI" for row in found[len(ours) :]):
+                    continue
+            if kind:
+                self._set_table_aside(name, set(there))
+
+    def _set_table_aside(self, name: str, taken: set[str]) -> None:
+        free = (f"{name}_unreadable{number or ''}" for number in count())
+        aside = next(new for new in free if new.lower() not in taken)
+        self._write(f"RENAME TABLE {identifier(name)} TO {identifier(aside)}", ())
+        get_logger(__name__).warning(
+            "%s cannot be used (%s) and is set aside as %s. Nothing else is lost; look at it or drop it.",
+            f"{name} on the branch {STATE_BRANCH}", "it is not the table that runs keep there", aside,
+        )  # fmt: skip
 
     def delete(self, record: Record) -> None:
         """Forget a run."""
@@ -72,7 +97,7 @@ class SqlRecords:
         if datasets:
             values = ", ".join(["(%s, %s)"] * len(datasets))
             args = tuple(value for dataset in datasets for value in (run_id, dataset))
-            self._write(f"REPLACE INTO complete_datasets VALUES {values}", args)
+            self._write(f"REPLACE INTO complete_datasets (name, dataset) VALUES {values}", args)
 
     def complete(self, record: Record) -> set[str]:
         """Return the datasets that the run has saved completely."""
@@ -125,5 +150,7 @@ class SqlRecords:
             if STATE_BRANCH not in repository.branches():
                 repository.create_branch(STATE_BRANCH, repository.head(repository.checked_out()))
             with repository.on(STATE_BRANCH) as cursor:
-                for statement in _TABLES:
-                    cursor.execute(statement)
+                for table, (columns, keys) in _TABLES.items():
+                    declared = ", ".join(f"{name} {kind} NOT NULL" for name, kind in columns.items())
+                    key = ", ".join(list(columns)[:keys])
+                    cursor.execute(f"CREATE TABLE IF NOT EXISTS {table} ({declared}, PRIMARY KEY ({key}))")
