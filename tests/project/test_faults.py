@@ -130,6 +130,29 @@ def test_a_directory_that_goes_away_during_a_run(project: Path, removed: bool) -
         assert_the_next_run_works(project)
 
 
+@pytest.mark.parametrize("part", ["", "leases"])
+def test_what_runs_know_of_each_other_is_removed_during_a_run(project: Path, part: str) -> None:
+    break_node(project, "make_predictions")
+    process = start_slow_run(project, "run", "--params", "example_test_data_ratio=0.3")
+    shutil.rmtree(project / "data" / ".dolt" / "kedro" / part)
+    output = " ".join(let_go(project, process).split())
+    assert process.returncode == 1 and "Traceback" not in output
+    assert "what the run wrote is kept on kedro/" in output
+    assert output.count("or its lock there, and other runs may have taken it for dead") == 1
+    assert not server_is_running(project) and len(messages(project)) == 2
+    assert_the_next_run_works(project)
+
+
+def test_the_server_of_a_killed_run_is_stopped_though_nothing_says_whose_it_is(project: Path) -> None:
+    break_node(project, "make_predictions")
+    process = start_slow_run(project, "run")
+    shutil.rmtree(project / "data" / ".dolt" / "kedro")
+    process.kill()
+    process.communicate()
+    assert server_is_running(project)
+    assert_the_next_run_works(project)
+
+
 def test_a_failed_run_is_not_given_up_because_the_clock_was_set_back(tmp_path: Path) -> None:
     initialise(tmp_path / "data", [])
     server = ManagedServer(tmp_path / "data")

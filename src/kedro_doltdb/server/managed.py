@@ -113,7 +113,7 @@ class ManagedServer:
             return
         with self._exclusive():
             _drop(lock)
-            if self._process.is_ours and not self._live_leases():
+            if not self._live_leases():
                 self._process.stop()
 
     def _lease_file(self, name: str) -> Path:

@@ -64,6 +64,8 @@ class ServerProcess:
         self._state = data_dir / ".dolt" / "kedro"
         self._process: subprocess.Popen[bytes] | None = None
         self._starter = 0
+        # Of the server that runs.
+        self._started_by_us = False
         # What the server of that process has answered in the place of a connection.
         self._refusal: tuple[int | None, str] | None = None
 
@@ -85,12 +87,6 @@ class ServerProcess:
     def is_running(self) -> bool:
         """Whether a process has the repository open."""
         return is_held(self.data_dir / ".dolt" / "noms" / "LOCK")
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether a server that runs started has it open."""
-        # The lock that says so may have been removed meanwhile.
-        return self._has_lock() or self._child is not None
 
     def find_or_start(self) -> Address:
         """Return the address of the server that runs, or of one that is started now.
@@ -116,9 +112,11 @@ class ServerProcess:
             time.sleep(0.1)
 
     def stop(self) -> None:
-        """Stop the server, which is ours, and collect its garbage if there is much."""
+        """Stop the server, if runs started it, and collect its garbage if there is much."""
         address = self._running()
         if address is not None and address.pid is not None:
+            if not self._started_by_us:
+                return
             try:
                 self._collect_garbage(address)
             finally:
@@ -134,6 +132,10 @@ class ServerProcess:
     @property
     def _info_file(self) -> Path:
         return self.data_dir / ".dolt" / "sql-server.info"
+
+    @property
+    def _no_files(self) -> Path:
+        return self._state / "no-files"
 
     def _has_lock(self) -> bool:
         return is_held(self._state / "server.lock")
@@ -152,10 +154,14 @@ class ServerProcess:
             address = self._written_address()
             # Whatever else listens on that port may accept a connection and never say a word.
             with address.connect(read_timeout=LOGIN_TIMEOUT) as connection, connection.cursor() as cursor:
-                cursor.execute("SELECT dolt_version()")
-                check_server_version(str(cursor.fetchone()[0]))  # type: ignore[index]
-                if not self._has_lock():
-                    # A person's server has it off by default, and bulk loads need it. It is not persisted.
+                cursor.execute("SELECT dolt_version(), @@GLOBAL.secure_file_priv")
+                version, directory = map(str, cursor.fetchone() or ("0", ""))
+                check_server_version(version)
+                # The lock that says so may have been removed since we started it.
+                same = os.path.realpath(directory) == os.path.realpath(self._no_files)
+                self._started_by_us = same or self._has_lock()
+                if not self._started_by_us:
+                    # A user's server has it off by default, and bulk loads need it. It is not persisted.
                     cursor.execute("SET GLOBAL local_infile = 1")
         except (OSError, ValueError):
             return None
@@ -243,7 +249,7 @@ class ServerProcess:
             "system_variables": {
                 "local_infile": 1,
                 # No statement reads or writes other files: there is no such directory.
-                "secure_file_priv": str(self._state / "no-files"),
+                "secure_file_priv": str(self._no_files),
             },
         }
         try:
@@ -355,10 +361,10 @@ class ServerProcess:
             self._process = None
 
     def _lives(self, pid: int) -> bool:
-        """Return whether our server does; its lock may have been removed, and its child's id be another's."""
+        """Return whether our server does; its lock may have been removed, and its id be another's."""
         if self._child is not None and self._child.pid == pid:
             return self._child.poll() is None
-        return self._has_lock()
+        return self._has_lock() or (self.is_running and _exists(pid))
 
     @property
     def _child(self) -> subprocess.Popen[bytes] | None:
@@ -377,6 +383,14 @@ def writing_to(data_dir: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ServerError(f"{data_dir} cannot be written to: {error}.") from error
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
 
 
 def _free_port() -> int:
