@@ -27,10 +27,24 @@ def requirement(template: Path) -> str:
     """Return the requirement of the library that this template belongs to."""
     if not (template / "pyproject.toml").is_file():
         return f"kedro-doltdb=={metadata.version('kedro-doltdb')}"
-    if TEMPLATE == REPO_DIR:
-        return f"kedro-doltdb @ {template.as_uri()}"
+    if TEMPLATE == REPO_DIR and not is_pushed(template):
+        return (
+            "# A directory of this machine: for colleagues, name a git URL or a version instead\n"
+            f"kedro-doltdb @ {template.as_uri()}"
+        )
     url, commit = git(template, "remote", "get-url", "origin"), git(template, "rev-parse", "HEAD")
     return f"kedro-doltdb @ git+{pip_url(url)}@{commit}"
+
+
+def is_pushed(template: Path) -> bool:
+    """Return whether a clone is as a remote has it, which others reach by a URL."""
+    try:
+        url = git(template, "remote", "get-url", "origin")
+        others_reach_it = not url.startswith(("/", ".", "file:")) and ":" in url
+        changed = git(template, "status", "--porcelain")
+        return others_reach_it and not changed and bool(git(template, "branch", "-r", "--contains", "HEAD"))
+    except (OSError, subprocess.SubprocessError):
+        return False
 
 
 def pip_url(url: str) -> str:

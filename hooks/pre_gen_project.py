@@ -10,7 +10,7 @@ REPO_DIR = {{ cookiecutter._repo_dir | tojson }}
 OUTPUT_DIR = {{ cookiecutter._output_dir | tojson }}
 
 # The project imports these; a package of such a name would hide them.
-TAKEN = {"kedro", "kedro_datasets", "kedro_doltdb", "numpy", "pandas", "pytest"}
+TAKEN = {"kedro", "kedro_datasets", "kedro_doltdb", "pandas", "pytest"}
 
 
 def find_template() -> Path:

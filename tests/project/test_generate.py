@@ -57,8 +57,11 @@ def files_of(project: Path) -> dict[str, bytes]:
 def assert_same_project(project: Path, generated: Path, requirement: str) -> None:
     """The project is as the one from the checkout, but requires the library as ``requirement`` says."""
     files, expected = files_of(project), files_of(generated)
-    lines = files.pop("requirements.txt").decode().splitlines()
-    assert lines == [*expected.pop("requirements.txt").decode().splitlines()[:-1], requirement]
+    lines, others = (some.pop("requirements.txt").decode().splitlines() for some in (files, expected))
+    here = requirement.startswith("kedro-doltdb @ file:")
+    note = [line for line in lines if line.startswith("# A directory of this machine")]
+    assert len(note) == here
+    assert lines == [*(line for line in others[:-1] if "of this machine" not in line), *note, requirement]
     assert files == expected
     assert dolt(project, "sql", "-r", "csv", "-q", "SELECT dolt_hashof_table('example_iris_data')") == dolt(
         generated, "sql", "-r", "csv", "-q", "SELECT dolt_hashof_table('example_iris_data')"
@@ -177,6 +180,10 @@ class TestProject:
         assert done.returncode == 0, done.stdout
 
 
+def requirement_of(project: Path) -> str:
+    return (project / "requirements.txt").read_text().splitlines()[-1]
+
+
 class TestWays:
     def test_relative_checkout(self, generated: Path, clone: Path) -> None:
         run_kedro(clone.parent, "new", f"--starter={clone.name}", "--name=Iris Dolt")
@@ -192,11 +199,26 @@ class TestWays:
         requirement = f"kedro-doltdb @ git+{clone.as_uri()}@{commit}"
         assert_same_project(tmp_path / "iris-dolt", generated, requirement)
 
+    def test_a_clone_that_others_can_reach_is_required_by_its_url(self, clone: Path, tmp_path: Path) -> None:
+        pushed = tmp_path / "pushed"
+        shutil.copytree(clone, pushed)
+        git(pushed, "remote", "add", "origin", "git@example.org:a/b.git")
+        git(pushed, "update-ref", "refs/remotes/origin/main", "HEAD")
+        commit = git(pushed, "rev-parse", "HEAD")
+        run_kedro(tmp_path, "new", f"--starter={pushed}", "--name=One")
+        assert (
+            requirement_of(tmp_path / "one") == f"kedro-doltdb @ git+ssh://git@example.org/a/b.git@{commit}"
+        )
+        # With a change of its own it is another library.
+        (pushed / "README.md").write_text("changed")
+        run_kedro(tmp_path, "new", f"--starter={pushed}", "--name=Two")
+        assert requirement_of(tmp_path / "two") == f"kedro-doltdb @ {pushed.as_uri()}"
+
     @pytest.mark.parametrize("scheme", ["", "git+"])
     def test_requirement_can_be_installed(self, scheme: str, clone: Path, tmp_path: Path) -> None:
         run_kedro(tmp_path, "new", f"--starter={scheme + clone.as_uri() if scheme else clone}", "--name=One")
 
-        requirement = (tmp_path / "one" / "requirements.txt").read_text().splitlines()[-1]
+        requirement = requirement_of(tmp_path / "one")
         # Before 24.1 pip takes git+file:///… alone, and not behind the package's name.
         url = requirement.removeprefix("kedro-doltdb @ ")
         pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", "."]
@@ -223,7 +245,7 @@ class TestWays:
     def test_alias_of_an_editable_install(self, generated: Path, tmp_path: Path) -> None:
         run_kedro(tmp_path, "new", "--starter=kedro-dolt", "--name=Iris Dolt")
 
-        assert_same_project(tmp_path / "iris-dolt", generated, f"kedro-doltdb @ {ROOT.as_uri()}")
+        assert_same_project(tmp_path / "iris-dolt", generated, requirement_of(generated))
 
     def test_alias_of_an_installed_wheel(self, generated: Path, wheel_python: Path, tmp_path: Path) -> None:
         done = kedro_new(tmp_path, "--starter=kedro-dolt", "--name=Iris Dolt", python=wheel_python)
@@ -278,7 +300,7 @@ class TestWays:
         run_kedro(tmp_path, "new", f"--starter={ROOT}", f"--config={config}")
 
         project = tmp_path / "out" / "iris-dolt"
-        assert_same_project(project, generated, f"kedro-doltdb @ {ROOT.as_uri()}")
+        assert_same_project(project, generated, requirement_of(generated))
 
     def test_config_file_and_relative_checkout(self, clone: Path, tmp_path: Path) -> None:
         config = tmp_path / "new.yml"
@@ -286,7 +308,7 @@ class TestWays:
 
         run_kedro(clone, "new", "--starter=.", f"--config={config}")
 
-        requirement = (tmp_path / "iris-dolt" / "requirements.txt").read_text().splitlines()[-1]
+        requirement = requirement_of(tmp_path / "iris-dolt")
         assert requirement == f"kedro-doltdb @ {clone.as_uri()}"
 
 
@@ -383,7 +405,7 @@ class TestInit:
 
         run_kedro(project, "dolt", "init", PYTHONDONTWRITEBYTECODE="1")
 
-        assert_same_project(project, generated, f"kedro-doltdb @ {ROOT.as_uri()}")
+        assert_same_project(project, generated, requirement_of(generated))
         assert "Import the iris data set" in dolt(project, "log")
 
     def test_existing_repository_is_refused(self, project: Path) -> None:

@@ -1,3 +1,3 @@
-"""A Kedro project whose data lie in a Dolt repository."""
+"""A Kedro project whose data is a Dolt repository."""
 
 __version__ = "0.1.0"

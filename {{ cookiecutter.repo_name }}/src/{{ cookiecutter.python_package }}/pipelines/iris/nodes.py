@@ -33,7 +33,7 @@ def split_data(
     """
     for column in (KEY, target_column):
         if column not in data.columns:
-            raise ValueError(f"The data have no column '{column}', they have {', '.join(data.columns)}.")
+            raise ValueError(f"The data has no column '{column}', its columns are {', '.join(data.columns)}.")
     data = data.sort_values(KEY, ignore_index=True)
     drawn = sorted(data[KEY], key=lambda key: hashlib.sha256(f"{random_state}:{key}".encode()).digest())
     in_test = data[KEY].isin(drawn[: _count_test_rows(test_data_ratio, len(data))])
