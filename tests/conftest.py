@@ -8,28 +8,44 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+from forked_kedro import ForkedKedro, can_be_forked
 
 from kedro_doltdb.dolt_cli import find_dolt
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@cache
+def _forked_kedro() -> ForkedKedro:
+    return ForkedKedro()
+
+
 def run_kedro(
-    directory: Path, *args: str, check: bool = True, **env: str
+    directory: Path, *args: str, check: bool = True, fork: bool = True, **env: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run ``kedro`` with ``args`` in ``directory``, ``env`` added to the environment."""
-    done = subprocess.run(
-        [sys.executable, "-m", "kedro", *args],
-        cwd=directory,
-        env={**os.environ, "PWD": str(directory), **env},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    """Run ``kedro`` with ``args`` in ``directory``, ``env`` added to the environment.
+
+    Without ``fork`` it is a new process: for what depends on how Python starts.
+    """
+    environment = {**os.environ, "PWD": str(directory), **env}
+    if fork and can_be_forked(environment):
+        done = subprocess.CompletedProcess(
+            ["kedro", *args], *_forked_kedro().run(directory, args, environment)
+        )
+    else:
+        done = subprocess.run(
+            [sys.executable, "-m", "kedro", *args],
+            cwd=directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     if check and done.returncode != 0:
         raise AssertionError(f"kedro {' '.join(args)}\n{done.stdout}\n{done.stderr}")
     return done

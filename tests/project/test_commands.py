@@ -43,7 +43,7 @@ def test_a_repository_without_runs(project: Path) -> None:
     assert "There are no runs on main: `kedro run` makes one." in say(project, "runs")
     assert run_kedro(project, "dolt", "runs", "--json").stdout == "[]\n"
     assert "There are no runs on main to compare" in say(project, "compare", code=1)
-    assert "x names no run, commit, branch or tag" in say(project, "rerun", "x", code=1)
+    assert "x names no run, commit, branch or tag: see" in say(project, "rerun", "x", code=1)
     for command in ("rerun", "show"):
         assert "HEAD is not a run" in say(project, command, "HEAD", code=1)
     assert "No run has saved a dataset x, and there is no table of that name" in say(
