@@ -13,6 +13,15 @@ TEMPLATE = {{ cookiecutter._template | tojson }}
 REPO_DIR = {{ cookiecutter._repo_dir | tojson }}
 OUTPUT_DIR = {{ cookiecutter._output_dir | tojson }}
 
+NEXT = """
+Next:
+  cd {project}
+  pip install -r requirements.txt
+  kedro run                                              # one commit of data/
+  kedro run --params example_test_data_ratio=0.1         # another one
+  kedro dolt compare                                     # what differs
+"""
+
 
 def find_template() -> Path:
     """Return the template's directory; Cookiecutter may know it relative to where the person started it."""
@@ -88,6 +97,7 @@ def main() -> int:
             "example_iris_data", "data/01_raw/iris.csv", ("sample_id",), "Import the iris data set"
         )
         initialise(Path("data"), [iris])
+        print(NEXT.format(project=Path.cwd().name))
     except (OSError, RuntimeError, subprocess.SubprocessError, metadata.PackageNotFoundError) as error:
         print(f"The project could not be finished and is removed: {error}", file=sys.stderr)
         return 1

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
+import signal
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import dolt, run_kedro
-from helpers import TABLES, add_pipeline, branches, break_node, hashes, messages, query
+from helpers import (
+    TABLES,
+    add_pipeline,
+    branches,
+    break_node,
+    hashes,
+    let_go,
+    messages,
+    query,
+    start_slow_run,
+)
 
 from kedro_doltdb.errors import DoltError
 from kedro_doltdb.journal.store import Edge, Run
@@ -186,6 +198,30 @@ def run(project: Path, *args: str, check: bool = True, **env: str) -> str:
     return done.stdout + done.stderr
 
 
+def advice(output: str) -> list[str]:
+    """The arguments to go on with that were printed."""
+    return [f"--from-nodes={names}" for names in re.findall(r'--from-nodes "([^"]+)"', output)]
+
+
+def test_a_run_that_finished_no_node_or_is_one_of_a_group_is_to_be_repeated(project: Path) -> None:
+    output = run(project, f"--params={RATIO}=text", check=False)
+    assert "The run was not published" in output and advice(output) == []
+    break_node(project, "report_accuracy")
+    output = run(project, "--params=dolt_run_group=nightly", check=False, BREAK=BROKEN)
+    assert "The run was not published" in output and advice(output) == ["--from-nodes=report_accuracy"]
+
+
+def test_an_interrupted_run_says_where_to_go_on(project: Path) -> None:
+    break_node(project, "make_predictions")
+    process = start_slow_run(project, "run")
+    process.send_signal(signal.SIGINT)
+    output = let_go(project, process)
+    assert advice(output) == ["--from-nodes=make_predictions"] and "repeat the command with" in output
+    run(project, *advice(output))
+    run(project, "--params=dolt_branch=whole,dolt_from=HEAD~1")
+    assert hashes(project) == hashes(project, "whole")
+
+
 def test_the_ordinary_resume_equals_the_whole_run(project: Path) -> None:
     run(project)
     break_node(project, "report_accuracy")
@@ -218,10 +254,13 @@ def test_a_resumed_first_run_leaves_no_table_missing(project: Path) -> None:
 def test_a_resume_that_fails_can_be_resumed_itself(project: Path) -> None:
     for node in ("make_predictions", "report_accuracy"):
         break_node(project, node)
-    run(project, check=False, BREAK=BROKEN)
-    # make_predictions has three inputs, report_accuracy two.
-    run(project, "--from-nodes=make_predictions", check=False, BREAK=f"if len(args) == 2: {BROKEN}")
-    run(project, "--from-nodes=report_accuracy")
+    output = run(project, check=False, BREAK=BROKEN)
+    # Kedro's advice, and ours.
+    assert advice(output) == ["--from-nodes=make_predictions"] * 2
+    # make_predictions has four inputs, report_accuracy three.
+    output = run(project, advice(output)[0], check=False, BREAK=f"if len(args) == 3: {BROKEN}")
+    assert advice(output) == ["--from-nodes=report_accuracy"] * 2
+    run(project, advice(output)[1])
     run(project, "--params=dolt_branch=whole,dolt_from=HEAD~1")
     assert hashes(project) == hashes(project, "whole")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -42,8 +43,33 @@ def test_two_runs_are_two_commits_that_differ_by_rows(project: Path) -> None:
         assert diff_types(project, table) == {"removed": 15}
     summary = query(project, "SELECT * FROM dolt_diff_summary('HEAD~1', 'HEAD')")
     assert {(row["diff_type"], row["schema_change"]) for row in summary} == {("modified", "false")}
-    assert "Committed" in output and "example_test_x +15" in output and "dolt diff main~1 main" in output
+    assert (
+        "Committed" in output
+        and "example_test_x +15" in output
+        and output.rstrip().endswith("kedro dolt compare")
+    )
     assert not server_is_running(project)
+
+
+def test_parameters_that_were_edited_are_in_the_commit_as_well(project: Path) -> None:
+    output = run(project)
+    assert messages(project)[0].endswith(" with params {}")
+    commit = query(project, "SELECT hashof('main') AS h")[0]["h"][:10]
+    # Nothing to compare with yet.
+    assert output.rstrip().endswith(f"kedro dolt show {commit}")
+    parameters = project / "conf" / "base" / "parameters.yml"
+    parameters.write_text(
+        parameters.read_text().replace("0.2", "0.3") + f"\nmodel: {{depth: 3}}\nprompt: {'x' * 500}\n"
+    )
+    run(project, "model.depth=4")
+    (row,) = query(project, "SELECT message FROM dolt_log LIMIT 1")
+    first, _, whole, *_ = row["message"].splitlines()
+    assert '"example_test_data_ratio": 0.3' in first and '"model": {"depth": 4}' in first
+    assert json.loads(whole.removeprefix("Params: ")) == {
+        "example_test_data_ratio": 0.3, "model": {"depth": 4}, "prompt": "x" * 500,
+    }  # fmt: skip
+    output = run(project, "dolt_branch=other,example_random_state=5")
+    assert output.rstrip().endswith("kedro dolt compare other~1 other")
 
 
 def test_every_table_has_its_key_and_its_right_types(project: Path) -> None:

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from kedro_doltdb import terminal
 from kedro_doltdb.cli.blame import BlamedRow
@@ -24,6 +25,7 @@ from kedro_doltdb.cli.code import CodeDiff
 from kedro_doltdb.cli.compare import Comparison, RowChange, TableDiff
 from kedro_doltdb.cli.compare_view import comparison_sections
 from kedro_doltdb.cli.listing import ListedRun, as_one, code_changes
+from kedro_doltdb.cli.main import dolt
 from kedro_doltdb.cli.render import (
     WIDEST,
     print_delimited,
@@ -305,6 +307,16 @@ def test_compare_where_nothing_differs(monkeypatch: pytest.MonkeyPatch) -> None:
         sections = comparison_sections(Comparison(here, here, {}, {}, [], code), NOW, 80)
         text = on_screen(monkeypatch, 80, lambda found=sections: print_sections(found), colours=False)  # type: ignore[misc]
         assert "No difference in the data." in text and words in text and ("Code" in text) == bool(code)
+
+
+def test_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = CliRunner().invoke(dolt, ["--help"], terminal_width=80).output
+    check("help", text)
+    assert sorted(re.findall(r"^  (\w+)  ", text, re.MULTILINE)) == sorted(dolt.commands)
+    # The first sentence of each, whole.
+    folded = re.sub(r"\s+", " ", text)
+    for command in dolt.commands.values():
+        assert (command.help or "").partition("\n")[0].removesuffix(".") in folded
 
 
 def test_blame(monkeypatch: pytest.MonkeyPatch) -> None:

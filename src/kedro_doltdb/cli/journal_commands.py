@@ -106,7 +106,7 @@ def compare(
     project: Project, old: str | None, new: str | None, tables: tuple[str, ...], limit: int,
     as_json: bool, as_markdown: bool,
 ) -> None:  # fmt: skip
-    """Show how two runs differ: parameters, code, metrics, schemas, rows.
+    """Show how two runs differ: parameters, code, metrics, data.
 
     OLD and NEW are run ids or their beginnings, commits, branches, tags, or HEAD~2. Without NEW it is the
     last run, without OLD the run before that.
@@ -150,10 +150,11 @@ def _note_uncommitted(repository: Repository) -> None:
 @conf_source_option
 @click.pass_obj
 def rerun(metadata: ProjectMetadata, run_id: str, conf_source: str | None) -> None:
-    """Run a run again, with its parameters, its filters and its data, on a new branch.
+    """Run a run again, as it was, on a new branch, and compare.
 
-    RUN_ID may be the beginning of it. The end is a comparison of what both runs saved. Code, catalog and
-    credentials are those that are there now: a warning says so if the code is not that of the run.
+    It gets the parameters, the filters and the data that the run had. RUN_ID may be the beginning of the id.
+    The end is a comparison of what both runs saved. Code, catalog and credentials are those that are there
+    now: a warning says so if the code is not that of the run.
 
     Example: kedro dolt rerun 2026-11-23T18.27
     """
@@ -198,7 +199,9 @@ def rerun(metadata: ProjectMetadata, run_id: str, conf_source: str | None) -> No
 )
 @in_project
 def lineage(project: Project, dataset: str, ref: str | None) -> None:
-    """Show which run, node and inputs a dataset's content comes from, back to what no run has made.
+    """Show which runs, nodes and inputs a dataset comes from.
+
+    The tree goes back to what no run has made.
 
     Example: kedro dolt lineage example_metrics --at HEAD~1
     """

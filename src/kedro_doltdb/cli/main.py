@@ -21,21 +21,30 @@ def commands() -> None:
     """Kedro's entry point wants a group to merge into its own."""
 
 
-@commands.group(name="dolt")
+class _Sections(click.Group):
+    """A group whose help lists its commands by what they are for, each with its first sentence."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the lists."""
+        for title, members in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(str(member.name), member.get_short_help_str(limit=1000)) for member in members]
+                )
+
+
+@commands.group(name="dolt", cls=_Sections)
 def dolt() -> None:
     """Work with the project's Dolt repository, data/."""
 
 
-for command in (runs, show, compare, rerun, lineage, blame, status, adopt, publish):
-    dolt.add_command(command)
-
-
-@dolt.command(cls=Command)
+@click.command(cls=Command)
 @in_project
 def init(project: Project) -> None:
-    """Make data/ a Dolt repository: clone dolt.yml's `remote`, or import the tables of its `initial_tables`.
+    """Make data/ a Dolt repository.
 
-    Needed once after a fresh `git clone`, for Dolt's files are not in git.
+    It is a clone of dolt.yml's `remote`, or has the tables of its `initial_tables`. Needed once after a fresh
+    `git clone`, for Dolt's files are not in git.
 
     Example: kedro dolt init
     """
@@ -74,7 +83,7 @@ def _warn_of_code(database: Database) -> None:
             )  # fmt: skip
 
 
-@dolt.command(cls=Command)
+@click.command(cls=Command)
 @click.option("--user", "-u", required=True, help="The name of a SQL user, made for as long as this runs.")
 @click.option(
     "--password", prompt=True, prompt_required=False, hide_input=True, default=None,
@@ -82,10 +91,23 @@ def _warn_of_code(database: Database) -> None:
 )  # fmt: skip
 @in_project
 def server(project: Project, user: str, password: str | None) -> None:
-    """Serve data/ to other tools of this machine until Ctrl-C; a `kedro run` meanwhile uses the same server.
+    """Serve data/ to other tools of this machine until Ctrl-C.
+
+    A `kedro run` meanwhile uses the same server.
 
     Example: kedro dolt server --user ada
     """
     from .serve import serve
 
     serve(*project.own_database("serve"), user, password)
+
+
+# Every command is in one of them.
+SECTIONS: dict[str, list[click.Command]] = {
+    "Look": [runs, show, status, lineage, blame],
+    "Compare": [compare, rerun],
+    "Change": [adopt, publish],
+    "Maintain": [init, server],
+}
+for _member in (member for members in SECTIONS.values() for member in members):
+    dolt.add_command(_member)

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from ..journal.history import Entry
 
 # What a run's status is marked with, and the colour of it.
-MARKS = {"succeeded": ("✓", GOOD), "failed": ("✗", BAD), "interrupted": ("■", CHANGED)}
+MARKS = {
+    "succeeded": ("✓", GOOD),
+    "failed": ("✗", BAD),
+    "interrupted": ("■", CHANGED),
+    "refused": ("⊘", CHANGED),
+}
 _ABSENT = object()
 
 

@@ -7,20 +7,33 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .parameters import without_run_keys
+from .parameters import same, without_run_keys
 
 if TYPE_CHECKING:
     from .store import Run
 
 
-def commit_message(run: Run, runtime_params: Mapping[str, Any]) -> str:
-    """The run's id and parameters in the first line, then its pipeline, filters, environment and code.
+# Of a parameter, and of all of them, in the first line.
+_LONGEST_VALUE = 60
+_LONGEST_PARAMS = 200
+
+
+def commit_message(run: Run, before: Run | None) -> str:
+    """Return the message of a run's commit.
+
+    The first line has the run's id and parameters: those that ``--params`` gave, and those that differ from
+    the run before, because ``conf/`` was edited. If they are too long for it, they are whole below. Then come
+    the run's pipeline, filters, environment and code.
 
     Args:
         run: as in the journal.
-        runtime_params: what ``--params`` gave, as JSON values with secrets masked.
+        before: the run before it on its branch; None if it is the first.
     """
+    params = _merged(_changed(before.params, run.params) if before else {}, run.runtime_params)
+    whole = json.dumps(params, ensure_ascii=False)
+    short = _shortened(params)
     facts = {
+        "Params": whole if short != whole else None,
         "Pipeline": run.pipeline,
         **{name.replace("_", " ").capitalize(): _listed(value) for name, value in run.filters.items()},
         "Environment": run.environment,
@@ -28,8 +41,41 @@ def commit_message(run: Run, runtime_params: Mapping[str, Any]) -> str:
         "Code": run.git_commit,
     }
     body = "\n".join(f"{name}: {value}" for name, value in facts.items() if value)
-    params = json.dumps(runtime_params, ensure_ascii=False)
-    return f"Update data from Kedro run {run.run_id} with params {params}\n\n{body}"
+    return f"Update data from Kedro run {run.run_id} with params {short}\n\n{body}"
+
+
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of ``new`` is not in ``old``, nested as it is."""
+    found = {}
+    for key, value in new.items():
+        if isinstance(value, Mapping) and isinstance(old.get(key), Mapping):
+            if inner := _changed(old[key], value):
+                found[key] = inner
+        elif key not in old or not same(old[key], value):
+            found[key] = value
+    return found
+
+
+def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    found = dict(one)
+    for key, value in other.items():
+        both = isinstance(value, Mapping) and isinstance(found.get(key), Mapping)
+        found[key] = _merged(found[key], value) if both else value
+    return found
+
+
+def _shortened(params: Mapping[str, Any]) -> str:
+    parts: list[str] = []
+    for key, value in params.items():
+        texts = (json.dumps(item, ensure_ascii=False) for item in (key, value))
+        part = ": ".join(
+            text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "…" for text in texts
+        )
+        if sum(map(len, parts)) + len(part) > _LONGEST_PARAMS:
+            parts.append(f"… {len(params) - len(parts)} more")
+            break
+        parts.append(part)
+    return "{" + ", ".join(parts) + "}"
 
 
 def run_id_in(message: str) -> str | None:

@@ -19,8 +19,9 @@ from .lease import lease_for_run
 from .record_store import records_of
 from .records import Record, folded
 from .recovery import recover, resumable
+from .resume import nodes_to_resume_from
 from .target import prepare_target, push
-from .transaction import Transaction
+from .transaction import Transaction, run_before
 
 if TYPE_CHECKING:
     from ..catalog.credentials import Database
@@ -119,8 +120,8 @@ class BegunRun:
                 self._add_missing_keys()
                 hash_files(record.edges, self.database.project_path)
                 assert record.run is not None
-                given = plain(self._request.runtime_params, self.database.secrets)
-                published = self._transaction.publish(commit_message(record.run, given))
+                before = run_before(self._repository, record)
+                published = self._transaction.publish(commit_message(record.run, before))
         except BaseException as error:
             status = "failed" if isinstance(error, Exception) else "interrupted"
             if isinstance(error, PublishError):
@@ -138,9 +139,11 @@ class BegunRun:
             )
         commit, changes = published
         self.database.leave(commit)
-        look = f"cd data && dolt diff {record.target}~1 {record.target}"
-        if not self.database.settings.managed:
-            look = f"kedro dolt compare {record.target}~1 {record.target}"
+        look = f"kedro dolt compare {record.target}~1 {record.target}"
+        if before is None:
+            look = f"kedro dolt show {commit[:10]}"
+        elif record.target == self._repository.checked_out():
+            look = "kedro dolt compare"
         return (
             f"Committed {commit[:10]} to {record.target}: {', '.join(map(str, changes))}. "
             f"See it with:\n{look}"
@@ -180,6 +183,7 @@ class BegunRun:
                     f"{type(error).__name__}: {error}".partition("\n")[0], self.database.secrets
                 )
                 kept = self._transaction.keep(how, status, first_line if error else None, store.now())
+                way_on = self._way_on() if kept else ""
         except DoltError as problem:
             # What ended the run is the error that counts, and the next run does what could not be done now.
             return f"The run was not published, and the next run will see to what it left: {problem.message}"
@@ -189,8 +193,19 @@ class BegunRun:
             return f"The run left nothing to keep; {record.target} is as it was."
         return (
             f"The run was not published: {record.target} is as it was, what the run wrote is kept on "
-            f"{record.branch}. `kedro run --from-nodes ...` right after it goes on from there."
+            f"{record.branch}.{way_on}"
         )
+
+    def _way_on(self) -> str:
+        """Return how a run goes on from what this one left: a sentence, or nothing."""
+        if self._request.options.group or self._request.options.start:
+            return ""
+        finished = self._transaction.finished_nodes()
+        nodes = nodes_to_resume_from(self._request.pipeline, self._request.catalog, finished)
+        if not nodes:
+            return ""
+        names = ",".join(nodes)
+        return f' To go on from there, repeat the command with:\n--from-nodes "{names}"'
 
     def leave(self) -> None:
         """Leave the server. Can be called more than once."""

@@ -12,7 +12,7 @@ from .options import RunOptions, check_target
 from .record_store import records_of
 from .records import Record
 from .target import prepare_target, push
-from .transaction import Transaction
+from .transaction import Transaction, run_before
 
 if TYPE_CHECKING:
     from ..catalog.credentials import Database
@@ -57,7 +57,8 @@ def publish_kept(
         target = prepare_target(database, repository, RunOptions(branch, start), record.run_id)
         transaction = Transaction(repository, records, record)
         try:
-            published = transaction.publish_kept(branch, commit_message(record.run, record.runtime_params))
+            message = commit_message(record.run, run_before(repository, record))
+            published = transaction.publish_kept(branch, message)
         except BaseException:
             if target.created:
                 repository.delete_branch(branch)

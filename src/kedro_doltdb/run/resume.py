@@ -11,12 +11,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..errors import DoltError
-from ..journal.edges import base_name, finished_nodes
+from ..journal.edges import base_name, finished_nodes, shortened
 from ..journal.parameters import differences, leaves
 from ..journal.store import Edge
 from .records import folded
 
 if TYPE_CHECKING:
+    from kedro.io import DataCatalog
+    from kedro.pipeline import Pipeline
+    from kedro.pipeline.node import Node
+
     from .records import Record
 
 
@@ -35,6 +39,34 @@ class TakeOver:
     edges: list[Edge]
     datasets: list[str]
     parameters: dict[str, list[str]]
+
+
+def nodes_to_resume_from(pipeline: Pipeline, catalog: DataCatalog, finished: Collection[str]) -> list[str]:
+    """Return what ``--from-nodes`` has to name so that a run goes on from one that did not finish.
+
+    That is what Kedro advises: the first nodes of those that did not finish, and of those whose outputs they
+    need and find in no dataset that lasts.
+
+    Args:
+        pipeline: the pipeline of the run that did not finish.
+        catalog: its catalog.
+        finished: the names of the nodes that did, as the journal has them.
+
+    Returns:
+        The names; none where every node has to run again, or none has.
+    """
+    makers = {base_name(output): node for node in pipeline.nodes for output in node.outputs}
+    again: dict[str, Node] = {}
+    waiting = [node for node in pipeline.nodes if shortened(node.name) not in finished]
+    while waiting:
+        node = waiting.pop()
+        if node.name not in again:
+            again[node.name] = node
+            gone = (name for name in node.inputs if getattr(catalog.get(name), "_EPHEMERAL", True))
+            waiting += [makers[base_name(name)] for name in gone if base_name(name) in makers]
+    if not again or len(whole := pipeline.from_nodes(*again).nodes) == len(pipeline.nodes):
+        return []
+    return sorted(node.name for node in pipeline.only_nodes(*(n.name for n in whole)).grouped_nodes[0])
 
 
 def take_over(failed: Record, complete: set[str], written: set[str], run: Record) -> TakeOver | None:

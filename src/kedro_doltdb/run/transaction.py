@@ -19,7 +19,7 @@ from ..dolt.fast_forward import EditedError, fast_forward
 from ..dolt.names import PUBLISH_SUFFIX
 from ..dolt.repository import Repository, TableChange
 from ..errors import DoltError, PublishError
-from ..journal import store
+from ..journal import reader, store
 from ..journal.edges import base_name, finished_nodes, pin, with_hashes
 from .records import Record, Records, folded
 from .resume import take_over
@@ -28,9 +28,15 @@ if TYPE_CHECKING:
     from pymysql.cursors import Cursor
 
     from ..catalog.footprint import Footprint
-    from ..journal.store import Edge
+    from ..journal.store import Edge, Run
 
 MERGE_ATTEMPTS = 20
+
+
+def run_before(repository: Repository, record: Record) -> Run | None:
+    """Return the run before this one on its branch; None if there is none."""
+    with repository.on() as cursor:
+        return reader.last_run(cursor, record.base)
 
 
 class Transaction:
@@ -265,7 +271,7 @@ class Transaction:
             self._end()
             return False
         if status and record.run:
-            finished_ones = finished_nodes(record.edges, self._records.complete(record))
+            finished_ones = self.finished_nodes()
             edges = [edge for edge in record.edges if edge.node in finished_ones]
             record.run = replace(record.run, status=status, error=error, finished=finished)
             with repository.on(record.branch) as cursor:
@@ -282,6 +288,10 @@ class Transaction:
         self._records.save(record)
         self._supersede()
         return True
+
+    def finished_nodes(self) -> set[str]:
+        """Return the names of the nodes that are known to have finished."""
+        return finished_nodes(self.record.edges, self._records.complete(self.record))
 
     def abandon(self) -> None:
         """Undo what has been begun. The run that failed before can still be resumed."""
