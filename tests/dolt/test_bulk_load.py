@@ -328,7 +328,7 @@ def test_column_types(engine: Engine) -> None:
     save(frame, engine, "n", "day")
     assert primary_key(engine) == ["n", "day"]
     assert column_types(engine) == {
-        "day": "varchar(255)", "n": "bigint", "x": "double", "s": "longtext", "b": "longblob",
+        "day": "varchar(255)", "n": "bigint", "x": "double", "s": "varchar(255)", "b": "longblob",
         "t": "datetime(6)", "ok": "tinyint(1)",
     }  # fmt: skip
 
@@ -339,6 +339,47 @@ def test_key_length_grows_in_steps(engine: Engine) -> None:
         assert column_types(engine)["id"] == f"varchar({expected})"
     with pytest.raises(BulkLoadError, match="holds 4095 characters"):
         save(pd.DataFrame({"id": ["é" * 4096]}), engine, "id")
+
+
+def test_text_that_was_long_at_the_last_commit_keeps_its_type(engine: Engine) -> None:
+    def saved(length: int, **save_args: Any) -> str:
+        save(frame_of(["é" * length, None]), engine, "id", **save_args)
+        return column_types(engine)["value"]
+
+    def commit() -> None:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("CALL DOLT_COMMIT('-Am', 'Saved')")
+
+    assert saved(255) == "varchar(255)"
+    commit()
+    assert saved(256) == "longtext"
+    # What no commit holds decides nothing.
+    assert saved(1) == "varchar(255)"
+    assert saved(256) == "longtext"
+    commit()
+    assert saved(1) == saved(0) == "longtext"
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE bulk")
+        connection.exec_driver_sql("CALL DOLT_COMMIT('-Am', 'Dropped')")
+    assert saved(1) == "varchar(255)"
+
+
+def test_a_later_chunk_with_longer_text(engine: Engine) -> None:
+    frame = frame_of(["a", "b", "é" * 300])
+    save(frame, engine, "id", chunksize=1)
+    assert column_types(engine)["value"] == "longtext"
+    assert load(engine).equals(frame)
+    save(frame_of(["a"]), engine, "id", table="grows", if_exists="append")
+    save(frame_of(["é" * 300]).assign(id=9), engine, "id", table="grows", if_exists="append")
+    assert load(engine, table="grows")["value"].str.len().tolist() == [1, 300]
+
+
+def test_more_short_texts_than_a_row_can_hold(engine: Engine) -> None:
+    frame = pd.DataFrame({"id": ["a"], **{f"c{number}": ["x"] for number in range(200)}})
+    save(frame, engine, "id")
+    types = column_types(engine)
+    assert types.pop("id") == "varchar(255)" and set(types.values()) == {"longtext"}
+    assert load(engine).equals(frame)
 
 
 def test_a_person_s_types_are_kept(engine: Engine) -> None:

@@ -12,21 +12,27 @@ ALTER it: adding a key makes other nodes that save on the same branch at that mo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from ..dolt.sql import quote
 from ..errors import BulkLoadError, ConfigError
 from .encoding import Column, Field, describe, encode
-from .table_sql import column_indexes, create_table, definition, is_empty, joined, load_fields
+from .table_sql import (
+    column_indexes,
+    create_table,
+    definition,
+    is_empty,
+    joined,
+    load_fields,
+    types_at_head,
+)
+from .text_types import text_type, within_a_row
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
     from sqlalchemy import Connection
-
-# A length that followed the longest value would change the schema from run to run.
-KEY_LENGTHS = (255, 1023, 4095)
 
 
 def bulk_load(*primary_key: str) -> BulkLoad:
@@ -92,11 +98,9 @@ class BulkLoad:
                     raise BulkLoadError(
                         f"Table {table} has rows but no primary key: save it once with `if_exists: replace`."
                     )
-                given = _given_types(pd_table)
-                columns = {
-                    name: column if name in given else self._improve(column, values.get(name, ()))
-                    for name, column in columns.items()
-                }
+                free = columns.keys() - _given_types(pd_table)
+                stands = _stands(cursor, pd_table, keys)
+                columns = self._improved(columns, free, _all_values(pd_table, values), stands)
             if unknown := [name for name in keys if name not in columns]:
                 raise BulkLoadError(
                     f"Table {table} has no column {unknown[0]!r}: save with `if_exists: replace`."
@@ -176,9 +180,24 @@ class BulkLoad:
             "Drop the duplicates, or add a column to the key."
         )
 
-    def _improve(self, column: Column, values: Sequence[Any]) -> Column:
-        """The column with a better type than the one that pandas chooses by default."""
-        return Column(column.name, _improved_type(column, values, column.name in self.primary_key))
+    def _improved(
+        self,
+        columns: Mapping[str, Column],
+        free: Collection[str],
+        values: Mapping[str, Sequence[Any]],
+        stands: Mapping[str, str],
+    ) -> dict[str, Column]:
+        """Return the columns, those of ``free`` with better types than pandas chooses by default."""
+        texts, found = [], dict(columns)
+        for name in free:
+            if columns[name].type in ("datetime", "timestamp"):
+                found[name] = Column(name, "datetime(6)")
+            elif columns[name].type == "text":
+                is_key, given = name in self.primary_key, values.get(name, ())
+                found[name] = Column(name, _text_type(given, is_key, stands.get(name, "")))
+                if not is_key:
+                    texts.append(name)
+        return within_a_row(found, texts)
 
 
 def add_missing_key(cursor: Cursor, table: str, primary_key: Sequence[str]) -> bool:
@@ -206,10 +225,10 @@ def add_missing_key(cursor: Cursor, table: str, primary_key: Sequence[str]) -> b
             f"Table {quoted} cannot have the primary key {joined(primary_key)}: "
             f"the data has no column {missing[0]!r}, it has {joined(columns)}."
         )
-    improve = BulkLoad(tuple(primary_key))._improve
+    improved = BulkLoad(tuple(primary_key))._improved(columns, columns, {}, types_at_head(cursor, quoted))
     indexes = column_indexes(cursor, quoted)
     kept = {name: column for name, column in indexes.items() if column != primary_key[0]}
-    create_table(cursor, quoted, [improve(column, ()) for column in columns.values()], primary_key, kept)
+    create_table(cursor, quoted, improved.values(), primary_key, kept)
     return True
 
 
@@ -251,17 +270,25 @@ def _given_types(pd_table: Any) -> set[str]:
     return {name for name, label in labels if label in dtype}
 
 
-def _improved_type(column: Column, values: Sequence[Any], is_key: bool) -> str:
-    if column.type == "text":
-        classes = {type(value) for value in values if value is not None}
-        binary = bool(classes) and all(issubclass(cls, bytes) for cls in classes)
-        if not is_key:
-            return "longblob" if binary else "longtext"
-        longest = max(
-            (len(value if isinstance(value, str | bytes) else str(value)) for value in values), default=0
-        )
-        length = next((length for length in KEY_LENGTHS if length >= longest), KEY_LENGTHS[-1])
-        return f"{'varbinary' if binary else 'varchar'}({length})"
-    if column.type in ("datetime", "timestamp"):
-        return "datetime(6)"
-    return column.type
+def _all_values(pd_table: Any, values: Mapping[str, Sequence[Any]]) -> Mapping[str, Sequence[Any]]:
+    """Return the values of all rows, if those given are only the first chunk of them."""
+    if len(next(iter(values.values()), ())) == len(pd_table.frame):
+        return values
+    return dict(zip(*pd_table.insert_data(), strict=True))
+
+
+def _stands(cursor: Cursor, pd_table: Any, keys: Iterable[str]) -> Mapping[str, str]:
+    """Return the types of the table that is replaced, by column, as far as they are known."""
+    if pd_table.if_exists == "append":
+        # Rows are to follow, whose texts may be longer.
+        return dict.fromkeys(keys, "longtext")
+    return types_at_head(cursor, quote(*filter(None, (pd_table.schema, pd_table.name))))
+
+
+def _text_type(values: Sequence[Any], is_key: bool, stands: str) -> str:
+    there = [value for value in values if value is not None]
+    binary = bool(there) and all(isinstance(value, bytes) for value in there)
+    longest = max(
+        (len(value if isinstance(value, str | bytes) else str(value)) for value in there), default=0
+    )
+    return text_type(longest, binary=binary, is_key=is_key, stands=stands)

@@ -19,18 +19,16 @@ import pyarrow.compute as pc
 
 from ..dolt.sql import quote
 from ..errors import BulkLoadError
-from .bulk_load import KEY_LENGTHS, BulkLoad, refuse_decorated_types, refuse_names
+from .bulk_load import BulkLoad, refuse_decorated_types, refuse_names
 from .columns import BYTES, TEXT, arrow_type, holds_bytes, longest, python_values, to_arrow
 from .encoding import Column, encode, exact_texts
 from .table_sql import refuse_key_types
+from .text_types import KEY_LENGTHS, text_type, within_a_row
 
 if TYPE_CHECKING:
     from pandas import Series
 
-SHORT_TEXT = 255
-MAX_COLUMNS, _MAX_NAME, _MAX_ROW_BYTES = 4096, 64, 65_503
-# Dolt allows a row 65,503 bytes, at four bytes a character: this leaves room for a key and for other columns.
-_MAX_SHORT_TEXTS = 40
+MAX_COLUMNS, _MAX_NAME = 4096, 64
 # How ``SHOW COLUMNS`` writes what SQLAlchemy writes in another way.
 _SHOWN = {
     "integer": "int",
@@ -97,17 +95,16 @@ def plan(
         is_key, given = name in method.primary_key, frame.columns[place] in dtype
         if types[place] == "text" and not given:
             arrays[name] = _text(series[name], name, is_key)
-            columns[name] = Column(name, _text_type(arrays[name], is_key, stands.get(name, "")))
-            if columns[name].type == f"varchar({SHORT_TEXT})" and not is_key:
+            binary = arrays[name].type == BYTES
+            kind = text_type(longest(arrays[name]), binary=binary, is_key=is_key, stands=stands.get(name, ""))
+            columns[name] = Column(name, kind)
+            if not is_key:
                 free.append(name)
             continue
         improved = types[place] in ("datetime", "timestamp") and not given
         columns[name] = Column(name, "datetime(6)" if improved else types[place])
         arrays[name] = _values(series[name], columns[name])
-    if len(free) > _MAX_SHORT_TEXTS or sum(_bytes(column.type) for column in columns.values()) > (
-        _MAX_ROW_BYTES
-    ):
-        columns |= {name: Column(name, "longtext") for name in free}
+    columns = within_a_row(columns, free)
     refuse_key_types(label, columns.values(), method.primary_key)
     rows = pa.table(arrays, schema=pa.schema({name: array.type for name, array in arrays.items()}))
     rows, comparable = _checked_key(rows, columns, series, method, label)
@@ -182,32 +179,6 @@ def _text(series: Series[Any], name: str, is_key: bool) -> pa.Array:
         return to_arrow(series, Column(name, "longblob" if binary else "longtext"))
     longest_key = f"{'varbinary' if binary else 'varchar'}({KEY_LENGTHS[-1]})"
     return to_arrow(series, Column(name, longest_key))
-
-
-def _text_type(array: pa.Array, is_key: bool, stands: str) -> str:
-    """The type for texts of that length: a column that has held longer ones keeps its type."""
-    if is_key:
-        kind = "varbinary" if array.type == BYTES else "varchar"
-        choices = [f"{kind}({length})" for length in KEY_LENGTHS if length >= longest(array)]
-    elif array.type == BYTES:
-        choices = ["longblob"]
-    else:
-        choices = ["longtext"]
-        if longest(array) <= SHORT_TEXT:
-            choices.insert(0, f"varchar({SHORT_TEXT})")
-    return stands if stands in choices else choices[0]
-
-
-def _bytes(column_type: str) -> int:
-    """What Dolt counts for a column when it adds up how long a row can become (seen)."""
-    match = re.match(r"(\w+)(?:\((\d+))?", column_type)
-    assert match, column_type
-    name, length = match[1], int(match[2] or 0)
-    if name in ("varchar", "char"):
-        return 4 * length
-    if name in ("varbinary", "binary", "decimal"):
-        return length
-    return {"time": 16, "json": 20}.get(name, 20 if name.endswith(("text", "blob")) else 8)
 
 
 def _checked_key(

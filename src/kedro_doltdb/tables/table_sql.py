@@ -48,6 +48,28 @@ def definition(cursor: Cursor, table: str) -> tuple[dict[str, Column], tuple[str
     return columns, tuple(name for _, name in primary)
 
 
+def types_at_head(cursor: Cursor, table: str) -> dict[str, str]:
+    """Return the types of a table's columns as the last commit of the branch has it; none if it is not there.
+
+    A table that was dropped to be made again is still there.
+
+    Args:
+        cursor: a cursor on the branch.
+        table: its quoted name.
+    """
+    import pymysql
+
+    from ..dolt.answers import is_missing_table
+
+    try:
+        cursor.execute(f"SHOW COLUMNS FROM {table} AS OF 'HEAD'")
+    except pymysql.err.Error as error:
+        if is_missing_table(error):
+            return {}
+        raise
+    return {row[0]: row[1] for row in cursor.fetchall()}
+
+
 def column_indexes(cursor: Cursor, table: str) -> dict[str, str]:
     """Return the columns that have an index of their own, by the name of that.
 
