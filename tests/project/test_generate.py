@@ -192,6 +192,18 @@ class TestWays:
         assert_same_project(project, generated, f"kedro-doltdb @ {clone.as_uri()}")
         shutil.rmtree(project)
 
+    def test_caches_of_tools_in_the_template(self, generated: Path, clone: Path, tmp_path: Path) -> None:
+        template = tmp_path / "with caches"
+        shutil.copytree(clone, template)
+        inner = template / "{{ cookiecutter.repo_name }}"
+        for place in (inner, next((inner / "src").iterdir())):
+            for name in (".ruff_cache", ".mypy_cache", ".pytest_cache", "__pycache__"):
+                (place / name / "1.0").mkdir(parents=True)
+                # To Cookiecutter this is text.
+                (place / name / "1.0" / "cached").write_bytes(b"text" * 99 + b"{{ x }} \x89")
+        run_kedro(tmp_path, "new", f"--starter={template}", "--name=Iris Dolt")
+        assert_same_project(tmp_path / "iris-dolt", generated, f"kedro-doltdb @ {template.as_uri()}")
+
     def test_git_url(self, generated: Path, clone: Path, tmp_path: Path) -> None:
         run_kedro(tmp_path, "new", f"--starter=git+{clone.as_uri()}", "--name=Iris Dolt")
 
