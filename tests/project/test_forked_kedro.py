@@ -11,7 +11,10 @@ from conftest import run_kedro
 from helpers import break_node, hashes, messages
 
 # What no two runs print alike, and the frames of a traceback: those of a fork begin with ours.
-TIMES = r"^│.*\n|\[\d\d/\d\d/\d\d \d\d:\d\d:\d\d\]|^ {19}|\d{4}-\d\d-\d\dT[\d.]+Z|[\d.]+ sec|Committed \w+|show \w+"
+TIMES = (
+    r"^│.*\n|\[\d\d/\d\d/\d\d \d\d:\d\d:\d\d\]|^ {19}|\d{4}-\d\d-\d\dT[\d.]+Z|[\d.]+ sec|Committed \w+|"
+    r"show \w+"
+)
 
 
 @pytest.mark.parametrize(
