@@ -51,6 +51,8 @@ class Settings:
         port: TCP port of the managed server; None takes a free one each time.
         on_uncommitted: what becomes of edits that stand uncommitted on a run's target branch:
             ``commit`` commits them apart, ``refuse`` refuses the run.
+        record: which runs that changed no data get a commit of the journal: ``changed``, those whose
+            parameters or code are not those of the run before, or ``always``.
         metrics: the tables that hold metrics, for ``kedro dolt runs`` and ``compare``.
         remote: what the team shares; None if there is none.
         initial_tables: what ``kedro dolt init`` loads into a new repository.
@@ -59,6 +61,7 @@ class Settings:
     managed: bool = True
     port: int | None = None
     on_uncommitted: str = "commit"
+    record: str = "changed"
     metrics: tuple[str, ...] = ()
     initial_tables: tuple[InitialTable, ...] = field(default=())
     remote: RemoteSettings | None = None
@@ -105,6 +108,9 @@ class Settings:
         on_uncommitted = config.get("on_uncommitted", "commit")
         if on_uncommitted not in ("commit", "refuse"):
             _refuse("on_uncommitted", "`commit` or `refuse`", on_uncommitted)
+        record = config.get("record", "changed")
+        if record not in ("changed", "always"):
+            _refuse("record", "`changed` or `always`", record)
         metrics = config.get("metrics") or []
         metrics = [metrics] if isinstance(metrics, str) else metrics
         if not isinstance(metrics, list | tuple) or not all(isinstance(name, str) for name in metrics):
@@ -114,7 +120,7 @@ class Settings:
             _refuse("initial_tables", "a mapping from table names to their files", tables)
         initial_tables = tuple(_initial_table(str(name), table) for name, table in tables.items())
         remote = None if config.get("remote") is None else _remote(config["remote"])
-        return cls(managed, port, on_uncommitted, tuple(metrics), initial_tables, remote)
+        return cls(managed, port, on_uncommitted, record, tuple(metrics), initial_tables, remote)
 
 
 def _remote(config: object) -> RemoteSettings:

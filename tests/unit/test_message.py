@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kedro_doltdb.journal.message import commit_message, run_id_in, runtime_params_in
+from kedro_doltdb.journal.message import commit_message, is_kept, run_id_in, runtime_params_in
 from kedro_doltdb.journal.store import Run
 
 
@@ -54,3 +54,9 @@ def test_a_first_line_of_moderate_length_is_whole() -> None:
         {f"parameter_{n}": n / 3 for n in range(4)}, {}, environment="prod", git_commit="abc-dirty"
     )
     assert "…" not in text and text.endswith("\n\nEnvironment: prod\nCode: abc-dirty")
+
+
+def test_a_run_without_effect_does_not_claim_to_update_data() -> None:
+    text = commit_message(Run("1", params={"a": 1}), Run("0", params={"a": 2}), effect=False)
+    assert text.splitlines()[0] == 'Record Kedro run 1 without effect, with params {"a": 1}'
+    assert run_id_in(text) == "1" and not is_kept(text) and is_kept("Kept from Kedro run 1, which failed")

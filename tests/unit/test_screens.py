@@ -152,7 +152,7 @@ def a_dozen() -> list[ListedRun]:
     kept = {"found_on": "kedro/x", "accuracy": None}
     runs = [
         a_run(1, 0.1),
-        a_run(2, 0.2, 2 / 3),
+        a_run(2, 0.2, 2 / 3, changes=[]),
         a_run(3, 0.3, 0.9666666666666667, branch="experiment", neighbours=3, seconds=59.6),
         a_run(4, 0.3, 0.95, branch="experiment", neighbours=13, seconds=3723),
         a_run(5, 0.2, 1e-05, git_commit=NEW_CODE, changes=[TableChange("rows", 1_234_567, 0, 0)]),
@@ -171,6 +171,7 @@ def a_dozen() -> list[ListedRun]:
     code = code_changes(run.entry for run in runs)
     runs = [replace(run, code_changed=code[run.entry.run.run_id]) for run in runs]
     runs[8] = replace(runs[8], entry=as_one([runs[8].entry]), group=(runs[8].entry,) * 3)
+    runs[3] = replace(runs[3], entry=replace(runs[3].entry, undone=True))
     return runs[::-1]
 
 
@@ -236,6 +237,11 @@ def test_show(monkeypatch: pytest.MonkeyPatch) -> None:
         resumed_from="2026-11-27T10.00.00.000Z",
     )  # fmt: skip
     check_screens(monkeypatch, "show", lambda: print_sections(show_sections(ShownRun(failed, EDGES))))
+    outcomes = {"no effect": a_dozen()[10], "undone": a_dozen()[8], "succeeded": a_dozen()[0]}
+    outcomes["gone to sea"] = outcomes.pop("succeeded")
+    for outcome, run in outcomes.items():
+        sections = show_sections(ShownRun(run, EDGES))
+        assert outcome in in_a_pipe(monkeypatch, lambda found=sections: print_sections(found)).splitlines()[1]  # type: ignore[misc]
     text = in_a_pipe(monkeypatch, lambda: print_sections(show_sections(ShownRun(failed, EDGES))))
     assert PROMPT.format("species") in text and error.replace("\x1b", "\\x1b") in text
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ..dolt.repository import Repository, TableChange
 
 
+NO_EFFECT, UNDONE = "no effect", "undone"
+
+
 @dataclass(frozen=True)
 class ListedRun:
     """A run with what is not in its row.
@@ -46,6 +49,15 @@ class ListedRun:
         return (run.finished - run.started).total_seconds() if run.finished and run.started else None
 
     @property
+    def outcome(self) -> str:
+        """How it ended, in a word or two: its status, ``no effect`` if it changed no data, or ``undone``."""
+        if self.entry.undone:
+            return UNDONE
+        if self.entry.run.status == "succeeded" and self.entry.published and not self.changes:
+            return NO_EFFECT
+        return self.entry.run.status or "-"
+
+    @property
     def rows(self) -> int:
         """How many rows it changed."""
         return sum(change.added + change.removed + change.modified for change in self.changes)
@@ -56,6 +68,7 @@ class ListedRun:
             "commit": self.entry.commit,
             "published": self.entry.published,
             "found_on": self.entry.found_on,
+            "outcome": self.outcome,
             **self.entry.run.to_json(),
             "seconds": self.seconds,
             "metrics": self.metrics,
@@ -149,7 +162,7 @@ def _saved(cursor: Cursor, metric_tables: list[str], units: Iterable[tuple[Entry
         for entry in unit:
             # Of a group, what an attempt has written that failed is not in its commit.
             if entry.published or len(unit) == 1:
-                ref = entry.found_on if entry.published else entry.commit
+                ref = entry.found_on if entry.published and not entry.undone else entry.commit
                 if ref not in by_branch:
                     by_branch[ref] = saved_tables(cursor, metric_tables, ref)
                 names |= by_branch[ref].get(entry.run.run_id, set())
@@ -162,7 +175,9 @@ def _units(entries: Iterable[Entry]) -> list[tuple[Entry, ...]]:
     whose commit counts comes first."""
     found: dict[str | tuple[str], list[Entry]] = {}
     for entry in entries:
-        key = (entry.run.run_group,) if entry.run.run_group else entry.run.run_id
+        # A run that was undone is no longer a part of its group.
+        is_part = entry.run.run_group and not entry.undone
+        key = (str(entry.run.run_group),) if is_part else entry.run.run_id
         found.setdefault(key, []).append(entry)
     units = []
     for unit in found.values():

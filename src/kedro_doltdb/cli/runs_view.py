@@ -5,28 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .layout import BAD, CHANGED, GOOD, QUIET, Cell, Column, Data, Listing, aligned, joined, styled
-from .listing import ListedRun, differing_parameters
+from .listing import NO_EFFECT, UNDONE, ListedRun, differing_parameters
 from .texts import LONGEST, ROOMY, around, duration, elided_name, moment, number, shown, whole
 
-if TYPE_CHECKING:
-    from ..journal.history import Entry
-
-# What a run's status is marked with, and the colour of it.
+# What a run's outcome is marked with, and the colour of it.
 MARKS = {
     "succeeded": ("✓", GOOD),
     "failed": ("✗", BAD),
     "interrupted": ("■", CHANGED),
     "refused": ("⊘", CHANGED),
+    NO_EFFECT: ("=", QUIET),
+    UNDONE: ("↶", CHANGED),
 }
 _ABSENT = object()
 
 
-def mark(status: str | None) -> Cell:
-    """Return the mark of a run's status; a question mark for one that is not known."""
-    return styled(*MARKS.get(status or "", ("?", CHANGED)))
+def mark(outcome: str) -> Cell:
+    """Return the mark of a run's outcome; a question mark for one that is not known."""
+    return styled(*MARKS.get(outcome, ("?", CHANGED)))
 
 
 def runs_listing(
@@ -52,7 +51,7 @@ def runs_listing(
     ]
     code = [_code(run) for run in runs]
     columns = [
-        Column("  Commit", [_commit(entry) for entry in entries]),
+        Column("  Commit", [_commit(run) for run in runs]),
         Column("When", [moment(entry.run.started, now, short=short) for entry in entries]),
         Column("Took", [duration(run.seconds) for run in runs], right=True),
         Column("Branch", [elided_name(entry.run.branch or "-", name) for entry in entries]),
@@ -74,8 +73,13 @@ def runs_listing(
     return Listing(columns, _data(runs, params, metrics), _notes(runs, total), more=" with --wide")
 
 
-def _commit(entry: Entry) -> Cell:
-    return joined(mark(entry.run.status), " ", styled(entry.commit[:10], "" if entry.published else QUIET))
+def _commit(run: ListedRun) -> Cell:
+    return joined(mark(run.outcome), " ", styled(run.entry.commit[:10], _style(run)))
+
+
+def _style(run: ListedRun) -> str:
+    """Return how to show what is not on the branch: it was not published, or undone."""
+    return "" if run.entry.published and not run.entry.undone else QUIET
 
 
 def _parameters(runs: Sequence[ListedRun]) -> dict[str, list[Any]]:
@@ -109,7 +113,7 @@ def _short(values: Sequence[Any], longest: int) -> list[str]:
 
 def _rows(run: ListedRun) -> Cell:
     text = "schema" if run.changes and not run.rows else number(run.rows)
-    return styled(text, "" if run.entry.published else QUIET)
+    return styled(text, _style(run))
 
 
 def _code(run: ListedRun) -> Cell:
@@ -133,12 +137,10 @@ def _wide(runs: Sequence[ListedRun]) -> list[Column]:
 
 def _notes(runs: Sequence[ListedRun], total: int) -> list[Cell]:
     notes: list[Cell] = []
-    statuses = {run.entry.run.status for run in runs}
-    if odd := [status for status in MARKS if status in statuses and status != "succeeded"]:
-        legend: list[Cell] = []
-        for status in odd:
-            legend += [mark(status), f" {status}   "]
-        notes.append(joined(*legend, "`kedro dolt show COMMIT` says why."))
+    outcomes = {run.outcome for run in runs}
+    legend = [joined(mark(name), f" {name}  ") for name in MARKS if name in outcomes and name != "succeeded"]
+    if legend:
+        notes.append(joined(*legend, "see kedro dolt show COMMIT"))
     if len(runs) < total:
         notes.append(f"{len(runs)} of {total}: --limit 0 lists all.")
     return notes
@@ -148,8 +150,8 @@ def _data(
     runs: Sequence[ListedRun], params: dict[str, list[Any]], metrics: dict[str, list[float | None]]
 ) -> Data:
     headers = [
-        "run_id", "commit", "started", "seconds", "branch", "group", "runs", "status", "error", "published",
-        "git_commit", "code_changed", "rows_added", "rows_removed", "rows_modified", "tables",
+        "run_id", "commit", "started", "seconds", "branch", "group", "runs", "status", "outcome", "error",
+        "published", "git_commit", "code_changed", "rows_added", "rows_removed", "rows_modified", "tables",
     ]  # fmt: skip
     rows = []
     for position, run in enumerate(runs):
@@ -158,7 +160,7 @@ def _data(
         rows.append(
             [
                 entry.run.run_id, entry.commit, as_json["started"], run.seconds, entry.run.branch,
-                entry.run.run_group, len(run.group) or 1, entry.run.status, entry.run.error,
+                entry.run.run_group, len(run.group) or 1, entry.run.status, run.outcome, entry.run.error,
                 _word(entry.published), entry.run.git_commit, _word(run.code_changed),
                 *(sum(getattr(c, kind) for c in run.changes) for kind in ("added", "removed", "modified")),
                 ", ".join(map(str, run.changes)),

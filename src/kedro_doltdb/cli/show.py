@@ -47,9 +47,13 @@ def shown_run(repository: Repository, name: str, metric_tables: Iterable[str]) -
     """
     point, run = find_run(repository, name)
     kept = f"{RUN_PREFIX}{run.run_id}"
-    is_kept = kept in repository.branches() and repository.head(kept) == point.commit
-    entry = Entry(run, point.commit, kept if is_kept else run.branch or "")
+    branches = repository.branches()
+    is_kept = kept in branches and repository.head(kept) == point.commit
+    found_on = kept if is_kept else run.branch or ""
     with repository.on() as cursor:
+        here = found_on if found_on in branches else point.commit
+        undone = not reader.runs(cursor, here, run.run_id)
+        entry = Entry(run, point.commit, found_on, undone)
         edges = reader.edges(cursor, run.run_id, point.commit)
         saved = {str(edge.table_name).lower() for edge in edges if edge.direction == "save"}
         tables = [table for table in metric_tables if table.lower() in saved]

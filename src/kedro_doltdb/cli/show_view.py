@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..journal.parameters import leaves
 from .layout import BAD, CHANGED, GOOD, QUIET, Cell, Section, aligned, joined, styled
+from .listing import NO_EFFECT, UNDONE
 from .rerun import inputs_of
 from .runs_view import mark
 from .texts import duration, local_time, number, shown, whole
@@ -13,6 +14,7 @@ from .texts import duration, local_time, number, shown, whole
 if TYPE_CHECKING:
     from ..dolt.repository import TableChange
     from ..journal.store import Edge
+    from .listing import ListedRun
     from .show import ShownRun
 
 
@@ -27,7 +29,7 @@ def _facts(shown_run: ShownRun) -> Section:
     run = entry.run
     facts: list[tuple[str, Cell | None]] = [
         ("Run", run.run_id),
-        ("Status", joined(mark(run.status), " ", run.status or "-")),
+        ("Status", _outcome(shown_run.listed)),
         ("Error", run.error and styled(run.error, BAD)),
         ("Commit", entry.commit),
         ("Branch", f"{run.branch}, kept on {entry.found_on}" if not entry.published else run.branch),
@@ -43,6 +45,14 @@ def _facts(shown_run: ShownRun) -> Section:
         ("Versions", ", ".join(f"{name} {shown(version)}" for name, version in run.versions.items())),
     ]
     return Section("", ["", ""], [[styled(name, QUIET), value] for name, value in facts if value], folds=True)
+
+
+def _outcome(run: ListedRun) -> Cell:
+    words = {
+        NO_EFFECT: ": it changed no data",
+        UNDONE: f": it is no longer on {run.entry.found_on}, or was reverted there",
+    }
+    return joined(mark(run.outcome), f" {run.outcome}{words.get(run.outcome, '')}")
 
 
 def _listed(values: Any) -> str:

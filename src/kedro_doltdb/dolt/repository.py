@@ -206,6 +206,8 @@ class Repository:
         message: str,
         write_journal: Callable[[Cursor], None] | None = None,
         author: str | None = None,
+        *,
+        journal_alone: bool = False,
     ) -> str | None:
         """Commit everything on a run's private ``branch``, and with it what ``write_journal`` writes.
 
@@ -216,12 +218,13 @@ class Repository:
             message: of the commit.
             write_journal: called with a cursor on the branch.
             author: ``name <email>``; None is the user.
+            journal_alone: whether to commit the journal even if there is nothing else.
 
         Returns:
             The commit; None when there was nothing to commit, and then nothing is written to the journal.
         """
         with self.on(branch) as cursor:
-            if not _uncommitted(cursor, ignored=True):
+            if not (journal_alone or _uncommitted(cursor, ignored=True)):
                 return None
             if write_journal:
                 write_journal(cursor)

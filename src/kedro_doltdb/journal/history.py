@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from ..dolt.names import RUN_PREFIX, RUNS
 from ..errors import ConfigError, DoltError
 from ..terminal import get_logger
 from . import reader
-from .message import run_id_in
+from .message import is_kept, run_id_in
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -27,6 +27,8 @@ logger = get_logger(__name__)
 
 # What a run's message begins with is enough to know the run, and a stranger's may be endless.
 _BEGINNING = 300
+# A stranger's log may have any number.
+_MOST_UNDONE = 100
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,13 @@ class Entry:
         run: its row.
         commit: the commit that brought its row and its data.
         found_on: the branch where it was found; an unpublished run's begins with ``kedro/``.
+        undone: whether it was published there and taken back, by a revert or a reset.
     """
 
     run: Run
     commit: str
     found_on: str
+    undone: bool = False
 
     @property
     def published(self) -> bool:
@@ -95,13 +99,50 @@ def _first_commits(log: Iterable[tuple[Any, ...]]) -> dict[str, str]:
     # A run that was cherry-picked is where it was first; one that was kept, where it was kept.
     for commit, message in log:
         run_id = run_id_in(message)
-        if run_id and (run_id not in commits or message.startswith("Update")):
+        if run_id and (run_id not in commits or not is_kept(message)):
             commits[run_id] = commit
     return commits
 
 
+def undone_on(repository: Repository, branch: str, known: Collection[str]) -> list[Entry]:
+    """Return the runs that were published to ``branch`` and whose rows are no longer there.
+
+    The commit of a run that was reverted is in the log still. That of one that was reset is in Dolt's reflog,
+    until Dolt collects garbage; a clone has a reflog of its own.
+
+    Args:
+        repository: where the branch is.
+        branch: its name.
+        known: the ids of runs that do not count.
+    """
+    with repository.on(branch) as cursor:
+        cursor.execute("SELECT commit_hash, LEFT(message, %s) FROM dolt_log", (_BEGINNING,))
+        log = list(cursor.fetchall())
+        cursor.execute("SELECT DISTINCT commit_hash FROM dolt_reflog(%s)", (branch,))
+        reflog = [row[0] for row in cursor.fetchall()]
+        seen = {commit for commit, _ in log}
+        for head in [commit for commit in reflog if commit not in seen][:_MOST_UNDONE]:
+            if head not in seen:
+                cursor.execute(
+                    "SELECT commit_hash, LEFT(message, %s) FROM dolt_log(%s)", (_BEGINNING, f"HEAD..{head}")
+                )
+                lost = [row for row in cursor.fetchall() if row[0] not in seen]
+                seen.update(commit for commit, _ in lost)
+                log += lost
+        commits = _first_commits(row for row in log if not is_kept(row[1]))
+        gone = [(run_id, commit) for run_id, commit in commits.items() if run_id not in known]
+        found = [
+            (commit, run)
+            for run_id, commit in gone[:_MOST_UNDONE]
+            for run in reader.runs(cursor, commit, run_id=run_id)
+        ]
+    return [Entry(run, commit, branch, undone=True) for commit, run in found]
+
+
 def list_runs(repository: Repository, branches: Iterable[str], kept_for: set[str] | None) -> list[Entry]:
     """Return the runs that were published to any of ``branches``, and those that were kept, the oldest first.
+
+    Those that were published and undone are there as well, unless another of the branches has them.
 
     Args:
         repository: where they are.
@@ -113,6 +154,7 @@ def list_runs(repository: Repository, branches: Iterable[str], kept_for: set[str
     """
     found: dict[str, Entry] = {}
     branches = list(branches)
+    readable = []
     for branch in branches:
         try:
             entries = entries_on(repository, branch)
@@ -121,12 +163,16 @@ def list_runs(repository: Repository, branches: Iterable[str], kept_for: set[str
                 raise
             logger.warning("The runs of %s are left out: %s", branch, error.message)
             continue
+        readable.append(branch)
         for entry in entries:
             found.setdefault(entry.run.run_id, entry)
     for branch in sorted(repository.branches()):
         kept = _kept_on(repository, branch)
         if kept and (kept_for is None or kept.run.branch in kept_for):
             found.setdefault(kept.run.run_id, kept)
+    for branch in readable:
+        for entry in undone_on(repository, branch, found):
+            found.setdefault(entry.run.run_id, entry)
     return sorted(found.values(), key=lambda entry: (entry.run.started or datetime.min, entry.run.run_id))
 
 
@@ -174,10 +220,17 @@ def find(repository: Repository, name: str, branch: str | None = None) -> Point:
     if name in runs:
         return _of_entry(runs[name])
     if group := [
-        entry for entry in runs.values() if name and entry.run.run_group == name and entry.published
+        entry
+        for entry in runs.values()
+        if name and entry.run.run_group == name and entry.published and not entry.undone
     ]:
         return _of_entry(latest(group))
-    begun = [run_id for run_id in runs if run_id.startswith(name)] if name else []
+    # No branch has the commit of a run that was reset, and Dolt does not find it by its beginning.
+    begun = [
+        run_id
+        for run_id, entry in runs.items()
+        if name and (run_id.startswith(name) or entry.commit.startswith(name))
+    ]
     if len(begun) == 1:
         return _of_entry(runs[begun[0]])
     if begun:

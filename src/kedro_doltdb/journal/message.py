@@ -18,7 +18,7 @@ _LONGEST_VALUE = 60
 _LONGEST_PARAMS = 200
 
 
-def commit_message(run: Run, before: Run | None) -> str:
+def commit_message(run: Run, before: Run | None, *, effect: bool = True) -> str:
     """Return the message of a run's commit.
 
     The first line has the run's id and parameters: those that ``--params`` gave, and those that differ from
@@ -28,6 +28,7 @@ def commit_message(run: Run, before: Run | None) -> str:
     Args:
         run: as in the journal.
         before: the run before it on its branch; None if it is the first.
+        effect: whether it changed data; if not, the commit holds its rows of the journal alone.
     """
     params = _merged(_changed(before.params, run.params) if before else {}, run.runtime_params)
     whole = json.dumps(params, ensure_ascii=False)
@@ -41,7 +42,10 @@ def commit_message(run: Run, before: Run | None) -> str:
         "Code": run.git_commit,
     }
     body = "\n".join(f"{name}: {value}" for name, value in facts.items() if value)
-    return f"Update data from Kedro run {run.run_id} with params {short}\n\n{body}"
+    what = f"Update data from Kedro run {run.run_id}"
+    if not effect:
+        what = f"Record Kedro run {run.run_id} without effect,"
+    return f"{what} with params {short}\n\n{body}"
 
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,8 +84,13 @@ def _shortened(params: Mapping[str, Any]) -> str:
 
 def run_id_in(message: str) -> str | None:
     """The id of the run whose commit has this message; None when it is not that of a run."""
-    match = re.match(r"(?:Update data from|Kept from) Kedro run ([A-Za-z0-9._-]+)", message)
+    match = re.match(r"(?:Update data from|Kept from|Record) Kedro run ([A-Za-z0-9._-]+)", message)
     return match[1] if match else None
+
+
+def is_kept(message: str) -> bool:
+    """Whether a commit with this message holds what an unpublished run left."""
+    return message.startswith("Kept from")
 
 
 def runtime_params_in(message: str) -> dict[str, Any]:

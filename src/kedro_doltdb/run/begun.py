@@ -122,6 +122,10 @@ class BegunRun:
                 assert record.run is not None
                 before = run_before(self._repository, record)
                 published = self._transaction.publish(commit_message(record.run, before))
+                recorded, why = None, ""
+                if published is None:
+                    always = self.database.settings.record == "always"
+                    recorded, why = self._transaction.record_without_effect(always=always)
         except BaseException as error:
             status = "failed" if isinstance(error, Exception) else "interrupted"
             if isinstance(error, PublishError):
@@ -131,23 +135,20 @@ class BegunRun:
                 raise type(error)(f"{error.message} {kept}") from error
             raise
         self.is_open = False
-        if published is None:
+        if published is None and recorded is None:
             self.database.leave(self._repository.head(record.target))
-            return (
-                f"This run changed no data on {record.target}: no commit was made, "
-                "and its parameters are in no log."
-            )
-        commit, changes = published
+            return f"This run changed no data on {record.target}. No commit was made: {why}."
+        commit, changes = published or (str(recorded), [])
         self.database.leave(commit)
         look = f"kedro dolt compare {record.target}~1 {record.target}"
         if before is None:
             look = f"kedro dolt show {commit[:10]}"
         elif record.target == self._repository.checked_out():
             look = "kedro dolt compare"
-        return (
-            f"Committed {commit[:10]} to {record.target}: {', '.join(map(str, changes))}. "
-            f"See it with:\n{look}"
-        )
+        what = f"Committed {commit[:10]} to {record.target}: {', '.join(map(str, changes))}."
+        if not changes:
+            what = f"This run changed no data on {record.target}; {commit[:10]} records that it ran."
+        return f"{what} See it with:\n{look}"
 
     def push(self) -> None:
         """Push the target, where ``dolt.yml`` says so.

@@ -7,6 +7,7 @@ run's connections never see anybody else's writes. The pattern is write, audit, 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -21,6 +22,8 @@ from ..dolt.repository import Repository, TableChange
 from ..errors import DoltError, PublishError
 from ..journal import reader, store
 from ..journal.edges import base_name, finished_nodes, pin, with_hashes
+from ..journal.message import commit_message
+from ..journal.parameters import same
 from .records import Record, Records, folded
 from .resume import take_over
 
@@ -37,6 +40,11 @@ def run_before(repository: Repository, record: Record) -> Run | None:
     """Return the run before this one on its branch; None if there is none."""
     with repository.on() as cursor:
         return reader.last_run(cursor, record.base)
+
+
+def is_same(one: Run, other: Run) -> bool:
+    """Return whether two runs have the same parameters and the same code, as far as is known."""
+    return one.git_commit == other.git_commit and same(one.params, other.params)
 
 
 class Transaction:
@@ -136,7 +144,8 @@ class Transaction:
         """Commit what the run wrote and move the target to it.
 
         Returns:
-            The commit and the tables that changed; None when the target has all of it already.
+            The commit and the tables that changed; None when the target has all of it already. Then
+            :meth:`record_without_effect` ends the run.
 
         Raises:
             PublishError: it cannot be published as what the run computed; everything stays on the branch.
@@ -147,12 +156,50 @@ class Transaction:
             record.run = replace(record.run, status="succeeded", finished=store.now())
         commit = repository.commit_all(record.branch, message, self._write_journal)
         if commit is None:
-            self._end()
             return None
         with repository.locked(record.target):
-            published = self._move_target(commit, message)
-        self._end()
+            published = self._move_target(
+                lambda tip: commit if tip == record.base else self._on_top_of(tip, commit, message)
+            )
+        if published is not None:
+            self.end()
         return published
+
+    def record_without_effect(self, *, always: bool) -> tuple[str | None, str]:
+        """Note in the journal of the target that the run has run and changed no data.
+
+        Args:
+            always: whether to do so even if its parameters and code are those of the run before.
+
+        Returns:
+            The commit, of the journal alone, or None and why there is none.
+
+        Raises:
+            PublishError: it cannot be published; everything stays on the branch.
+        """
+        repository, record = self._repository, self.record
+        mine = repository.head(record.branch)
+        why = ""
+
+        def journal_on(tip: str) -> str | None:
+            nonlocal why
+            if others := record.touches(repository.changed_tables(mine, tip)):
+                why = f"{', '.join(sorted(others))} changed on {record.target} meanwhile"
+                return None
+            with repository.on() as cursor:
+                before = reader.last_run(cursor, tip)
+            assert record.run is not None
+            if before and not always and is_same(before, record.run):
+                why = "its parameters and its code are those of the run before"
+                return None
+            message = commit_message(record.run, before, effect=False)
+            branch = self._publish_branch(tip)
+            return repository.commit_all(branch, message, self._write_journal, journal_alone=True)
+
+        with repository.locked(record.target):
+            published = self._move_target(journal_on)
+        self.end()
+        return (published[0] if published else None), why
 
     def publish_kept(self, target: str, message: str) -> tuple[str, list[TableChange]] | None:
         """Publish what a run has left that computed everything and was refused.
@@ -173,12 +220,12 @@ class Transaction:
         self.record = replace(before, target=target, run=run)
         try:
             with self._repository.locked(target):
-                published = self._move_target(head, message, own_commit=False)
+                published = self._move_target(lambda tip: self._on_top_of(tip, head, message))
         except BaseException:
             self._delete_publish_branch()
             self._records.save(before)
             raise
-        self._end()
+        self.end()
         return published
 
     def _write_journal(self, cursor: Cursor) -> None:
@@ -187,15 +234,12 @@ class Transaction:
             hashes = self._hashes(record.edges, record.branch)
             store.write(cursor, record.run, with_hashes(record.edges, hashes))
 
-    def _move_target(
-        self, commit: str, message: str, *, own_commit: bool = True
-    ) -> tuple[str, list[TableChange]] | None:
-        """Move the target to ``commit``, or, if the target has moved, to a new one with the same tables."""
+    def _move_target(self, commit_on: Callable[[str], str | None]) -> tuple[str, list[TableChange]] | None:
+        """Move the target to the commit that ``commit_on`` gives for its tip; do nothing if it gives none."""
         repository, record = self._repository, self.record
         for attempt in range(MERGE_ATTEMPTS):
             tip = repository.head(record.target)
-            as_it_is = own_commit and tip == record.base
-            record.commit = commit if as_it_is else self._on_top_of(tip, commit, message)
+            record.commit = commit_on(tip)
             if record.commit is None:
                 return None
             self._records.save(record)
@@ -229,16 +273,21 @@ class Transaction:
             )
         if not mine & different:
             return None
-        branch = record.branch + PUBLISH_SUFFIX
-        with suppress(pymysql.err.Error):
-            repository.delete_branch(branch)
-        repository.create_branch(branch, tip)
+        branch = self._publish_branch(tip)
         repository.take_tables(repository.changed_tables(record.base, commit), commit, branch)
         if repository.breaks_constraints(branch):
             raise self._not_published(
                 f"its tables and those of {record.target} now break a foreign key together"
             )
         return repository.commit_all(branch, message, self._write_journal)
+
+    def _publish_branch(self, tip: str) -> str:
+        """Make the branch on which the commit to publish is made, and return its name."""
+        branch = self.record.branch + PUBLISH_SUFFIX
+        with suppress(pymysql.err.Error):
+            self._repository.delete_branch(branch)
+        self._repository.create_branch(branch, tip)
+        return branch
 
     def _not_published(self, why: str) -> PublishError:
         record = self.record
@@ -268,7 +317,7 @@ class Transaction:
             return False
         if record.commit and repository.contains(record.target, record.commit):
             # It was stopped between the publication and the end.
-            self._end()
+            self.end()
             return False
         if status and record.run:
             finished_ones = self.finished_nodes()
@@ -281,7 +330,7 @@ class Transaction:
             self._delete_unused_target()
         head = repository.head(record.branch)
         if head == record.base:
-            self._end()
+            self.end()
             return False
         self._delete_publish_branch()
         record.status, record.commit, record.head = "kept", None, head
@@ -317,7 +366,8 @@ class Transaction:
         if self.record.branch in self._repository.branches():
             self._repository.delete_branch(self.record.branch)
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Forget the run: nothing of it is to be kept."""
         self._delete_branches()
         self._records.delete(self.record)
         self._supersede()
