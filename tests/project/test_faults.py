@@ -21,11 +21,9 @@ from helpers import (
     wait_for,
 )
 
-from kedro_doltdb.dolt.repository import Repository
-from kedro_doltdb.dolt_cli import find_dolt, initialise
+from kedro_doltdb.dolt_cli import find_dolt
 from kedro_doltdb.errors import ServerError
-from kedro_doltdb.run.records import FileRecords, Record
-from kedro_doltdb.run.recovery import KEPT_BRANCHES, recover
+from kedro_doltdb.run.records import FileRecords
 from kedro_doltdb.server.leases import is_held
 from kedro_doltdb.server.managed import ManagedServer
 from kedro_doltdb.server.process import _free_port
@@ -151,29 +149,6 @@ def test_the_server_of_a_killed_run_is_stopped_though_nothing_says_whose_it_is(p
     process.communicate()
     assert server_is_running(project)
     assert_the_next_run_works(project)
-
-
-def test_a_failed_run_is_not_given_up_because_the_clock_was_set_back(tmp_path: Path) -> None:
-    initialise(tmp_path / "data", [])
-    server = ManagedServer(tmp_path / "data")
-    lease = server.acquire("test")
-    address = lease.address
-    try:
-        repository = Repository(address, "tester <tester@localhost>")
-        records = FileRecords(server.runs_dir)
-        head = repository.head("main")
-        for number in range(KEPT_BRANCHES + 3):
-            # The last one has the earliest id.
-            record = Record(f"run-{90 - number}", "main", head, ["__default__"], status="kept")
-            record.superseded = number < KEPT_BRANCHES + 2
-            repository.create_branch(record.branch, head)
-            records.save(record)
-        recover(repository, records, server.is_leased)
-        left = [record.run_id for record in records.all()]
-        assert len(left) == KEPT_BRANCHES
-        assert record.run_id in left and record.branch in repository.branches()
-    finally:
-        lease.release()
 
 
 def test_what_was_being_written_when_a_run_was_killed_is_removed(tmp_path: Path) -> None:

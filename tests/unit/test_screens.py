@@ -168,7 +168,7 @@ def a_dozen() -> list[ListedRun]:
               changes=[TableChange("rows", 0, 0, 0, dropped=True)]),
         a_run(12, None, 0.5, git_commit=NEW_CODE, status="gone to sea"),
     ]  # fmt: skip
-    code = code_changes(run.entry for run in runs)
+    code = code_changes(run.entry for run in reversed(runs))
     runs = [replace(run, code_changed=code[run.entry.run.run_id]) for run in runs]
     runs[8] = replace(runs[8], entry=as_one([runs[8].entry]), group=(runs[8].entry,) * 3)
     runs[3] = replace(runs[3], entry=replace(runs[3].entry, undone=True))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..dolt.as_of import columns_at
 from ..errors import ConfigError
 from ..journal import reader
-from ..journal.history import Point, entries_on, find
+from ..journal.history import Log, Point, entries_on, find
 from ..journal.metrics import metrics_at
 from ..journal.parameters import differences
 from .code import CodeDiff, code_between
@@ -154,7 +154,8 @@ def _run_at(cursor: Cursor, point: Point) -> Run | None:
     if point.run:
         return point.run
     runs = [run for run in reader.runs(cursor, point.commit) if run.status == "succeeded"]
-    return max(runs, key=lambda run: str(run.finished or ""), default=None)
+    log = Log.of(cursor, point.commit)
+    return max(runs, key=lambda run: (log.place(run.run_id), str(run.finished or "")), default=None)
 
 
 def _table_diff(cursor: Cursor, change: TableChange, old: str, new: str, limit: int) -> TableDiff:

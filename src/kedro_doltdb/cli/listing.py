@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
-from ..journal.history import Entry, latest, list_runs, public_branches
+from ..journal.history import Entry, list_runs, public_branches
 from ..journal.metrics import metrics_at
 from ..journal.parameters import leaves, same
 from ..journal.reader import saved_tables
@@ -45,8 +44,7 @@ class ListedRun:
     @property
     def seconds(self) -> float | None:
         """How long it took."""
-        run = self.entry.run
-        return (run.finished - run.started).total_seconds() if run.finished and run.started else None
+        return self.entry.run.seconds
 
     @property
     def outcome(self) -> str:
@@ -111,7 +109,7 @@ def listed_runs(
     if sort is None:
         units = units[:limit]
     with repository.on() as cursor:
-        wanted = [unit[0].commit for unit in units]
+        wanted = [_counting(unit).commit for unit in units]
         saved = _saved(cursor, list(metric_tables), units)
         metrics = metrics_at(cursor, zip(wanted, saved, strict=True))
     found = list(zip(units, metrics, strict=True))
@@ -134,7 +132,7 @@ def listed_runs(
             named,
             _sum(islice(changes, len(counted_ones))),
             unit if len(unit) > 1 else (),
-            code[unit[0].run.run_id],
+            code[_counting(unit).run.run_id],
         )
         for (unit, named), counted_ones in zip(found, counted, strict=True)
     ]
@@ -142,10 +140,14 @@ def listed_runs(
 
 
 def code_changes(entries: Iterable[Entry]) -> dict[str, bool | None]:
-    """Return of each run whether its code is another than that of the run before it, by the runs' ids."""
+    """Return of each run, the latest first, whether its code is another than that of the run before it.
+
+    Returns:
+        By the runs' ids; None where it is not known.
+    """
     found: dict[str, bool | None] = {}
     before: str | None = None
-    for entry in sorted(entries, key=lambda entry: (entry.run.started or datetime.min, entry.run.run_id)):
+    for entry in reversed(list(entries)):
         code = entry.run.git_commit
         unknown = not code or not before or (code == before and code.endswith("-dirty"))
         found[entry.run.run_id] = None if unknown else code != before
@@ -171,44 +173,45 @@ def _saved(cursor: Cursor, metric_tables: list[str], units: Iterable[tuple[Entry
 
 
 def _units(entries: Iterable[Entry]) -> list[tuple[Entry, ...]]:
-    """The runs alone, and those of a group together, in the order of their latest starts; of a group the run
-    whose commit counts comes first."""
+    """Return the runs alone, and those of a group together, the latest first; so are the runs of a group."""
     found: dict[str | tuple[str], list[Entry]] = {}
     for entry in entries:
         # A run that was undone is no longer a part of its group.
         is_part = entry.run.run_group and not entry.undone
         key = (str(entry.run.run_group),) if is_part else entry.run.run_id
         found.setdefault(key, []).append(entry)
-    units = []
-    for unit in found.values():
-        first = latest([entry for entry in unit if entry.published] or unit)
-        units.append((first, *(entry for entry in unit if entry is not first)))
-    return units
+    return [tuple(unit) for unit in found.values()]
+
+
+def _counting(unit: Sequence[Entry]) -> Entry:
+    """Return the run of a group whose commit counts: the last one that was published, if any was."""
+    return next((entry for entry in unit if entry.published), unit[0])
 
 
 def as_one(group: Sequence[Entry]) -> Entry:
     """A group of runs as if it were one run, by the name of the group.
 
     Args:
-        group: its runs, the one whose commit counts first.
+        group: its runs, the latest first.
     """
     # A run that was tried again counts by its last attempt.
     attempts: dict[str, Entry] = {}
-    for entry in sorted(group, key=lambda entry: entry.run.started or datetime.min):
+    for entry in reversed(group):
         attempts[str((entry.run.pipeline, sorted(entry.run.filters.items())))] = entry
     missing = [entry.run for entry in attempts.values() if entry.run.status != "succeeded"]
     runs = [entry.run for entry in group]
     started = [run.started for run in runs if run.started]
     finished = [run.finished for run in runs if run.finished]
+    counting = _counting(group)
     run = replace(
-        runs[0],
-        run_id=str(runs[0].run_group),
+        counting.run,
+        run_id=str(counting.run.run_group),
         started=min(started, default=None),
         finished=max(finished, default=None),
         status=missing[0].status if missing else "succeeded",
         error=missing[0].error if missing else None,
     )
-    return replace(group[0], run=run)
+    return replace(counting, run=run)
 
 
 def _sum(changes: Iterable[list[TableChange]]) -> list[TableChange]:

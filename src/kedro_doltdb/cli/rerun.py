@@ -14,9 +14,8 @@ import pymysql
 
 from ..dolt.repository import free_name
 from ..errors import ConfigError, DoltError
-from ..journal import reader
 from ..journal.edges import base_name, file_hash
-from ..journal.history import Point
+from ..journal.history import Point, entries_on
 from ..journal.message import runtime_params_in
 from ..journal.parameters import leaves, plain, restored, same
 from ..run.kedro_params import FILTERS, git_commit
@@ -281,8 +280,6 @@ def run_again(
 
 def result_of(repository: Repository, branch: str) -> Point:
     """What the run has published to ``branch``."""
-    commit = repository.head(branch)
-    with repository.on(branch) as cursor:
-        runs = reader.runs(cursor, "HEAD")
-    last = max((run for run in runs if run.branch == branch), key=lambda run: str(run.finished), default=None)
-    return Point(last.run_id if last else branch, commit, last)
+    runs = [entry.run for entry in entries_on(repository, branch) if entry.run.branch == branch]
+    last = runs[-1] if runs else None
+    return Point(last.run_id if last else branch, repository.head(branch), last)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -73,24 +73,54 @@ class Point:
     run: Run | None = None
 
 
+@dataclass(frozen=True)
+class Log:
+    """The commits of a history. They say which run came first: clocks are set back.
+
+    Attributes:
+        places: the commits, and which place each has: that of the oldest is 0.
+        runs: the commit of each run by its id.
+    """
+
+    places: dict[str, int]
+    runs: dict[str, str]
+
+    @classmethod
+    def of(cls, cursor: Cursor, ref: str = "HEAD") -> Log:
+        """Return the history of ``ref``.
+
+        Args:
+            cursor: a cursor on any branch.
+            ref: a commit or a branch; ``HEAD`` is the cursor's own.
+        """
+        cursor.execute("SELECT commit_hash, LEFT(message, %s) FROM dolt_log(%s)", (_BEGINNING, ref))
+        log = cursor.fetchall()
+        places = {commit: place for place, (commit, _) in enumerate(reversed(log))}
+        return cls(places, _first_commits(log))
+
+    def place(self, run_id: str) -> int:
+        """Return the place of a run's commit; -1 if it is not in this history."""
+        return self.places.get(self.runs.get(run_id, ""), -1)
+
+
 def entries_on(repository: Repository, branch: str) -> list[Entry]:
-    """Return the runs in the history of ``branch``, the oldest first; uncommitted edits of the journal do not
-    count."""
+    """Return the runs in the history of ``branch``, in the order of their commits; uncommitted edits of the
+    journal do not count."""
+    return _entries_on(repository, branch)[0]
+
+
+def _entries_on(repository: Repository, branch: str) -> tuple[list[Entry], Log]:
     with repository.on(branch) as cursor:
         found = reader.runs(cursor, "HEAD")
         if not found:
-            return []
-        commits = _commits_by_run(cursor)
-        if any(run.run_id not in commits for run in found):
+            return [], Log({}, {})
+        log = Log.of(cursor)
+        if any(run.run_id not in log.runs for run in found):
             # Its commit was squashed or reworded: the one that brought the row will do.
             cursor.execute(f"SELECT run_id, `commit` FROM dolt_blame_{RUNS}")
-            commits = {**dict(cursor.fetchall()), **commits}
-    return [Entry(run, commits[run.run_id], branch) for run in found if run.run_id in commits]
-
-
-def _commits_by_run(cursor: Cursor) -> dict[str, str]:
-    cursor.execute("SELECT commit_hash, LEFT(message, %s) FROM dolt_log", (_BEGINNING,))
-    return _first_commits(cursor.fetchall())
+            log = replace(log, runs={**dict(cursor.fetchall()), **log.runs})
+    entries = [Entry(run, log.runs[run.run_id], branch) for run in found if run.run_id in log.runs]
+    return sorted(entries, key=lambda entry: log.place(entry.run.run_id)), log
 
 
 def _first_commits(log: Iterable[tuple[Any, ...]]) -> dict[str, str]:
@@ -144,6 +174,9 @@ def list_runs(repository: Repository, branches: Iterable[str], kept_for: set[str
 
     Those that were published and undone are there as well, unless another of the branches has them.
 
+    Those of a branch are in the order of their commits. Others are put between them by the clock, and none
+    comes before the commit that it began at.
+
     Args:
         repository: where they are.
         branches: whose histories count.
@@ -153,11 +186,13 @@ def list_runs(repository: Repository, branches: Iterable[str], kept_for: set[str
         DoltError: of the only branch, something else has the journal's name.
     """
     found: dict[str, Entry] = {}
+    # By commit: when the last run up to it had begun, and its place in the log.
+    order: dict[str, tuple[datetime, float]] = {}
     branches = list(branches)
     readable = []
     for branch in branches:
         try:
-            entries = entries_on(repository, branch)
+            entries, log = _entries_on(repository, branch)
         except DoltError as error:
             if len(branches) == 1:
                 raise
@@ -166,6 +201,10 @@ def list_runs(repository: Repository, branches: Iterable[str], kept_for: set[str
         readable.append(branch)
         for entry in entries:
             found.setdefault(entry.run.run_id, entry)
+        started, latest = {entry.commit: entry.run.started for entry in entries}, datetime.min
+        for commit, place in log.places.items():
+            latest = max(latest, started.get(commit) or latest)
+            order.setdefault(commit, (latest, place))
     for branch in sorted(repository.branches()):
         kept = _kept_on(repository, branch)
         if kept and (kept_for is None or kept.run.branch in kept_for):
@@ -173,7 +212,15 @@ def list_runs(repository: Repository, branches: Iterable[str], kept_for: set[str
     for branch in readable:
         for entry in undone_on(repository, branch, found):
             found.setdefault(entry.run.run_id, entry)
-    return sorted(found.values(), key=lambda entry: (entry.run.started or datetime.min, entry.run.run_id))
+
+    def key(entry: Entry) -> tuple[datetime, float, datetime, str]:
+        started = entry.run.started or datetime.min
+        if entry.published and entry.commit in order:
+            return *order[entry.commit], started, entry.run.run_id
+        after, place = order.get(entry.run.base or "", (datetime.min, 0))
+        return max(after, started), place + 0.5, started, entry.run.run_id
+
+    return sorted(found.values(), key=key)
 
 
 def _kept_on(repository: Repository, branch: str) -> Entry | None:
@@ -224,7 +271,7 @@ def find(repository: Repository, name: str, branch: str | None = None) -> Point:
         for entry in runs.values()
         if name and entry.run.run_group == name and entry.published and not entry.undone
     ]:
-        return _of_entry(latest(group))
+        return _of_entry(group[-1])
     # No branch has the commit of a run that was reset, and Dolt does not find it by its beginning.
     begun = [
         run_id
@@ -252,11 +299,6 @@ def find_run(repository: Repository, name: str) -> tuple[Point, Run]:
     if point.run is None:
         raise ConfigError(f"{name} is not a run: `kedro dolt runs --all` lists them.")
     return point, point.run
-
-
-def latest(entries: Iterable[Entry]) -> Entry:
-    """Return the run that ended last."""
-    return max(entries, key=lambda entry: entry.run.finished or entry.run.started or datetime.min)
 
 
 def _of_entry(entry: Entry) -> Point:

@@ -10,6 +10,7 @@ from ..dolt.as_of import columns_at
 from ..errors import ConfigError
 from . import reader
 from .edges import base_name
+from .history import Log
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -67,16 +68,19 @@ class _Tracer:
         self._cursor = cursor
         self._ref = ref
         self._runs = {run.run_id: run for run in reader.runs(cursor)}
+        self._log = Log.of(cursor, ref)
         self._edges: dict[str, list[Edge]] = {}
         self._seen: set[tuple[str, str]] = set()
         self._known_savers: dict[str, list[tuple[str, Edge]]] = {}
 
     def _savers(self, dataset: str) -> list[tuple[str, Edge]]:
-        """Return the runs that saved a dataset, the one that ended last first, with what they saved."""
+        """Return the runs that saved a dataset, the last one first, with what they saved."""
         if dataset not in self._known_savers:
             times = {run_id: run.finished or datetime.min for run_id, run in self._runs.items()}
             found = reader.savers(self._cursor, dataset)
-            found.sort(key=lambda item: times.get(item[0], datetime.min), reverse=True)
+            found.sort(
+                key=lambda item: (self._log.place(item[0]), times.get(item[0], datetime.min)), reverse=True
+            )
             self._known_savers[dataset] = found
         return self._known_savers[dataset]
 
@@ -120,14 +124,21 @@ class _Tracer:
             if edge.direction == "save" and base_name(edge.dataset) == base_name(load.dataset):
                 return self._made(load.dataset, edge.content_hash, run_id, edge.node)
         run = self._runs.get(run_id)
-        began = run.started if run else None
         for earlier, edge in self._savers(load.table_name or load.dataset):
-            other = self._runs.get(earlier)
-            before = not began or not other or not other.finished or other.finished <= began
-            if earlier != run_id and before and edge.content_hash == load.content_hash:
+            if edge.content_hash == load.content_hash and self._is_before(earlier, run_id):
                 return self._made(load.dataset, load.content_hash, earlier, edge.node)
         base = load.read_at or (run.base if run else None) or self._ref
         return self._not_made(load.dataset, load.table_name, load.content_hash, base)
+
+    def _is_before(self, earlier: str, run_id: str) -> bool:
+        """Return whether a run can have read what another one saved."""
+        run, other = self._runs.get(run_id), self._runs.get(earlier)
+        base = self._log.places.get((run.base if run else None) or "")
+        if base is not None and earlier in self._log.runs:
+            return self._log.place(earlier) <= base
+        # Their commits were squashed or reworded.
+        began, ended = run and run.started, other and other.finished
+        return earlier != run_id and (not began or not ended or ended <= began)
 
     def _not_made(self, dataset: str, table: str | None, content: str | None, ref: str) -> Origin:
         """Of content that no run made, the commit that brought it, as seen from ``ref``."""

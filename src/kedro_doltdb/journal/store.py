@@ -98,6 +98,12 @@ class Run:
     runtime_params: dict[str, Any] = field(default_factory=dict)
     param_types: dict[str, Any] | None = None
 
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None if that is not known, or the clock was set back meanwhile."""
+        took = (self.finished - self.started).total_seconds() if self.finished and self.started else -1.0
+        return took if took >= 0 else None
+
     def to_json(self) -> dict[str, Any]:
         """The run as JSON holds it; times in ISO 8601 with the offset."""
         row = asdict(self)

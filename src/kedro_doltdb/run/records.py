@@ -43,6 +43,7 @@ class Record:
             record of an older version.
         runtime_params: what ``--params`` gave, as JSON values.
         head: the commit at which its branch was kept.
+        number: the kept runs are counted in the order in which they ended, for clocks are set back.
     """
 
     run_id: str
@@ -61,6 +62,7 @@ class Record:
     parameters_read: dict[str, list[str]] | None = None
     runtime_params: dict[str, Any] = field(default_factory=dict)
     head: str | None = None
+    number: int = 0
 
     @property
     def branch(self) -> str:
@@ -80,7 +82,7 @@ class Records(Protocol):
         """Write or replace a record, whole or not at all."""
 
     def all(self) -> list[Record]:
-        """All records, the oldest run first."""
+        """All records: those of runs under way, then of those that were kept, the last one last."""
 
     def tidy(self) -> None:
         """Remove what processes that were killed while they wrote a record have left."""
@@ -113,7 +115,7 @@ class FileRecords:
             state_files.write(self._directory / f"{record.run_id}.json", to_json(record))
 
     def all(self) -> list[Record]:
-        """Return all records, the oldest run first."""
+        """Return all records: those of runs under way, then of those that were kept, the last one last."""
         records = []
         for path in sorted(self._directory.glob("*.json")):
             # Other runs end while we look.
@@ -123,7 +125,7 @@ class FileRecords:
                 records.append(from_json(content.decode(), path.stem))
             except (ValueError, UnreadableError) as error:
                 state_files.set_aside(path, _reason(error))
-        return records
+        return in_order(records)
 
     def tidy(self) -> None:
         """Remove what processes that were killed while they wrote a record have left."""
@@ -168,6 +170,11 @@ class FileRecords:
 
 
 VERSION = 2
+
+
+def in_order(records: list[Record]) -> list[Record]:
+    """Return records, given by name, as :meth:`Records.all` does: older versions gave no number."""
+    return sorted(records, key=lambda record: record.number)
 
 
 def to_json(record: Record) -> str:

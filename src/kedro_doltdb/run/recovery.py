@@ -60,7 +60,7 @@ def recover(
             if Transaction(repository, records, record).keep("was killed", "interrupted", "killed")
         ]
         kept = [record for record in records.all() if record.status == "kept"]
-        # Ids are times, and clocks are set back: what can be resumed is the newest, whatever its id.
+        # What can be resumed is not given up for what was kept later on other branches.
         kept.sort(key=lambda record: not record.superseded)
         branches, checked_out = repository.branches(), repository.checked_out()
         for number, record in enumerate(kept, start=1):
@@ -83,7 +83,7 @@ def _adopt(repository: Repository, records: Records, is_alive: Callable[[str], b
     It says nothing of what the run had completed, so that the run is kept as others are, and not resumed.
     """
     before, target = repository.branches(), repository.checked_out()
-    known = {record.run_id for record in records.all()}
+    known = {record.run_id: record.number for record in records.all()}
     # A run ends with its branch, then its record: what is without a record is there before and after.
     for branch in sorted(before & repository.branches()):
         run_id = branch.removeprefix(RUN_PREFIX).removesuffix(PUBLISH_SUFFIX)
@@ -96,6 +96,9 @@ def _adopt(repository: Repository, records: Records, is_alive: Callable[[str], b
         record = Record(run_id, target, base, [], status="kept")
         records.save(record)
         if Transaction(repository, records, record).keep("lost its record"):
+            # After those that its id, a time, comes after: nothing else is known.
+            record.number = max((number for other, number in known.items() if other < run_id), default=0)
+            records.save(record)
             logger.warning("Run %s has lost its record; what it wrote is kept on %s.", run_id, branch)
 
 

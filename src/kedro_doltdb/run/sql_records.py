@@ -17,7 +17,7 @@ from ..dolt.names import STATE_BRANCH
 from ..dolt.sql import identifier
 from ..state_files import UnreadableError
 from ..terminal import get_logger
-from .records import Record, from_json, to_json
+from .records import Record, from_json, in_order, to_json
 
 if TYPE_CHECKING:
     from ..dolt.repository import Repository
@@ -44,7 +44,7 @@ class SqlRecords:
         )
 
     def all(self) -> list[Record]:
-        """Return all records, the oldest run first. One that cannot be read is renamed."""
+        """Return all records as :class:`FileRecords` does. One that cannot be read is renamed."""
         records = []
         query = "SELECT name, record FROM unfinished_runs WHERE name NOT LIKE %s ORDER BY name"
         for name, text in self._read(query, (f"%{_UNREADABLE}",)):
@@ -52,7 +52,7 @@ class SqlRecords:
                 records.append(from_json(text, name))
             except UnreadableError as error:
                 self._set_aside(name, str(error))
-        return records
+        return in_order(records)
 
     def _set_aside(self, name: str, why: str) -> None:
         aside = name[: 255 - len(_UNREADABLE)] + _UNREADABLE

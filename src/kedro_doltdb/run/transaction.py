@@ -334,6 +334,7 @@ class Transaction:
             return False
         self._delete_publish_branch()
         record.status, record.commit, record.head = "kept", None, head
+        record.number = 1 + max((other.number for other in self._records.all()), default=0)
         self._records.save(record)
         self._supersede()
         return True
