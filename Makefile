@@ -20,7 +20,7 @@ TEMPLATE := {{ cookiecutter.repo_name }}/src/{{ cookiecutter.python_package }}
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1	/p' Makefile
 
-demo: .venv/.installed dolt ## generate a project in demo/, run it twice, show what changed in its data
+demo: .venv/.demo-installed dolt ## generate a project in demo/, run it twice, show what changed in its data
 	@scripts/demo
 
 # Runs of Kedro wait as much as they compute: three at a time keep two cores busy.
@@ -80,11 +80,17 @@ clean: ## remove what these targets made here; Dolt stays where it was installed
 dolt:
 	@scripts/install_dolt
 
-.venv/.installed: pyproject.toml
+# What `kedro new` and `kedro run` need, and no more.
+.venv/.demo-installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 	  echo "error: $(PYTHON) is not a Python 3.10 or newer; name one: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@test -x .venv/bin/python || { echo "making the virtual environment .venv"; $(PYTHON) -m venv --clear .venv; }
-	@echo "installing the package and its development tools into .venv"
+	@echo "installing the package into .venv"
+	.venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --quiet --editable . "omegaconf<2.4"
+	@touch $@
+
+.venv/.installed: .venv/.demo-installed
+	@echo "installing the development tools into .venv"
 	.venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --editable ".[dev]"
 	@touch $@
 
