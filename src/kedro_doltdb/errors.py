@@ -32,6 +32,10 @@ class LeaseTakenError(ServerError):
     """Another process has the lease of that name."""
 
 
+class InUseError(ServerError):
+    """Another Dolt process has the repository open, and is no server that could be asked."""
+
+
 class ConfigError(DoltError):
     """A setting or a run parameter has a value that cannot be used."""
 

@@ -18,6 +18,7 @@ from helpers import query, server_is_running, start_kedro
 
 COMMANDS = (
     "init", "runs", "show", "compare", "rerun", "adopt", "publish", "lineage", "blame", "status", "server",
+    "sql",
 )  # fmt: skip
 
 

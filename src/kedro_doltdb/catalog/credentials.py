@@ -23,6 +23,7 @@ from ..journal.parameters import secrets_in
 from ..secret import hidden
 from ..server.external import ExternalServer
 from ..server.managed import ManagedServer
+from ..server.reading import ReadingServer
 from ..settings import Settings
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ class Database:
         Args:
             project_path: the project.
             config_loader: its configuration.
-            replica: it is only read from, so the credentials ``dolt_replica`` will do where there are some.
+            replica: it is only read from, so the credentials ``dolt_replica`` will do where there are some,
+                and a copy of ``data/`` while another Dolt process has that open.
 
         Raises:
             ConfigError: ``dolt.yml`` is wrong, ``settings.py`` does not tell Kedro to read it, or the
@@ -114,12 +116,14 @@ class Database:
         """
         settings, credentials = Settings.load(config_loader), hidden(credentials_of(config_loader))
         own = {name: credentials.pop(name, None) for name in ("dolt", "dolt_replica")}
-        server = None
+        server: Server | None = None
         if not settings.managed:
             name = "dolt_replica" if replica and own["dolt_replica"] is not None else "dolt"
             server = ExternalServer.from_credentials(name, own[name])
             credentials["dolt"] = [value.get("password") for value in own.values() if isinstance(value, dict)]
-        elif own["dolt"] is not None:
+        elif replica:
+            server = ReadingServer(project_path / "data", settings.port)
+        if settings.managed and own["dolt"] is not None:
             raise ConfigError(
                 "conf/*/credentials.yml has an entry `dolt`, the name that the credentials of data/ have: "
                 "give yours another one; or, if it names a Dolt server, set `managed: false` in "
@@ -218,6 +222,11 @@ class Database:
             yield other
         finally:
             other._forget_engines()
+
+    def renew(self) -> None:
+        """Leave a server that is not what it was when it was joined; the next use joins one again."""
+        if self._lease is not None and not self._lease.held:
+            self.close()
 
     def close(self) -> None:
         """Give back the lease that a use outside a run took; the server stops if it was the last."""

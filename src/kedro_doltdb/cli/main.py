@@ -84,16 +84,19 @@ def _warn_of_code(database: Database) -> None:
 
 
 @click.command(cls=Command)
-@click.option("--user", "-u", required=True, help="The name of a SQL user, made for as long as this runs.")
+@click.option(
+    "--user", "-u", default=None, help="The name of the SQL user that is made for as long as this runs."
+)
 @click.option(
     "--password", prompt=True, prompt_required=False, hide_input=True, default=None,
     help="Ask for the user's password, instead of making one up.",
 )  # fmt: skip
 @in_project
-def server(project: Project, user: str, password: str | None) -> None:
+def server(project: Project, user: str | None, password: str | None) -> None:
     """Serve data/ to other tools of this machine until Ctrl-C.
 
-    A `kedro run` meanwhile uses the same server.
+    A `kedro run` meanwhile uses the same server. Printed are the address, a user and a password, unless you
+    gave that.
 
     Example: kedro dolt server --user ada
     """
@@ -102,9 +105,26 @@ def server(project: Project, user: str, password: str | None) -> None:
     serve(*project.own_database("serve"), user, password)
 
 
+@click.command(cls=Command)
+@click.option("--query", "-q", default=None, help="Send this, print what it answers, and end.")
+@click.option("--branch", "-b", default=None, help="Be on this branch, not on the one checked out in data/.")
+@in_project
+def sql(project: Project, query: str | None, branch: str | None) -> None:
+    """Open Dolt's SQL shell, beside which runs go on.
+
+    A plain `dolt sql` in data/ keeps every run from the data for as long as it is open, unless a server runs.
+
+    Example: kedro dolt sql -q "SELECT * FROM example_metrics"
+    """
+    from .shell import shell
+
+    database, _ = project.own_database("open a shell on")
+    click.get_current_context().exit(shell(database, query, branch))
+
+
 # Every command is in one of them.
 SECTIONS: dict[str, list[click.Command]] = {
-    "Look": [runs, show, status, lineage, blame],
+    "Look": [runs, show, status, lineage, blame, sql],
     "Compare": [compare, rerun],
     "Change": [adopt, publish],
     "Maintain": [init, server],

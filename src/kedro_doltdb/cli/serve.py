@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from ..server.managed import ManagedServer
 
 
-def serve(database: Database, server: ManagedServer, user: str, password: str | None) -> None:
+def serve(database: Database, server: ManagedServer, user: str | None, password: str | None) -> None:
     """Serve until Ctrl-C, SIGTERM or the end of the terminal.
 
     Args:
         database: the project's.
         server: its server.
-        user: the SQL user to let in.
-        password: the user's password; None makes one up.
+        user: the SQL user to let in; None picks a name.
+        password: the user's password, which is not printed; None makes one up, which is.
 
     Raises:
         ConfigError: the user's name cannot be used.
@@ -38,8 +38,8 @@ def serve(database: Database, server: ManagedServer, user: str, password: str | 
             signal.signal(getattr(signal, wanted), lambda *_: stopped.set())
     with database.serving() as repository:
         name, port = repository.database, repository.port
-        with sql_user(repository, name, user, password, server.users_file) as secret:
-            echo(_instructions(name, port, user, secret))
+        with sql_user(repository, name, user, password, server.users_file) as (made, secret):
+            echo(_instructions(name, port, made, None if password else secret))
             while not stopped.wait(1):
                 if not server.is_running:
                     raise ServerError("The Dolt server has ended by itself; start it again.")
@@ -47,13 +47,14 @@ def serve(database: Database, server: ManagedServer, user: str, password: str | 
                 echo("\nStopped.")
 
 
-def _instructions(database: str, port: int, user: str, password: str) -> str:
+def _instructions(database: str, port: int, user: str, password: str | None) -> str:
+    login = f"{quote(user)}:{'<password>' if password is None else quote(password, safe='')}"
     lines: list[tuple[str, Any]] = [
         ("Server", f"{HOST}:{port}, for this machine only"),
         ("Database", f"{database}   (a branch: {database}/<branch>)"),
         ("User", user),
-        ("Password", password),
-        ("URL", f"mysql+pymysql://{quote(user)}:{quote(password, safe='')}@{HOST}:{port}/{database}"),
+        ("Password", password or "the one that you gave"),
+        ("URL", f"mysql+pymysql://{login}@{HOST}:{port}/{database}"),
         ("pandas", 'pd.read_sql("SHOW TABLES", "<that URL>")'),
         ("mysql", f"mysql --host {HOST} --port {port} --user {user} --password {database}"),
         ("DBeaver", f"New connection, MySQL: host {HOST}, port {port}, database {database}, this user and "

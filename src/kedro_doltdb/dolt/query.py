@@ -52,7 +52,7 @@ def read(cursor: Cursor, query: str, parameters: Sequence[Any] | Mapping[str, An
 def _refusal(statement: str) -> QueryError:
     return QueryError(
         f"Only queries can be sent here, and this writes, or is none: {statement[:60]!r}. Write to tables in "
-        "a run, or in `dolt sql` in data/."
+        "a run, or in `kedro dolt sql`."
     )
 
 

@@ -14,7 +14,7 @@ from ..dolt.as_of import columns_at
 from ..dolt.query import read
 from ..dolt.repository import dolt_errors
 from ..dolt.sql import quote
-from ..dolt_cli import find_dolt
+from ..dolt_cli import DoltCommandError, find_dolt
 from ..errors import ConfigError
 from ..journal.history import find
 from ..server.managed import ManagedServer
@@ -154,7 +154,7 @@ class DoltData:
         """doltcli's object for ``data/``, with Dolt's own commands; it works beside a running server.
 
         Raises:
-            ConfigError: doltcli is not installed, or the data is not in ``data/``.
+            ConfigError: doltcli or Dolt is not installed, or the data is not in ``data/``.
         """
         if not isinstance(self._database.server, ManagedServer):
             raise ConfigError(
@@ -169,12 +169,16 @@ class DoltData:
                 "doltcli is not installed: `pip install doltcli`, or, with Python 3.12 or newer, "
                 "`pip install --no-deps doltcli`, for its requirement typed-ast cannot be installed there."
             ) from error
-        set_dolt_path(find_dolt())
+        try:
+            set_dolt_path(find_dolt())
+        except DoltCommandError as error:
+            raise ConfigError(str(error)) from error
         return Dolt(str(self._database.data_dir))
 
     @contextmanager
     def _reading(self) -> Iterator[Repository]:
         with dolt_errors():
+            self._database.renew()
             # A server that has ended meanwhile is started again.
             self._database().close()
             yield self._database.repository(self._database.get_address())

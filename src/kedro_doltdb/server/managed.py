@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING
 from .. import state_files
 from ..dolt.watchdog import end_idle
 from ..errors import LeaseTakenError, ServerError
+from .copies import remove_left_copies
 from .leases import FileLock, is_held
-from .process import START_TIMEOUT, STOP_TIMEOUT, ServerProcess, writing_to
+from .process import BUSY_TIMEOUT, START_TIMEOUT, STOP_TIMEOUT, ServerProcess, writing_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..dolt.address import Address
+    from .base import Lease
 
 
 class ManagedServer:
@@ -78,14 +80,18 @@ class ManagedServer:
         """Return whether runs have left records; only reading them tells whether they are of use."""
         return any(self.runs_dir.glob("*.json"))
 
-    def acquire(self, name: str) -> ManagedLease:
+    def acquire(self, name: str) -> Lease:
         """Take the lease ``name`` and make sure that a server runs.
 
         Raises:
             LeaseTakenError: another process has it.
-            ServerError: ``data/`` is no Dolt repository or cannot be written, another Dolt process has it
-                open, the port is taken, or the server did not become ready; the lease is not held then.
+            InUseError: another Dolt process has the repository open.
+            ServerError: ``data/`` is no Dolt repository or cannot be written, the port is taken, or the
+                server did not become ready; the lease is not held then.
         """
+        return self._acquire(name, BUSY_TIMEOUT)
+
+    def _acquire(self, name: str, patience: float) -> ManagedLease:
         self._prepare()
         with self._exclusive():
             lock = FileLock(self._lease_file(name))
@@ -94,7 +100,7 @@ class ManagedServer:
             if not taken:
                 raise LeaseTakenError(f"The lease {name} is in use by another process.")
             try:
-                return ManagedLease(self, lock, self._process.find_or_start())
+                return ManagedLease(self, lock, self._process.find_or_start(patience))
             except BaseException:
                 _drop(lock)
                 raise
@@ -115,6 +121,10 @@ class ManagedServer:
             _drop(lock)
             if not self._live_leases():
                 self._process.stop()
+
+    @property
+    def _copies(self) -> Path:
+        return self._state / "copies"
 
     def _lease_file(self, name: str) -> Path:
         return self._state / "leases" / f"{name}.lock"
@@ -146,6 +156,7 @@ class ManagedServer:
         with writing_to(self.data_dir):
             for directory in (self._state, self.runs_dir, self._state / "leases"):
                 state_files.make_directory(directory)
+        remove_left_copies(self._copies)
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:

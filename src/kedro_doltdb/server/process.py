@@ -28,7 +28,7 @@ from ..dolt_cli import (
     keep_private,
     keep_quiet,
 )
-from ..errors import ServerError
+from ..errors import InUseError, ServerError
 from ..secret import hidden
 from ..terminal import get_logger
 from .leases import FileLock, is_held
@@ -86,16 +86,19 @@ class ServerProcess:
     @property
     def is_running(self) -> bool:
         """Whether a process has the repository open."""
-        return is_held(self.data_dir / ".dolt" / "noms" / "LOCK")
+        return is_running(self.data_dir)
 
-    def find_or_start(self) -> Address:
+    def find_or_start(self, patience: float = BUSY_TIMEOUT) -> Address:
         """Return the address of the server that runs, or of one that is started now.
 
+        Args:
+            patience: seconds to wait for another Dolt process to close the repository.
+
         Raises:
-            ServerError: another Dolt process has the repository open, the port is taken, or the server did
-                not become ready.
+            InUseError: another Dolt process has the repository open.
+            ServerError: the port is taken, or the server did not become ready.
         """
-        deadline = time.monotonic() + BUSY_TIMEOUT
+        deadline = time.monotonic() + patience
         while True:
             if address := self._running():
                 return address
@@ -104,10 +107,10 @@ class ServerProcess:
             if time.monotonic() >= deadline:
                 self._check_refusal()
                 self._check_nested()
-                raise ServerError(
-                    f"Another Dolt process has {self.data_dir} open{_holder(self.data_dir)}: close it, for "
-                    "example an open `dolt sql` shell, or a server with as many connections as its "
-                    "`max_connections` allows, and run again."
+                raise InUseError(
+                    f"Another Dolt process has {self.data_dir} open{holder(self.data_dir)}: close it and run "
+                    "again. If it is a `dolt sql` shell, use `kedro dolt sql`, beside which runs go on; if "
+                    "a server, it may have as many connections as its `max_connections` allows."
                 )
             time.sleep(0.1)
 
@@ -125,9 +128,11 @@ class ServerProcess:
             self._terminate(self._child.pid)
 
     def abandon(self) -> None:
-        """Stop the server that this very process has started: nobody finds it where it was any more."""
+        """Stop our server of a repository that is not needed any more."""
         if self._child is not None:
             self._terminate(self._child.pid)
+        elif (address := self._running()) and self._started_by_us and address.pid is not None:
+            self._terminate(address.pid)
 
     @property
     def _info_file(self) -> Path:
@@ -204,7 +209,7 @@ class ServerProcess:
         if nested is not None and nested.is_dir() and not self.is_running:
             raise ServerError(
                 f"{nested} is a Dolt repository of its own, which a server on {self.data_dir} opens too, and "
-                f"another Dolt process has it open{_holder(nested)}: close that, or move it out of data/."
+                f"another Dolt process has it open{holder(nested)}: close that, or move it out of data/."
             )
 
     def _check_repository(self) -> None:
@@ -408,7 +413,12 @@ def check_server_version(version: str) -> None:
         )
 
 
-def _holder(data_dir: Path) -> str:
+def is_running(data_dir: Path) -> bool:
+    """Return whether a process has a repository open."""
+    return is_held(data_dir / ".dolt" / "noms" / "LOCK")
+
+
+def holder(data_dir: Path) -> str:
     """Name the process that has the repository open, where the system tells (Linux)."""
     lock = (data_dir / ".dolt" / "noms" / "LOCK").resolve()
     for fd in Path("/proc").glob("[0-9]*/fd/*"):

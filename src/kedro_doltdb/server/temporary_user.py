@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .. import state_files
+from ..dolt.repository import free_name
 from ..dolt.sql import identifier
 from ..errors import ConfigError
 from ..secret import Secret
@@ -22,10 +23,14 @@ if TYPE_CHECKING:
     from ..dolt.repository import Repository
 
 
+# What a user is called that nobody has named.
+_NAME = "kedro"
+
+
 @contextmanager
 def sql_user(
-    repository: Repository, database: str, name: str, password: str | None, note: Path
-) -> Iterator[str]:
+    repository: Repository, database: str, name: str | None, password: str | None, note: Path
+) -> Iterator[tuple[str, str]]:
     """Let a user of this machine log in with a password for as long as the context lasts.
 
     Dolt keeps users on disk, so the name is noted: one that was left by a killed process is removed first.
@@ -33,23 +38,26 @@ def sql_user(
     Args:
         repository: what is served.
         database: the one that the user may read and write.
-        name: the user's name.
+        name: the user's name; None picks one that is free.
         password: the password; None makes one up.
         note: the file that holds the name meanwhile.
 
     Returns:
-        The password.
+        The name and the password.
 
     Raises:
         ConfigError: the name cannot be used, or there is such a user already.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", name):
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", name):
         raise ConfigError(f"{name!r} is not a valid name of a user: use letters, digits, `_`, `.` and `-`.")
     password = Secret(password or secrets.token_urlsafe(18))
     with repository.on() as cursor:
         _drop(cursor, note)
-        cursor.execute("SELECT COUNT(*) FROM mysql.user WHERE User = %s", (name,))
-        if cursor.fetchone() != (0,):
+        cursor.execute("SELECT User FROM mysql.user")
+        taken = {row[0] for row in cursor.fetchall()}
+        if name is None:
+            name = free_name(_NAME, taken)
+        elif name in taken:
             raise ConfigError(
                 f"There is a SQL user {name} already: choose another name with --user, "
                 "or `DROP USER` it in `dolt sql`."
@@ -58,7 +66,7 @@ def sql_user(
         cursor.execute("CREATE USER %s@'localhost' IDENTIFIED BY %s", (name, password))
         cursor.execute(f"GRANT ALL ON {identifier(database)}.* TO %s@'localhost'", (name,))
     try:
-        yield password
+        yield name, password
     finally:
         with repository.on() as cursor:
             _drop(cursor, note)
