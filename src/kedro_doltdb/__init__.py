@@ -61,6 +61,9 @@ _MODULES = {
     "bulk_load": "tables.bulk_load",
     "dataset_saved": "run.progress",
     "get_logger": "terminal",
+    # What IPython looks for.
+    "load_ipython_extension": "notebook.magic",
+    "unload_ipython_extension": "notebook.magic",
     "node_started": "run.progress",
     "open": "notebook.data",
 }
@@ -68,6 +71,6 @@ _MODULES = {
 
 def __getattr__(name: str) -> Any:
     # Kedro imports the package at every command: pandas and SQLAlchemy are imported when a name is used.
-    if name in __all__:
+    if name in __all__ or name in _MODULES:
         return getattr(import_module(f".{_MODULES.get(name, 'errors')}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

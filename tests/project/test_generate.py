@@ -28,6 +28,7 @@ FILES = [
     "conf/local/credentials.yml",
     "conf/logging.yml",
     "data/01_raw/iris.csv",
+    "notebooks/compare_two_runs.ipynb",
     "pyproject.toml",
     "requirements.txt",
     "src/iris_dolt/__init__.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import textwrap
@@ -231,3 +232,71 @@ def test_doltcli_that_is_not_installed_is_one_clear_error(ran: Path) -> None:
         say(error.message)
     """
     assert script(ran, code).startswith("doltcli is not installed: `pip install doltcli`")
+
+
+def test_the_server_is_left_however_a_process_ends(ran: Path) -> None:
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        code = BEGIN + "data.runs(); print('there', flush=True); import time; time.sleep(600)"
+        process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=ran,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert process.stdout and any(line == "there\n" for line in process.stdout)
+        assert server_is_running(ran.parent)
+        process.send_signal(number)
+        assert process.wait(60) != 0
+        assert not server_is_running(ran.parent)
+
+
+def executed(notebook: Path) -> list[Any]:
+    """Run a notebook in a kernel of its own, and return what each code cell shows: its last output."""
+    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+    pytest.importorskip("ipykernel")
+    book = nbformat.read(notebook, as_version=4)
+    client = nbclient.NotebookClient(
+        book, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(notebook.parent)}}
+    )
+    client.execute()
+    cells = [cell for cell in book.cells if cell.cell_type == "code"]
+    return [cell.outputs[-1] if cell.outputs else None for cell in cells]
+
+
+def test_the_notebook_of_the_template(ran: Path) -> None:
+    pytest.importorskip("nbclient")
+    shown = executed(ran / "compare_two_runs.ipynb")
+    results = [output for output in shown if output and output.output_type == "execute_result"]
+    pages = [output["data"]["text/html"] for output in results]
+    runs, difference, both, rows = pages
+    assert "metrics.accuracy" in runs and "v1.0" not in runs
+    assert "example_test_data_ratio" in difference and "<h4>Tables</h4>" in difference
+    assert "value before" in both and "15.0" in both and "30.0" in both
+    assert rows.count("added") == 5
+    assert not server_is_running(ran.parent)
+
+
+def test_sql_in_cells_and_lines(ran: Path) -> None:
+    nbformat = pytest.importorskip("nbformat")
+    sources = [
+        "%load_ext kedro_doltdb",
+        "%%dolt --at v1.0\nSELECT value\nFROM example_metrics WHERE metric = 'test_rows' -- $HOME {x}",
+        "frame = %dolt SELECT value FROM example_metrics WHERE metric LIKE 'test%'\nprint(frame['value'][0])",
+        "%dolt --at=v1.0 SELECT COUNT(*) AS n FROM example_test_x",
+        "from kedro_doltdb.server.leases import is_held\nlock = '../data/.dolt/noms/LOCK'\n"
+        "was = is_held(lock)\n%unload_ext kedro_doltdb\nprint(was, is_held(lock))",
+        "%load_ext kedro_doltdb",
+        "try:\n    get_ipython().run_line_magic('dolt', 'DROP TABLE example_metrics')\n"
+        "except BaseException as error:\n    print(type(error).__name__, error)",
+        "%%dolt\nSELECT 1 AS one",
+    ]
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), ran / "sql.ipynb")
+    shown = executed(ran / "sql.ipynb")
+    assert "15.0" in shown[1]["data"]["text/html"] and shown[2]["text"] == "30.0\n"
+    assert ">15<" in shown[3]["data"]["text/html"]
+    assert shown[4]["text"] == "True False\n"
+    assert shown[6]["text"].startswith("UsageError Only queries can be sent here")
+    # The last cell has joined a server again, which the end of the kernel leaves.
+    assert not server_is_running(ran.parent)
