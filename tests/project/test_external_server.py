@@ -17,6 +17,7 @@ from conftest import run_kedro
 from external_dolt import DATABASE, PASSWORD, External, kedro, use
 from helpers import break_node, let_go, start_kedro, start_slow_run
 from helpers import hashes as managed_hashes
+from test_notebook import script
 
 from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.errors import ConfigError, ServerError
@@ -66,7 +67,7 @@ def test_runs_with_the_rights_of_the_docs(project: Path, external: External, gen
     assert external.root("SELECT COUNT(*) FROM unfinished_runs", branch="kedro/state") == [(0,)]
     assert not (project / "data" / ".dolt").exists()
     assert PASSWORD not in external.log and PASSWORD not in str(external.root("SELECT * FROM kedro_runs"))
-    for command in (["init"], ["server", "--user", "ada"]):
+    for command in (["init"], ["server", "--user", "ada"], ["sql"]):
         output = kedro(project, "dolt", *command, code=1)
         assert f"the data is on 127.0.0.1:{external.port}/iris and not in data/" in output
 
@@ -198,6 +199,38 @@ def test_the_catalog_outside_a_run(project: Path, external: External) -> None:
 
 
 # TLS
+
+
+def test_the_data_in_python(project: Path, external: External) -> None:
+    for ratio in (0.1, 0.2):
+        kedro(project, "run", "--params", f"example_test_data_ratio={ratio}")
+    with open(project / "conf" / "base" / "catalog.yml", "a") as file:
+        file.write(
+            "\nthen:\n  type: kedro_doltdb.DoltTableDataset\n  credentials: dolt\n"
+            "  table_name: example_test_x\n  primary_key: sample_id\n  at: HEAD~1\n"
+        )
+    said = script(
+        project,
+        """
+        def error(function):
+            try:
+                return str(function())
+            except kedro_doltdb.DoltError as refused:
+                return refused.message
+        runs = data.runs()
+        say([
+            len(data.load("example_test_x")), len(data.load("example_test_x", at=runs.index[1])),
+            len(data.load("then")), len(data.load("then", at="main")),
+            len(data.load("kedro_runs", at="HEAD~1")),
+            data.sql("SELECT COUNT(*) AS n FROM example_test_x", at="HEAD~1")["n"].tolist(),
+            data.compare().metrics.loc["test_rows"].tolist(),
+            error(lambda: data.doltcli), error(lambda: data.sql("CALL DOLT_BRANCH('x')")),
+        ])
+        """,
+    )
+    assert said[:7] == [30, 15, 15, 30, 1, [15], [15.0, 30.0, 15.0]]
+    assert said[7].startswith("The data is on 127.0.0.1") and said[8].startswith("Only queries can be sent")
+    assert external.branches() == ["kedro/state", "main"]
 
 
 def make(directory: Path, name: str, issuer: str | None = None, host: str = "localhost") -> None:

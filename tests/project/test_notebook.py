@@ -37,11 +37,22 @@ def script(directory: Path, code: str, begin: str = BEGIN) -> Any:
     return json.loads(said[-1]) if said else None
 
 
+def git(project: Path, *args: str) -> None:
+    identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+    subprocess.run(["git", *identity, *args], cwd=project, check=True, capture_output=True)
+
+
 @pytest.fixture
 def ran(project: Path) -> Path:
-    """The ``notebooks/`` of a project with two runs, the first of them tagged."""
+    """The ``notebooks/`` of a project in git with two runs, the first of them tagged."""
+    git(project, "init", "-q")
+    git(project, "add", "-A")
+    git(project, "commit", "-qm", "Begin")
     run_kedro(project, "run", "--params=example_test_data_ratio=0.1")
     dolt(project, "tag", "v1.0")
+    with open(project / "conf" / "base" / "parameters.yml", "a") as file:
+        file.write("# Nothing new\n")
+    git(project, "commit", "-qam", "Say so")
     run_kedro(project, "run", "--params=example_test_data_ratio=0.2")
     (project / "notebooks").mkdir(exist_ok=True)
     return project / "notebooks"
@@ -62,6 +73,8 @@ def test_datasets_runs_and_queries_from_notebooks(ran: Path) -> None:
         rows = data.sql("SELECT value FROM example_metrics WHERE metric = %s", ["test_rows"], at="v1.0")
         html = difference._repr_html_()
         assert all(word in html for word in ("v1.0", "example_test_data_ratio", "sample_id")), html
+        assert difference.code["status"].to_dict() == {"conf/base/parameters.yml": "M"}
+        assert "conf/base/parameters.yml" in html and runs["git_commit"].nunique() == 2
         same = data.compare("main", "HEAD")
         assert same.tables.empty and "No difference" in str(same) and "No difference" in same._repr_html_()
         say([

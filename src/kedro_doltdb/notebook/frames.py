@@ -12,10 +12,11 @@ import pandas as pd
 from ..journal.parameters import leaves
 
 if TYPE_CHECKING:
+    from ..cli.code import CodeDiff
     from ..cli.compare import Comparison, RowChange
     from ..cli.listing import ListedRun
 
-_COLUMNS = ("commit", "started", "seconds", "branch", "status", "published", "error")
+_COLUMNS = ("commit", "started", "seconds", "branch", "status", "published", "error", "git_commit")
 
 
 def runs_frame(runs: Sequence[ListedRun]) -> pd.DataFrame:
@@ -52,6 +53,8 @@ class ComparisonFrames:
         old: the one, as it was called.
         new: the other.
         params: the parameters that differ, with their values ``old`` and ``new``.
+        code: the files that differ between the code of the two, with git's letter as ``status``; None if the
+            code is the same, or git does not have both.
         metrics: the metrics that differ, likewise, and the ``change``.
         tables: the tables that differ, with the numbers of rows ``added``, ``removed`` and ``modified``, and
             whether their ``schema`` differs.
@@ -61,6 +64,7 @@ class ComparisonFrames:
     old: str
     new: str
     params: pd.DataFrame
+    code: pd.DataFrame | None
     metrics: pd.DataFrame
     tables: pd.DataFrame
     rows: Mapping[str, pd.DataFrame]
@@ -85,14 +89,21 @@ class ComparisonFrames:
             comparison.old.name,
             comparison.new.name,
             _pairs(comparison.params, "parameter"),
+            _code(comparison.code),
             metrics,
             tables,
             {each.change.table: _rows(each.rows) for each in comparison.tables if each.rows},
         )
 
     def _titled(self) -> dict[str, pd.DataFrame]:
-        frames = {"Parameters": self.params, "Metrics": self.metrics, "Tables": self.tables, **self.rows}
-        return {title: frame for title, frame in frames.items() if len(frame)}
+        frames = {
+            "Parameters": self.params,
+            "Code": self.code,
+            "Metrics": self.metrics,
+            "Tables": self.tables,
+            **self.rows,
+        }
+        return {title: frame for title, frame in frames.items() if frame is not None and len(frame)}
 
     def __repr__(self) -> str:
         shown = [f"{self.old} → {self.new}"]
@@ -109,6 +120,13 @@ class ComparisonFrames:
 def _pairs(pairs: Mapping[str, tuple[Any, Any]], name: str) -> pd.DataFrame:
     rows = [list(pair) for pair in pairs.values()]
     return pd.DataFrame(rows, pd.Index(list(pairs), name=name), ["old", "new"])
+
+
+def _code(diff: CodeDiff | None) -> pd.DataFrame | None:
+    if diff is None or diff.files is None:
+        return None
+    paths = pd.Index([path for _, path in diff.files], name="file")
+    return pd.DataFrame({"status": [status for status, _ in diff.files]}, paths)
 
 
 def _schema(dropped: bool, lines: Sequence[str]) -> str:
