@@ -144,3 +144,18 @@ def kedro(project: Path, *args: str, code: int = 0) -> str:
     assert done.returncode == code, output
     assert PASSWORD not in output
     return re.sub(r"\s+", " ", output)
+
+
+def make_certificate(directory: Path, name: str, issuer: str | None = None, host: str = "localhost") -> None:
+    """Make a key and a certificate: of an authority, or issued by one for a host."""
+    subject = ["-subj", f"/CN={name}", "-days", "2", "-newkey", "rsa:2048", "-nodes"]
+    extensions = ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign"]
+    if issuer:
+        subject += ["-CA", f"{issuer}.pem", "-CAkey", f"{issuer}.key"]
+        extensions = ["basicConstraints=critical,CA:FALSE", f"subjectAltName=DNS:{host}"]
+    for extension in extensions:
+        subject += ["-addext", extension]
+    subprocess.run(
+        ["openssl", "req", "-x509", *subject, "-keyout", f"{name}.key", "-out", f"{name}.pem"],
+        cwd=directory, check=True, capture_output=True,
+    )  # fmt: skip

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import run_kedro
-from external_dolt import DATABASE, PASSWORD, External, kedro, use
+from external_dolt import DATABASE, PASSWORD, External, kedro, make_certificate, use
 from helpers import break_node, let_go, start_kedro, start_slow_run
 from helpers import hashes as managed_hashes
 from test_notebook import script
@@ -233,21 +233,6 @@ def test_the_data_in_python(project: Path, external: External) -> None:
     assert external.branches() == ["kedro/state", "main"]
 
 
-def make(directory: Path, name: str, issuer: str | None = None, host: str = "localhost") -> None:
-    """A key and a certificate: of an authority, or issued by one for a host."""
-    subject = ["-subj", f"/CN={name}", "-days", "2", "-newkey", "rsa:2048", "-nodes"]
-    extensions = ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign"]
-    if issuer:
-        subject += ["-CA", f"{issuer}.pem", "-CAkey", f"{issuer}.key"]
-        extensions = ["basicConstraints=critical,CA:FALSE", f"subjectAltName=DNS:{host}"]
-    for extension in extensions:
-        subject += ["-addext", extension]
-    subprocess.run(
-        ["openssl", "req", "-x509", *subject, "-keyout", f"{name}.key", "-out", f"{name}.pem"],
-        cwd=directory, check=True, capture_output=True,
-    )  # fmt: skip
-
-
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates of this test")
 def test_tls(
     project: Path, external: External, generated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -255,7 +240,7 @@ def test_tls(
     directory = tmp_path / "certificates"
     directory.mkdir()
     for args in (("ours",), ("other",), ("server", "ours"), ("elsewhere", "ours", "dolt.example.com")):
-        make(directory, *args)
+        make_certificate(directory, *args)
     for server, host, authority, words in (
         ("server", "localhost", "ours", None),
         ("server", "localhost", "other", "certificate verify failed"),
@@ -289,7 +274,7 @@ def test_a_server_that_asks_for_a_certificate(project: Path, generated: Path, tm
     directory = tmp_path / "certificates"
     directory.mkdir()
     for args in (("ours",), ("server", "ours"), ("kedro", "ours", "client"), ("other",), ("bad", "other")):
-        make(directory, *args)
+        make_certificate(directory, *args)
     ours, own = (
         str(directory / "ours.pem"),
         {f"ssl_{what}": str(directory / f"kedro.{end}") for what, end in (("cert", "pem"), ("key", "key"))},
