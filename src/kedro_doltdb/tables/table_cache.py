@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import io
 import os
+import re
 import secrets
 import sys
 import tempfile
@@ -29,6 +30,8 @@ _KEY_BYTES = 32
 _SIGNATURE_BYTES = 32
 # Part of each name: files of another format are never looked at, and are the first to be deleted.
 _FORMAT = "1"
+_TEMPORARY = "kedro-dolt-"
+_OURS = re.compile(rf"[0-9a-f]{{40}}\.arrow|{_TEMPORARY}\w+\.tmp")
 
 
 class TableCache:
@@ -53,7 +56,9 @@ class TableCache:
         try:
             directory = cache / "kedro-dolt" / "tables"
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            directory.chmod(0o700)
+            # What a link leads to has other files and users; the copies themselves are the owner's alone.
+            if not directory.is_symlink():
+                directory.chmod(0o700)
             return cls(_key(key_file), directory)
         except OSError:
             return None
@@ -90,7 +95,7 @@ class TableCache:
         with suppress(OSError):
             if replaces is not None and replaces != content_hash:
                 self._path(replaces).unlink(missing_ok=True)
-            descriptor, temporary = tempfile.mkstemp(suffix=".tmp", dir=self._directory)
+            descriptor, temporary = tempfile.mkstemp(".tmp", _TEMPORARY, self._directory)
             try:
                 with open(descriptor, "wb") as file:
                     file.write(bytes(_SIGNATURE_BYTES))
@@ -123,7 +128,9 @@ class TableCache:
     def _make_room(self) -> None:
         files = []
         # Files that are not ours stay: the directory may be a link to one with others in it.
-        for path in (*self._directory.glob("*.arrow"), *self._directory.glob("*.tmp")):
+        for path in self._directory.iterdir():
+            if not _OURS.fullmatch(path.name):
+                continue
             with suppress(FileNotFoundError):
                 found = path.stat()
                 files.append((found.st_mtime_ns, found.st_size, path))
