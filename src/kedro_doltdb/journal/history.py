@@ -27,6 +27,8 @@ logger = get_logger(__name__)
 
 # What a run's message begins with is enough to know the run, and a stranger's may be endless.
 _BEGINNING = 300
+# Commits in which the last run is looked for, so that a run's time does not grow with the history.
+_LATEST = 20
 # A stranger's log may have any number.
 _MOST_UNDONE = 100
 
@@ -367,3 +369,19 @@ def run_of(cursor: Cursor, commit: str) -> Run | None:
             return None
         run_id = str(rows[0][0])
     return next(iter(reader.runs(cursor, commit, run_id=run_id)), None)
+
+
+def last_run(cursor: Cursor, ref: str) -> Run | None:
+    """Return the run that succeeded last in the history of ``ref``; None if there is none.
+
+    Args:
+        cursor: a cursor on any branch.
+        ref: a commit or a branch.
+    """
+    cursor.execute("SELECT LEFT(message, %s) FROM dolt_log(%s) LIMIT %s", (_BEGINNING, ref, _LATEST))
+    for run_id in filter(None, (run_id_in(row[0]) for row in cursor.fetchall())):
+        run = next(iter(reader.runs(cursor, ref, run_id=run_id)), None)
+        if run is not None and run.status == "succeeded":
+            return run
+    # The commits were squashed or reworded, or are mostly somebody's own: the clock tells.
+    return reader.last_run(cursor, ref)

@@ -20,8 +20,9 @@ from ..dolt.fast_forward import EditedError, fast_forward
 from ..dolt.names import PUBLISH_SUFFIX
 from ..dolt.repository import Repository, TableChange
 from ..errors import DoltError, PublishError
-from ..journal import reader, store
+from ..journal import store
 from ..journal.edges import base_name, finished_nodes, pin, with_hashes
+from ..journal.history import last_run
 from ..journal.message import commit_message
 from ..journal.parameters import same
 from .records import Record, Records, folded
@@ -39,7 +40,7 @@ MERGE_ATTEMPTS = 20
 def run_before(repository: Repository, record: Record) -> Run | None:
     """Return the run before this one on its branch; None if there is none."""
     with repository.on() as cursor:
-        return reader.last_run(cursor, record.base)
+        return last_run(cursor, record.base)
 
 
 def is_same(one: Run, other: Run) -> bool:
@@ -187,7 +188,7 @@ class Transaction:
                 why = f"{', '.join(sorted(others))} changed on {record.target} meanwhile"
                 return None
             with repository.on() as cursor:
-                before = reader.last_run(cursor, tip)
+                before = last_run(cursor, tip)
             assert record.run is not None
             if before and not always and is_same(before, record.run):
                 why = "its parameters and its code are those of the run before"
