@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
 from pymysql.cursors import Cursor
+from pymysql.err import OperationalError
 
 from kedro_doltdb.catalog.credentials import Database
+from kedro_doltdb.dolt import answers
 from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.dolt_cli import initialise
 from kedro_doltdb.errors import DoltError
@@ -179,3 +182,33 @@ def test_an_older_journal_has_fewer_columns(cursor: Cursor) -> None:
 def test_no_journal_is_no_run(cursor: Cursor) -> None:
     assert reader.runs(cursor) == reader.runs(cursor, "HEAD") == []
     assert reader.edges(cursor, "x") == [] and reader.saved_tables(cursor, ["x"]) == {}
+
+
+def test_what_dolt_once_could_not_read_is_read_again(
+    repository: Repository, cursor: Cursor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write(cursor, GOOD, [SAVED])
+    # Of a merge, which has two parents, Dolt says just that each time.
+    cursor.execute("CALL DOLT_COMMIT('-A', '--allow-empty', '-m', 'one')")
+    cursor.execute("CALL DOLT_BRANCH('other', 'HEAD~1')")
+    with repository.on("other") as other:
+        other.execute("CALL DOLT_COMMIT('--allow-empty', '-m', 'two')")
+    cursor.execute("CALL DOLT_MERGE('other')")
+    merge = repository.head("main")
+    question = "SELECT * FROM dolt_commit_ancestors WHERE commit_hash = %s"
+    with pytest.raises(OperationalError) as caught:
+        cursor.execute(question, (merge,))
+    assert answers.is_interrupted(caught.value)
+
+    original, fails = Cursor.execute, iter([True, True])
+
+    def execute(self: Cursor, query: str, args: object = None) -> int:
+        if "FROM kedro_lineage WHERE" in query and next(fails, False):
+            return original(self, question, (merge,))
+        return original(self, query, args)
+
+    monkeypatch.setattr(Cursor, "execute", execute)
+    assert reader.edges(cursor, GOOD.run_id) == [SAVED]
+    fails = itertools.repeat(True)
+    with pytest.raises(OperationalError, match="max1Row"):
+        reader.edges(cursor, GOOD.run_id)

@@ -45,6 +45,12 @@ def is_conflict(error: Error) -> bool:
     return bool(error.args[0] == ER.LOCK_DEADLOCK)
 
 
+def is_interrupted(error: Error) -> bool:
+    """Return whether Dolt could not read on after the only row that it expected, for a reason it does not
+    give."""
+    return "max1Row iterator returned more than one row" in words(error)
+
+
 def is_read_only(error: Error) -> bool:
     """Return whether the server takes no changes."""
     return "read only mode" in words(error) or "read-only" in words(error)

@@ -9,6 +9,9 @@ from dataclasses import fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pymysql.err import Error
+
+from ..dolt import answers
 from ..dolt.as_of import columns_at, views
 from ..dolt.names import LINEAGE, RUNS
 from ..terminal import get_logger
@@ -27,6 +30,7 @@ LONGEST_TEXT = 1 << 16
 MOST_ROWS = 100_000
 MOST_BYTES = 256 << 20
 DEEPEST = 100
+_ATTEMPTS = 3
 
 _TIMES = ("started", "finished")
 _warned: set[str] = set()
@@ -125,7 +129,8 @@ def _read(
     # A journal of an older version may lack what it is sorted by.
     order = ", ".join(part for part in order.split(", ") if part.partition(" ")[0] in names)
     size = " + ".join(f"COALESCE(LENGTH({name}), 0)" for name in names)
-    cursor.execute(f"SELECT COUNT(*), SUM(IF({short}, {size}, 0)), SUM(IF({short}, 0, 1)) {source}", values)
+    sums = f"COUNT(*), SUM(IF({short}, {size}, 0)), SUM(IF({short}, 0, 1))"
+    _execute(cursor, f"SELECT {sums} {source}", values)
     count, total, too_long = (int(value or 0) for value in cursor.fetchone() or (0, 0, 0))
     limit = count
     if count > MOST_ROWS or total > MOST_BYTES:
@@ -135,9 +140,11 @@ def _read(
         _warn("%s is too large to be read whole: only %d of its %d rows are.", table, limit, count)
     unread: list[str] = []
     if too_long:
-        cursor.execute(f"SELECT LEFT(CAST({keys[0]} AS CHAR), 80) {source} AND NOT ({short}) LIMIT 3", values)
+        _execute(
+            cursor, f"SELECT LEFT(CAST({keys[0]} AS CHAR), 80) {source} AND NOT ({short}) LIMIT 3", values
+        )
         unread += [f"{row[0]} (too long)" for row in cursor.fetchall()]
-    cursor.execute(f"SELECT {', '.join(names)} {source} AND {short} ORDER BY {order} LIMIT {limit}", values)
+    _execute(cursor, f"SELECT {', '.join(names)} {source} AND {short} ORDER BY {order} LIMIT {limit}", values)
     found = []
     broken = 0
     for row in cursor.fetchall():
@@ -151,6 +158,17 @@ def _read(
         examples = ", ".join(unread[:3])
         _warn("%d rows of %s cannot be understood and are left out: %s.", too_long + broken, table, examples)
     return found
+
+
+def _execute(cursor: Cursor, statement: str, values: list[str]) -> None:
+    """Run a query, again if Dolt could not read on, as has been seen once: the next time it could."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            cursor.execute(statement, values)
+            return
+        except Error as error:
+            if attempt == _ATTEMPTS or not answers.is_interrupted(error):
+                raise
 
 
 def _fitting(cursor: Cursor, statement: str, values: list[str]) -> int:
