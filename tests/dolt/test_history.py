@@ -15,7 +15,7 @@ from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.dolt_cli import initialise
 from kedro_doltdb.errors import ConfigError
 from kedro_doltdb.journal import store
-from kedro_doltdb.journal.history import find, list_runs, public_branches
+from kedro_doltdb.journal.history import find, last_run, list_runs, public_branches
 from kedro_doltdb.journal.store import Run
 from kedro_doltdb.settings import Settings
 
@@ -102,3 +102,24 @@ def test_branches_that_are_no_runs(repository: Repository) -> None:
     repository.create_branch(f"kedro/{kept}", "main")
     commit = commit_run(repository, kept, f"kedro/{kept}", "Kept")
     assert find(repository, kept).commit == find(repository, kept[:-3]).commit == commit
+
+
+def test_the_last_run_is_the_last_in_the_log_that_is_in_the_journal(repository: Repository) -> None:
+    with repository.on() as cursor:
+        cursor.execute("CALL DOLT_BRANCH('clock', HASHOF('main'))")
+        cursor.execute("SELECT run_id FROM kedro_runs AS OF 'clock' ORDER BY run_id DESC LIMIT 1")
+        (before,) = cursor.fetchone() or ("",)
+        found = last_run(cursor, "clock")
+        assert found is not None and found.run_id == before
+    # The clock has been set back.
+    commit_run(repository, "2026-01-01T00.00.00.000Z", "clock")
+    with repository.on("clock") as cursor:
+        found = last_run(cursor, "clock")
+        assert found is not None and found.run_id == "2026-01-01T00.00.00.000Z"
+        cursor.execute("DELETE FROM kedro_runs WHERE run_id = %s", (found.run_id,))
+        cursor.execute("CALL DOLT_COMMIT('-am', 'Revert it')")
+        found = last_run(cursor, "clock")
+        assert found is not None and found.run_id == before
+        cursor.execute("SELECT commit_hash FROM dolt_log ORDER BY commit_order LIMIT 1")
+        (first,) = cursor.fetchone() or ("",)
+        assert last_run(cursor, first) is None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
-from datetime import datetime
 
 import pytest
 from pymysql.cursors import Cursor
@@ -112,8 +111,6 @@ def test_nothing_is_read_from_a_view(cursor: Cursor, name: str) -> None:
             reader.runs(cursor)
         with pytest.raises(DoltError, match="it is a view"):
             reader.runs(cursor, "HEAD", run_id="x")
-        with pytest.raises(DoltError, match="it is a view"):
-            reader.last_run(cursor, "HEAD")
     finally:
         cursor.execute(f"DROP VIEW {name}")
 
@@ -138,18 +135,6 @@ def test_only_so_many_rows_and_bytes_are_read(
     monkeypatch.setattr(reader, "MOST_ROWS", 5)
     assert len(reader.runs(cursor)) == 5
     assert "kedro_runs is too large to be read whole: only 2 of its 10 rows are." in caplog.text
-
-
-def test_the_last_run_is_the_one_that_succeeded_last(cursor: Cursor) -> None:
-    assert reader.last_run(cursor, "main") is None
-    for run_id, status, minute in (("a", "succeeded", 5), ("b", "succeeded", 3), ("c", "failed", 9)):
-        store.write(cursor, Run(run_id, status=status, finished=datetime(2026, 11, 27, 10, minute)), [])
-    store.write(cursor, Run("d", status="succeeded"), [])
-    last = reader.last_run(cursor, "WORKING")
-    assert last is not None and last.run_id == "a"
-    # A journal of an older version may lack the columns.
-    cursor.execute("ALTER TABLE kedro_runs DROP COLUMN finished")
-    assert reader.last_run(cursor, "WORKING") is None
 
 
 def test_what_is_written_is_read(cursor: Cursor, caplog: pytest.LogCaptureFixture) -> None:

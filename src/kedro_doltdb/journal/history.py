@@ -105,6 +105,22 @@ class Log:
         return self.places.get(self.runs.get(run_id, ""), -1)
 
 
+def last_run(cursor: Cursor, ref: str) -> Run | None:
+    """Return the last run in the history of ``ref`` that is in the journal there; None if there is none.
+
+    Args:
+        cursor: a cursor on any branch.
+        ref: a commit or a branch.
+    """
+    log = Log.of(cursor, ref)
+    # What was reverted is in the log and not in the journal, and a stranger's log may have any number of it.
+    for run_id in sorted(log.runs, key=log.place, reverse=True)[:_MOST_UNDONE]:
+        for run in reader.runs(cursor, ref, run_id):
+            if run.status == "succeeded":
+                return run
+    return None
+
+
 def entries_on(repository: Repository, branch: str) -> list[Entry]:
     """Return the runs in the history of ``branch``, in the order of their commits; uncommitted edits of the
     journal do not count."""

@@ -60,19 +60,6 @@ def runs(cursor: Cursor, ref: str | None = None, run_id: str | None = None) -> l
     return sorted(found, key=lambda run: (run.started or datetime.min, run.run_id))
 
 
-def last_run(cursor: Cursor, ref: str) -> Run | None:
-    """Return the run in the journal that succeeded last, read as :func:`runs` does."""
-    there = _columns(cursor, RUNS, ref)
-    if not {"status", "finished"} <= set(there):
-        return None
-    cursor.execute(
-        f"SELECT run_id FROM {RUNS} AS OF %s WHERE status = 'succeeded' ORDER BY finished DESC LIMIT 1",
-        (ref,),
-    )
-    row = cursor.fetchone()
-    return next(iter(runs(cursor, ref, str(row[0]))), None) if row else None
-
-
 def edges(cursor: Cursor, run_id: str, ref: str | None = None) -> list[Edge]:
     """Return what the nodes of a run loaded and saved, read as :func:`runs` does."""
     order = "node, direction, dataset"
@@ -102,25 +89,19 @@ def saved_tables(cursor: Cursor, tables: Iterable[str], ref: str | None = None) 
     return found
 
 
-def _columns(cursor: Cursor, table: str, ref: str | None) -> dict[str, bool]:
-    """Return what :func:`columns_at` does, of a table that is the journal's or not there."""
-    # Nothing is ever selected from a view, whose query may be anybody's.
-    if table in {name.lower() for name in views(cursor)}:
-        raise not_a_journal(table, "it is a view")
-    there = columns_at(cursor, table, ref)
-    if there and (missing := [name for name in columns_of(table)[0] if name not in there]):
-        raise not_a_journal(table, f"it has no column {missing[0]}")
-    return there
-
-
 def _read(
     cursor: Cursor, table: str, ref: str | None, where: str, values: list[str], *, order: str,
     make: Callable[[dict[str, Any]], _Row],
 ) -> list[_Row]:  # fmt: skip
-    there = _columns(cursor, table, ref)
+    # Nothing is ever selected from a view, whose query may be anybody's.
+    if table in {name.lower() for name in views(cursor)}:
+        raise not_a_journal(table, "it is a view")
+    keys, known = columns_of(table)
+    there = columns_at(cursor, table, ref)
     if not there:
         return []
-    keys, known = columns_of(table)
+    if missing := [name for name in keys if name not in there]:
+        raise not_a_journal(table, f"it has no column {missing[0]}")
     names = [name for name in known if name in there]
     limits = {name: LONGEST_JSON if name in JSON_COLUMNS else LONGEST_TEXT for name in names}
     short = " AND ".join(f"COALESCE(LENGTH({name}), 0) <= {limit}" for name, limit in limits.items())

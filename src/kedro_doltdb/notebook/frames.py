@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from ..cli.compare import Comparison, RowChange
     from ..cli.listing import ListedRun
 
-_COLUMNS = ("commit", "started", "seconds", "branch", "status", "published", "error", "git_commit")
+_COLUMNS = (
+    "commit", "started", "seconds", "branch", "status", "outcome", "published", "error", "git_commit",
+)  # fmt: skip
 
 
 def runs_frame(runs: Sequence[ListedRun]) -> pd.DataFrame:
