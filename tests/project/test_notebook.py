@@ -197,7 +197,7 @@ def test_every_kind_of_dataset_in_dolt_is_loaded_as_of(ran: Path) -> None:
         file.write(
             "\ncounted:\n  type: pandas.SQLQueryDataset\n  credentials: dolt\n"
             "  filepath: conf/base/count.sql\n"
-            "'{name}_fast':\n  type: kedro_doltdb.DoltTableDataset\n  credentials: dolt\n"
+            "'fast_{name}':\n  type: kedro_doltdb.DoltTableDataset\n  credentials: dolt\n"
             "  table_name: '{name}'\n  primary_key: sample_id\n"
             "cached:\n  type: kedro.io.CachedDataset\n  dataset:\n    type: pandas.SQLTableDataset\n"
             "    credentials: dolt\n    table_name: example_test_x\n"
@@ -206,7 +206,7 @@ def test_every_kind_of_dataset_in_dolt_is_loaded_as_of(ran: Path) -> None:
         ran,
         """
         counts = [int(data.load("counted", at=at)["n"][0]) for at in ("v1.0", None)]
-        for name in ("example_test_x", "example_test_x_fast", "cached"):
+        for name in ("example_test_x", "fast_example_test_x", "cached"):
             counts += [len(data.load(name, at=at)) for at in ("v1.0", None)]
         say(counts)
         """,
