@@ -260,6 +260,7 @@ def test_links_in_the_place_of_copies_are_not_followed(project: Path, tmp_path: 
     other = tmp_path / "other"
     (other / "x" / "data").mkdir(parents=True)
     (other / "x.lock").touch()
+    (other / "y.lock").mkdir()
     place = project / "data" / ".dolt" / "kedro" / "copies"
     place.parent.mkdir()
     place.symlink_to(other)
@@ -267,7 +268,9 @@ def test_links_in_the_place_of_copies_are_not_followed(project: Path, tmp_path: 
     assert (other / "x" / "data").is_dir() and (other / "x.lock").exists()
     with dolt_shell(project):
         assert "No uncommitted edits" in run_kedro(project, "dolt", "status").stdout
-    assert sorted(path.name for path in other.iterdir()) == ["x", "x.lock"]
+    assert sorted(path.name for path in other.iterdir()) == ["x", "x.lock", "y.lock"]
+    remove_left_copies(other)
+    assert [path.name for path in other.iterdir()] == ["y.lock"]
 
     served = ManagedServer(project / "data")
     lease = served.acquire("user")

@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pymysql.err import Error
+
 from ..catalog.footprint import at_of, find_database, table_of, unwrapped
 from ..catalog.project import Project
+from ..dolt.answers import plain
 from ..dolt.as_of import columns_at
 from ..dolt.query import read
-from ..dolt.repository import dolt_errors
 from ..dolt.sql import quote
 from ..dolt_cli import DoltCommandError, find_dolt
 from ..errors import ConfigError
@@ -177,11 +179,14 @@ class DoltData:
 
     @contextmanager
     def _reading(self) -> Iterator[Repository]:
-        with dolt_errors():
+        try:
             self._database.renew()
             # A server that has ended meanwhile is started again.
             self._database().close()
             yield self._database.repository(self._database.get_address())
+        except Error as error:
+            # What Dolt says is enough: the driver's traceback would fill the notebook.
+            raise plain(error) from None
 
     def _load(self, repository: Repository, database: Database, name: str, commit: str | None) -> Any:
         """Load the dataset of that name, or the table without an entry, from a database at a commit."""

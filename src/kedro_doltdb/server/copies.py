@@ -157,5 +157,7 @@ def _state(noms: Path, journal: bool = True) -> object:
 
 def _remove(directory: Path, lock: FileLock) -> None:
     shutil.rmtree(directory, ignore_errors=True)
-    lock.path.unlink(missing_ok=True)
+    # Somebody may have put a directory in its place.
+    with suppress(OSError):
+        lock.path.unlink()
     lock.release()
