@@ -76,18 +76,14 @@ def block(language: str, marker: str) -> str:
 
 
 def catalog() -> str:
-    """The page's catalog entry with this project's names and keys, beside an entry that stays."""
-    [entry] = yaml.safe_load(block("yaml", "SQLTableDataset")).values()
-    method = entry["save_args"]["method"]
+    """The page's two kinds of entries with this project's names and keys, beside an entry that stays."""
+    by_parts, stock = yaml.safe_load(block("yaml", "DoltTableDataset")).values()
+    method = stock["save_args"]["method"]
     assert ":id}" in method
-
-    def table(name: str, key: str) -> dict[str, object]:
-        save = {**entry["save_args"], "method": method.replace(":id}", f":{key}}}")}
-        return {**entry, "table_name": name, "save_args": save}
-
+    stock["save_args"]["method"] = method.replace(":id}", ":shop,article,day}")
     entries = {
-        "stock": table("warehouse_stock", "shop,article,day"),
-        "articles": table("articles", "article"),
+        "stock": {**stock, "table_name": "warehouse_stock"},
+        "articles": {**by_parts, "table_name": "articles", "primary_key": "article"},
     }
     return PARQUET.format(name="deliveries") + yaml.safe_dump(entries)
 
