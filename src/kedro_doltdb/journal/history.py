@@ -105,22 +105,6 @@ class Log:
         return self.places.get(self.runs.get(run_id, ""), -1)
 
 
-def last_run(cursor: Cursor, ref: str) -> Run | None:
-    """Return the last run in the history of ``ref`` that is in the journal there; None if there is none.
-
-    Args:
-        cursor: a cursor on any branch.
-        ref: a commit or a branch.
-    """
-    log = Log.of(cursor, ref)
-    # What was reverted is in the log and not in the journal, and a stranger's log may have any number of it.
-    for run_id in sorted(log.runs, key=log.place, reverse=True)[:_MOST_UNDONE]:
-        for run in reader.runs(cursor, ref, run_id):
-            if run.status == "succeeded":
-                return run
-    return None
-
-
 def entries_on(repository: Repository, branch: str) -> list[Entry]:
     """Return the runs in the history of ``branch``, in the order of their commits; uncommitted edits of the
     journal do not count."""
@@ -399,5 +383,10 @@ def last_run(cursor: Cursor, ref: str) -> Run | None:
         run = next(iter(reader.runs(cursor, ref, run_id=run_id)), None)
         if run is not None and run.status == "succeeded":
             return run
-    # The commits were squashed or reworded, or are mostly somebody's own: the clock tells.
-    return reader.last_run(cursor, ref)
+    # The commits are mostly a user's own, or were reverted.
+    log = Log.of(cursor, ref)
+    for run_id in sorted(log.runs, key=log.place, reverse=True)[:_MOST_UNDONE]:
+        for run in reader.runs(cursor, ref, run_id):
+            if run.status == "succeeded":
+                return run
+    return None
