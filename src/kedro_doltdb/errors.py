@@ -44,6 +44,10 @@ class PublishError(DoltError):
     """A run's data could not be published to its target branch; the run's branch is kept."""
 
 
+class CheckError(PublishError):
+    """A check in ``dolt.yml``, or a test of Dolt's, does not hold of a run's data; its branch is kept."""
+
+
 class RemoteError(DoltError):
     """The remote cannot be pulled from or pushed to; nothing was changed there or here."""
 

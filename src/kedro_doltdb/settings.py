@@ -56,6 +56,7 @@ class Settings:
         metrics: the tables that hold metrics, for ``kedro dolt runs`` and ``compare``.
         remote: what the team shares; None if there is none.
         initial_tables: what ``kedro dolt init`` loads into a new repository.
+        checks: what must hold of a run's data before it is published, as it is written there.
     """
 
     managed: bool = True
@@ -65,6 +66,7 @@ class Settings:
     metrics: tuple[str, ...] = ()
     initial_tables: tuple[InitialTable, ...] = field(default=())
     remote: RemoteSettings | None = None
+    checks: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def load(cls, config_loader: AbstractConfigLoader) -> Settings:
@@ -120,7 +122,8 @@ class Settings:
             _refuse("initial_tables", "a mapping from table names to their files", tables)
         initial_tables = tuple(_initial_table(str(name), table) for name, table in tables.items())
         remote = None if config.get("remote") is None else _remote(config["remote"])
-        return cls(managed, port, on_uncommitted, record, tuple(metrics), initial_tables, remote)
+        checks = config.get("checks") or {}
+        return cls(managed, port, on_uncommitted, record, tuple(metrics), initial_tables, remote, checks)
 
 
 def _remote(config: object) -> RemoteSettings:

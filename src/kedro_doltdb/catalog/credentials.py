@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..checks.definitions import parse
 from ..dolt.address import Address
 from ..dolt.repository import Repository, dolt_errors
 from ..dolt_cli import identity
@@ -47,6 +48,12 @@ class Database:
         settings: what ``dolt.yml`` says.
         secrets: what the project's other credentials hold; it never enters the journal or a commit message.
         server: the server that somebody else runs; None is the one on ``data/``.
+
+    Attributes:
+        checks: what must hold of a run's data before it is published.
+
+    Raises:
+        ConfigError: the checks in ``dolt.yml`` are wrong.
     """
 
     def __init__(
@@ -59,6 +66,7 @@ class Database:
         # The server starts in another directory, and a notebook may change into one.
         self.project_path = project_path.absolute()
         self.settings = settings
+        self.checks = parse(settings.checks)
         self.secrets = secrets
         self.data_dir = self.project_path / "data"
         self.server: Server = server or ManagedServer(self.data_dir, settings.port)

@@ -12,20 +12,32 @@ from .project import Command, in_project
 @click.command(cls=Command)
 @click.argument("run")
 @click.option("--to", metavar="BRANCH", default=None, help="Publish to this branch instead.")
+@click.option(
+    "--accept",
+    metavar="CHECK",
+    multiple=True,
+    help="Publish although this check fails; more than once for several.",
+)
+@click.option("--reason", metavar="TEXT", default=None, help="Why, for the log and the journal.")
 @in_project
-def publish(project: Project, run: str, to: str | None) -> None:
+def publish(
+    project: Project, run: str, to: str | None, accept: tuple[str, ...], reason: str | None
+) -> None:  # fmt: skip
     """Publish the data of a refused run.
 
     RUN is the id of a run that computed everything and could not be published, or the beginning of the id.
     Nothing is computed again, and the rules are those of a run: what it read or wrote must not have changed
-    on the branch since.
+    on the branch since, and the checks in dolt.yml are made again. CHECK is the name in the message of the
+    failure, example_test_x.max_rows_changed; without the table it is accepted of all tables.
 
-    Example: kedro dolt publish 2026-11-23T18.27 --to experiment
+    Example: kedro dolt publish 2026-11-23T18.27 --accept max_rows_changed --reason "New labels"
     """
     from ..run.publish import publish_kept
 
+    if bool(accept) != bool(reason and reason.strip()):
+        raise click.UsageError("--accept and --reason belong together: say what is accepted, and why.")
     with project.serving(replica=False) as (database, repository):
-        published = publish_kept(database, repository, run, to)
+        published = publish_kept(database, repository, run, to, accept, " ".join((reason or "").split()))
     if published is None:
         echo("The branch has all of it already: nothing to publish.")
     else:

@@ -61,6 +61,11 @@ def is_merging(error: Error) -> bool:
     return any(part in words(error) for part in _MERGING)
 
 
+def is_unverified(error: Error) -> bool:
+    """Return whether a commit is refused because a test in ``dolt_tests`` fails."""
+    return "commit verification failed" in words(error)
+
+
 def is_missing_data(error: Error) -> bool:
     """Return whether Dolt lacks a part of its data; it says so of dropped tables, too."""
     return "required but not found" in words(error)

@@ -323,6 +323,22 @@ def _run_here(repository: Repository, run_id: str, branch: str | None) -> Point 
     return _of_entry(entry) if entry else None
 
 
+def audited_from(cursor: Cursor, base: str) -> tuple[str, list[Run]]:
+    """Return the commit that a run's data is compared with, and the unpublished runs that it builds upon.
+
+    What a failed run has left was never checked: a run that begins there answers for that, too.
+
+    Args:
+        cursor: a cursor on any branch.
+        base: the commit that the run began at.
+    """
+    upon: list[Run] = []
+    while (run := run_of(cursor, base)) and run.status != "succeeded" and run.base and run not in upon:
+        upon.append(run)
+        base = run.base
+    return base, upon
+
+
 def _pattern(text: str) -> str:
     return re.sub(r"([\\%_])", r"\\\1", text)
 

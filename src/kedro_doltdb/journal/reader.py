@@ -13,9 +13,9 @@ from pymysql.err import Error
 
 from ..dolt import answers
 from ..dolt.as_of import columns_at, views
-from ..dolt.names import LINEAGE, RUNS
+from ..dolt.names import CHECKS, LINEAGE, RUNS
 from ..terminal import get_logger
-from .store import JSON_COLUMNS, Edge, Run, columns_of, not_a_journal
+from .store import JSON_COLUMNS, OFFENDING, CheckResult, Edge, Run, columns_of, not_a_journal
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -66,6 +66,36 @@ def edges(cursor: Cursor, run_id: str, ref: str | None = None) -> list[Edge]:
     return _read(cursor, LINEAGE, ref, "run_id = %s", [run_id], order=order, make=_edge)
 
 
+def checks(cursor: Cursor, run_id: str, ref: str | None = None) -> list[CheckResult]:
+    """Return what the checks of a run have found, read as :func:`runs` does."""
+    order = "table_name, check_name"
+    return _read(cursor, CHECKS, ref, "run_id = %s", [run_id], order=order, make=_check)
+
+
+def noted_checks(cursor: Cursor, ref: str | None = None) -> dict[str, set[str]]:
+    """Return of each run with warnings or accepted failures which of the two it has, by the runs' ids."""
+    condition = "status = 'accepted' OR (status = 'failed' AND severity = 'warn')"
+    pairs = _read(
+        cursor, CHECKS, ref, condition, [], order="run_id DESC",
+        make=lambda row: (_text(row["run_id"], "run_id"), _check(row)),
+    )  # fmt: skip
+    found: dict[str, set[str]] = {}
+    for run_id, result in pairs:
+        found.setdefault(run_id, set()).add("accepted" if result.status == "accepted" else "warning")
+    return found
+
+
+def passed_before(cursor: Cursor, table: str, check: str, bound: str, content_hash: str) -> str | None:
+    """Return the last run on the cursor's branch of which a check has passed on the same content."""
+    found = _read(
+        cursor, CHECKS, None,
+        "status = 'passed' AND table_name = %s AND check_name = %s AND bound = %s AND content_hash = %s",
+        [table, check, bound, content_hash],
+        order="run_id DESC", make=lambda row: _text(row["run_id"], "run_id"),
+    )  # fmt: skip
+    return max(found, default=None)
+
+
 def savers(cursor: Cursor, dataset: str, ref: str | None = None) -> list[tuple[str, Edge]]:
     """Return the ids of the runs that saved a dataset, given its name or its table's, and what they saved."""
     return _read(
@@ -103,7 +133,8 @@ def _read(
     if missing := [name for name in keys if name not in there]:
         raise not_a_journal(table, f"it has no column {missing[0]}")
     names = [name for name in known if name in there]
-    limits = {name: LONGEST_JSON if name in JSON_COLUMNS else LONGEST_TEXT for name in names}
+    long = (*JSON_COLUMNS, OFFENDING)
+    limits = {name: LONGEST_JSON if name in long else LONGEST_TEXT for name in names}
     short = " AND ".join(f"COALESCE(LENGTH({name}), 0) <= {limit}" for name, limit in limits.items())
     source = f"FROM {table}{' AS OF %s' if ref else ''} WHERE {where}"
     values = [*([ref] if ref else []), *values]
@@ -202,6 +233,22 @@ def _edge(row: dict[str, Any]) -> Edge:
 def _check_commit(value: str, name: str) -> None:
     if not re.fullmatch("[0-9a-v]{32}", value):
         raise _Unreadable(f"{name} is not a commit")
+
+
+def _check(row: dict[str, Any]) -> CheckResult:
+    known = [f.name for f in fields(CheckResult) if f.name in row and f.name != OFFENDING]
+    values: dict[str, Any] = {name: _text(row[name], name) for name in known if row[name] is not None}
+    if not {"table_name", "check_name", "severity", "status"} <= set(values):
+        raise _Unreadable("it names no table, check, severity and status")
+    return CheckResult(**values, offending=_rows(row.get(OFFENDING)))
+
+
+def _rows(text: Any) -> tuple[dict[str, Any], ...]:
+    # The rows stand in a mapping for the sake of one check of the depth.
+    rows = _mapping(f'{{"{OFFENDING}": {text or "[]"}}}', OFFENDING)[OFFENDING]
+    if not isinstance(rows, list) or not all(isinstance(item, dict) for item in rows):
+        raise _Unreadable(f"{OFFENDING} is not a list of rows")
+    return tuple(rows)
 
 
 def _text(value: Any, name: str) -> str:

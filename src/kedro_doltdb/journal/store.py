@@ -1,4 +1,4 @@
-"""The journal: the tables ``kedro_runs`` and ``kedro_lineage``, committed with the data they tell of."""
+"""The journal: ``kedro_runs``, ``kedro_lineage``, ``kedro_checks``, committed with the data they tell of."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from ..dolt.as_of import columns_at
-from ..dolt.names import LINEAGE, RUNS
+from ..dolt.names import CHECKS, LINEAGE, RUNS
 from ..errors import DoltError
 
 if TYPE_CHECKING:
@@ -47,11 +47,29 @@ _COLUMNS = {
         "computed_by": "VARCHAR(80) COMMENT 'the failed run that it was taken over from'",
         "read_at": "VARCHAR(32) COMMENT 'the commit that at: in the catalog named'",
     },
+    CHECKS: {
+        "run_id": "VARCHAR(80) NOT NULL",
+        "table_name": "VARCHAR(255) NOT NULL COMMENT 'or the pattern that no table fits'",
+        "check_name": "VARCHAR(255) NOT NULL",
+        "severity": "VARCHAR(8) COMMENT 'error or warn'",
+        "status": "VARCHAR(16) COMMENT 'passed, failed, accepted or skipped'",
+        "bound": "TEXT COMMENT 'what it allows'",
+        "found": "TEXT COMMENT 'what was found'",
+        "offending": "JSON COMMENT 'the first rows that it does not allow, by key'",
+        "content_hash": "VARCHAR(255) COMMENT 'of the tables that it read whole'",
+        "accepted_by": "VARCHAR(255)",
+        "reason": "TEXT COMMENT 'why it was accepted'",
+    },
 }
-_KEYS = {RUNS: ("run_id",), LINEAGE: ("run_id", "node", "dataset", "direction")}
+_KEYS = {
+    RUNS: ("run_id",),
+    LINEAGE: ("run_id", "node", "dataset", "direction"),
+    CHECKS: ("run_id", "table_name", "check_name"),
+}
 # Of a run that computed everything and could not be published.
 REFUSED = "refused"
 JSON_COLUMNS = ("filters", "params", "versions", "runtime_params", "param_types")
+OFFENDING = "offending"
 
 
 @dataclass
@@ -147,13 +165,57 @@ class Edge:
     read_at: str | None = None
 
 
+@dataclass(frozen=True)
+class CheckResult:
+    """What a check has found in a run's data.
+
+    Attributes:
+        table_name: the table; where no table fits it, the pattern in ``dolt.yml``.
+        check_name: the check, ``max_rows_changed`` or ``not_null.species``.
+        severity: ``error`` or ``warn``.
+        status: ``passed``, ``failed``, ``accepted`` or ``skipped``.
+        bound: what it allows.
+        found: what was found.
+        offending: the first rows that it does not allow: their keys, and the values that say why.
+        content_hash: of the tables that it read whole, if a later run may take its result over.
+        accepted_by: who has accepted the failure.
+        reason: why.
+    """
+
+    table_name: str
+    check_name: str
+    severity: str
+    status: str
+    bound: str = ""
+    found: str = ""
+    offending: tuple[dict[str, Any], ...] = ()
+    content_hash: str | None = None
+    accepted_by: str | None = None
+    reason: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The table and the check, as they are named in messages and for ``--accept``."""
+        return f"{self.table_name}.{self.check_name}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as JSON holds it."""
+        return asdict(self)
+
+
 def now() -> datetime:
     """The time as the journal keeps it: UTC, without a time zone."""
     return datetime.now(timezone.utc).replace(tzinfo=None)
 
 
-def write(cursor: Cursor, run: Run, edges: Iterable[Edge]) -> None:
+def write(cursor: Cursor, run: Run, edges: Iterable[Edge], checks: Iterable[CheckResult] = ()) -> None:
     """Write a run's rows on the cursor's branch; the tables are made, or widened, where necessary.
+
+    Args:
+        cursor: a cursor on the branch.
+        run: its row.
+        edges: what its nodes loaded and saved.
+        checks: what its checks have found; without any, no table is made for them.
 
     Raises:
         DoltError: there is a table of that name that is no journal.
@@ -165,6 +227,17 @@ def write(cursor: Cursor, run: Run, edges: Iterable[Edge]) -> None:
         row[name] = None if row[name] is None else json.dumps(row[name], ensure_ascii=False)
     _insert(cursor, RUNS, [row])
     _insert(cursor, LINEAGE, [{"run_id": run.run_id, **vars(edge)} for edge in edges])
+    if results := [_check_row(run, result) for result in checks]:
+        _prepare(cursor, CHECKS)
+        _insert(cursor, CHECKS, results)
+
+
+def _check_row(run: Run, result: CheckResult) -> dict[str, Any]:
+    row = {"run_id": run.run_id, **vars(result)}
+    row[OFFENDING] = json.dumps(result.offending, ensure_ascii=False, default=str)
+    for name in ("table_name", "check_name"):
+        row[name] = row[name][:255]
+    return row
 
 
 def copy(cursor: Cursor, parent: str, commit: str) -> None:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..catalog.footprint import Footprint, find_database
+from ..checks.audit import Acceptance
 from ..dolt.repository import dolt_errors
 from ..errors import ConfigError, DoltError, PublishError
 from ..journal import store
@@ -80,7 +81,7 @@ class BegunRun:
             with dolt_errors():
                 records = records_of(database.server, lease.address)
                 record = _prepare(request, database, lease, footprint, records, run_id)
-                transaction = Transaction(database.repository(lease.address), records, record)
+                transaction = _transaction(request, database, lease, records, record)
                 try:
                     transaction.begin()
                     pins = pin(database.repository(lease.address), record.edges, record.base)
@@ -228,6 +229,14 @@ class BegunRun:
         with self._repository.on(self._transaction.record.branch) as cursor:
             for table, primary_key in self._footprint.primary_keys.items():
                 add_missing_key(cursor, table, primary_key)
+
+
+def _transaction(
+    request: Request, database: Database, lease: Lease, records: Records, record: Record
+) -> Transaction:
+    repository = database.repository(lease.address)
+    acceptance = Acceptance(request.options.accept, repository.author, "accepted when the run was started")
+    return Transaction(repository, records, record, database.checks, acceptance)
 
 
 def _prepare(

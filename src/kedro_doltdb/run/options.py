@@ -1,4 +1,4 @@
-"""The parameters of a run that say where it happens: ``dolt_branch``, ``dolt_from``, ``dolt_run_group``."""
+"""The parameters of a run that say where it happens, and which failures of checks do not stop it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..checks.definitions import accepted_names
 from ..dolt.names import RUN_PREFIX
 from ..errors import ConfigError, suggestion
 from ..journal.parameters import RUN_KEYS
@@ -15,17 +16,19 @@ MAX_GROUP = 255
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Where a run happens.
+    """Where a run happens, and what of it is accepted.
 
     Attributes:
         branch: the target branch; None is the one checked out in ``data/``.
         start: the commit, branch, tag or run to begin at; None is the head of the target.
         group: the name of the whole that the run is a part of.
+        accept: the checks whose failure does not stop its publication.
     """
 
     branch: str | None = None
     start: str | None = None
     group: str | None = None
+    accept: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, params: Mapping[str, Any], runtime: Mapping[str, Any], used: Collection[str]) -> RunOptions:
@@ -45,7 +48,9 @@ class RunOptions:
                     f"--params has {name}, which is not an option of kedro-dolt: {suggestion(name, RUN_KEYS)}"
                 )
         given = {**params, **runtime}
-        return cls(_branch(given, "dolt_branch"), _branch(given, "dolt_from"), _group(given))
+        return cls(
+            _branch(given, "dolt_branch"), _branch(given, "dolt_from"), _group(given), _accepted(given)
+        )
 
 
 def check_target(branch: str) -> None:
@@ -59,6 +64,17 @@ def check_target(branch: str) -> None:
             f"No run can publish to {branch}: branches under kedro/ hold what unfinished runs wrote. Name "
             "another with `--params dolt_branch=...`, or check one out: `dolt checkout main`."
         )
+
+
+def _accepted(params: Mapping[str, Any]) -> tuple[str, ...]:
+    value = params.get("dolt_accept") or ()
+    names = value.split() if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(
+            f"dolt_accept={value!r} names no checks: give the name of one, "
+            "`--params dolt_accept=example_test_x.max_rows_changed`, or several with spaces between them."
+        )
+    return accepted_names(names)
 
 
 def _group(params: Mapping[str, Any]) -> str | None:

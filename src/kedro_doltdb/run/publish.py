@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from ..checks.audit import Acceptance
+from ..checks.definitions import accepted_names
 from ..errors import ConfigError, DoltError
 from ..journal.edges import finished_nodes
 from ..journal.message import commit_message
@@ -21,7 +24,12 @@ if TYPE_CHECKING:
 
 
 def publish_kept(
-    database: Database, repository: Repository, name: str, to: str | None = None
+    database: Database,
+    repository: Repository,
+    name: str,
+    to: str | None = None,
+    accept: Iterable[str] = (),
+    reason: str = "",
 ) -> tuple[str, str, list[TableChange]] | None:
     """Publish the branch of a run that computed everything and was refused, by the rules of a run.
 
@@ -30,16 +38,20 @@ def publish_kept(
         repository: the same, served.
         name: the run's id, or the beginning of it.
         to: the branch to publish to; None is the one that the run was for.
+        accept: the checks whose failure does not stop it.
+        reason: why not.
 
     Returns:
         The branch, the commit and the tables that changed there; None if that has all of it already.
 
     Raises:
-        ConfigError: there is no such run, or the branch is not one to publish to.
+        ConfigError: there is no such run, the branch is not one to publish to, or there is no such check.
+        CheckError: a check does not hold of what it computed, and that is not accepted.
         PublishError: tables that the run read or wrote have changed there since.
         DoltError: the run did not compute everything.
         RemoteError: the branch was published here and not pushed, and ``on_push_failure`` is ``fail``.
     """
+    acceptance = Acceptance(accepted_names(accept), repository.author, reason)
     records = records_of(database.server, repository.address)
     # No run may prune the branch meanwhile.
     with repository.locked("recovery"):
@@ -55,7 +67,7 @@ def publish_kept(
         check_target(branch)
         start = None if branch in repository.branches() else record.base
         target = prepare_target(database, repository, RunOptions(branch, start), record.run_id)
-        transaction = Transaction(repository, records, record)
+        transaction = Transaction(repository, records, record, database.checks, acceptance)
         try:
             message = commit_message(record.run, run_before(repository, record))
             published = transaction.publish_kept(branch, message)

@@ -7,24 +7,27 @@ run's connections never see anybody else's writes. The pattern is write, audit, 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pymysql
 
+from ..checks.audit import Acceptance, audit, described, refusing, storable, told, warnings
 from ..dolt import answers
 from ..dolt.fast_forward import EditedError, fast_forward
 from ..dolt.names import PUBLISH_SUFFIX
 from ..dolt.repository import Repository, TableChange
-from ..errors import DoltError, PublishError
+from ..errors import CheckError, DoltError, PublishError
 from ..journal import store
 from ..journal.edges import base_name, finished_nodes, pin, with_hashes
-from ..journal.history import last_run
+from ..journal.history import audited_from, last_run
 from ..journal.message import commit_message
 from ..journal.parameters import same
+from ..terminal import get_logger
 from .records import Record, Records, folded
 from .resume import take_over
 
@@ -32,9 +35,14 @@ if TYPE_CHECKING:
     from pymysql.cursors import Cursor
 
     from ..catalog.footprint import Footprint
-    from ..journal.store import Edge, Run
+    from ..checks.definitions import Check
+    from ..journal.store import CheckResult, Edge, Run
 
 MERGE_ATTEMPTS = 20
+# Of the checks that refuse a run, how many its message names.
+MOST_NAMED = 20
+
+logger = get_logger(__name__)
 
 
 def run_before(repository: Repository, record: Record) -> Run | None:
@@ -55,12 +63,24 @@ class Transaction:
         repository: where they are.
         records: where the state of unfinished runs is.
         record: this run; its private branch does not exist yet.
+        checks: what must hold of its data before it is published.
+        acceptance: the failures of checks that do not stop that.
     """
 
-    def __init__(self, repository: Repository, records: Records, record: Record) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        records: Records,
+        record: Record,
+        checks: Sequence[Check] = (),
+        acceptance: Acceptance | None = None,
+    ) -> None:
         self.record = record
         self._repository = repository
         self._records = records
+        self._checks = checks
+        self._acceptance = acceptance or Acceptance()
+        self._results: list[CheckResult] = []
 
     def begin(self) -> None:
         """Note the content of the tables that the run reads, and make the private branch at its base."""
@@ -149,13 +169,14 @@ class Transaction:
             :meth:`record_without_effect` ends the run.
 
         Raises:
-            PublishError: it cannot be published as what the run computed; everything stays on the branch.
+            CheckError: a check does not hold of it; everything stays on the branch.
+            PublishError: it cannot be published as what the run computed; likewise.
         """
         repository, record = self._repository, self.record
 
         if record.run:
             record.run = replace(record.run, status="succeeded", finished=store.now())
-        commit = repository.commit_all(record.branch, message, self._write_journal)
+        commit = self._commit(record.branch, message, record.base)
         if commit is None:
             return None
         with repository.locked(record.target):
@@ -213,7 +234,8 @@ class Transaction:
             As :meth:`publish`.
 
         Raises:
-            PublishError: it still cannot be published; it stays as it was.
+            CheckError: a check does not hold of it, and that is not accepted; it stays as it was.
+            PublishError: it still cannot be published; likewise.
         """
         before, head = self.record, self.record.head
         assert before.run is not None and head is not None
@@ -229,11 +251,54 @@ class Transaction:
         self.end()
         return published
 
-    def _write_journal(self, cursor: Cursor) -> None:
+    def _commit(self, branch: str, message: str, base: str) -> str | None:
+        """Audit what is on ``branch`` against ``base``, and commit it with the results."""
+        journal = partial(self._audit_and_write_journal, base)
+        try:
+            return self._repository.commit_all(branch, message, journal, verify=True)
+        except pymysql.err.Error as error:
+            if not answers.is_unverified(error):
+                raise
+            raise self._not_published(f"Dolt refused the commit: {answers.words(error)}") from error
+
+    def _audit_and_write_journal(self, base: str, cursor: Cursor) -> str:
+        upon: list[Run] = []
+        if self._checks:
+            base, upon = audited_from(cursor, base)
+        for run in upon:
+            logger.warning(
+                "The run begins at what run %s left, which was not published: that is checked, too.",
+                run.run_id,
+            )
+        self._results = self._acceptance.applied(audit(cursor, base, self._checks))
+        for result in warnings(self._results):
+            logger.warning("A check failed, which is a warning: %s", described(result))
+        if refused := refusing(self._results):
+            raise self._refused(refused)
+        self._write_journal(cursor)
+        return told(self._results)
+
+    def _write_journal(self, cursor: Cursor) -> str:
         record = self.record
         if record.run:
-            hashes = self._hashes(record.edges, record.branch)
-            store.write(cursor, record.run, with_hashes(record.edges, hashes))
+            edges = with_hashes(record.edges, self._hashes(record.edges, record.branch))
+            store.write(cursor, record.run, edges, map(storable, self._results))
+        return ""
+
+    def _refused(self, results: Sequence[CheckResult]) -> CheckError:
+        record = self.record
+        names = list(dict.fromkeys(result.name for result in results))
+        lines = [f"  {described(result)}" for result in results[:MOST_NAMED]]
+        if len(results) > MOST_NAMED:
+            lines.append(f"  and {len(results) - MOST_NAMED} more")
+        listed, accepted = ", ".join(names[:MOST_NAMED]), " ".join(f"--accept {name}" for name in names[:3])
+        lines_of_results = "\n".join(lines)
+        return CheckError(
+            f"Run {record.run_id} is not published, because a check failed: {listed}.\n{lines_of_results}\n"
+            f"Its data is on the branch {record.branch}. Look with `kedro dolt compare {record.target} "
+            f"{record.branch}`, then run again, or publish it as it is with "
+            f'`kedro dolt publish {record.run_id} {accepted} --reason "..."`.'
+        )
 
     def _move_target(self, commit_on: Callable[[str], str | None]) -> tuple[str, list[TableChange]] | None:
         """Move the target to the commit that ``commit_on`` gives for its tip; do nothing if it gives none."""
@@ -280,7 +345,7 @@ class Transaction:
             raise self._not_published(
                 f"its tables and those of {record.target} now break a foreign key together"
             )
-        return repository.commit_all(branch, message, self._write_journal)
+        return self._commit(branch, message, tip)
 
     def _publish_branch(self, tip: str) -> str:
         """Make the branch on which the commit to publish is made, and return its name."""
@@ -325,7 +390,8 @@ class Transaction:
             edges = [edge for edge in record.edges if edge.node in finished_ones]
             record.run = replace(record.run, status=status, error=error, finished=finished)
             with repository.on(record.branch) as cursor:
-                store.write(cursor, record.run, with_hashes(edges, self._hashes(edges, record.branch)))
+                hashed = with_hashes(edges, self._hashes(edges, record.branch))
+                store.write(cursor, record.run, hashed, map(storable, self._results))
         repository.commit_all(record.branch, f"Kept from Kedro run {record.run_id}, which {why}")
         if record.created_target:
             self._delete_unused_target()

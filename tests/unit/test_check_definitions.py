@@ -1,0 +1,99 @@
+"""The section ``checks`` of dolt.yml: what is wrong in it is named, with the nearest right key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kedro_doltdb.checks.definitions import KINDS, accepted_names, checks_of, parse
+from kedro_doltdb.errors import ConfigError
+
+GOOD: dict[str, Any] = {
+    "max_rows_added": 5,
+    "max_rows_removed": "5%",
+    "max_rows_modified": {"limit": "0.5 %", "severity": "warn"},
+    "max_rows_changed": 0,
+    "append_only": True,
+    "unchanged": True,
+    "frozen_schema": {"limit": True, "severity": "error"},
+    "columns_changed_within": ["a", "b"],
+    "max_change": {"accuracy": 0.02, "loss": {"rise": 0}, "avg(price)": {"fall": 1, "rise": 2}},
+    "not_null": ["a", "b"],
+    "unique": ["id", ["day", "shop"]],
+    "accepted_values": {"species": ["setosa", 1]},
+    "between": {"a": [0, 1.5], "b": [None, 3]},
+    "row_count": [1, None],
+    "references": {"customer": "customers.id"},
+    "sql": {"no_ghosts": "SELECT 1 FROM t WHERE FALSE;"},
+}
+
+
+def test_every_check_can_be_read() -> None:
+    assert set(GOOD) == set(KINDS)
+    checks = parse({"t": GOOD})
+    assert [check.name for check in checks_of("T", checks)] == [
+        "max_rows_added", "max_rows_removed", "max_rows_modified", "max_rows_changed", "append_only",
+        "unchanged", "frozen_schema", "columns_changed_within", "max_change.accuracy", "max_change.loss",
+        "max_change.avg(price)", "not_null.a", "not_null.b", "unique.id", "unique.day,shop",
+        "accepted_values.species", "between.a", "between.b", "row_count", "references.customer",
+        "sql.no_ghosts",
+    ]  # fmt: skip
+    bounds = {check.name: check.bound for check in checks}
+    assert bounds["max_rows_modified"] == "0.5%" and bounds["max_change.accuracy"] == {
+        "fall": 0.02,
+        "rise": 0.02,
+    }
+    assert [check.name for check in checks if check.severity == "warn"] == ["max_rows_modified"]
+    assert parse(None) == parse({}) == parse({"t": None}) == ()
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ({"t": {"max_row_changed": 5}},
+         "`checks.t.max_row_changed` is not a check: did you mean `checks.t.max_rows_changed`?"),
+        ({"t": {"size": 5}}, "`checks.t.size` is not a check: known are max_rows_added"),
+        (["t"], "`checks` must be a mapping from tables to their checks"),
+        ({"t": 5}, "`checks.t` must be a mapping"),
+        ({"t": {"max_rows_changed": -1}}, "a whole number of rows, or a percentage"),
+        ({"t": {"max_rows_changed": True}}, "a whole number of rows"),
+        ({"t": {"max_rows_changed": 0.5}}, "a whole number of rows"),
+        ({"t": {"max_rows_changed": "5"}}, "a whole number of rows"),
+        ({"t": {"max_rows_changed": "-5%"}}, "a whole number of rows"),
+        ({"t": {"max_rows_changed": {"limit": 5, "severity": "fatal"}}},
+         "`checks.t.max_rows_changed.severity` must be `error` or `warn`"),
+        ({"t": {"max_rows_changed": {"severity": "warn"}}}, "a mapping with `limit` and `severity`"),
+        ({"t": {"max_rows_changed": {"limit": 5, "severty": "warn"}}}, "a whole number of rows"),
+        ({"t": {"unchanged": "yes"}}, "true or false"),
+        ({"t": {"not_null": [1]}}, "a column or a list of columns"),
+        ({"t": {"unique": [["a", 1]]}}, "a column, or a list of columns and lists"),
+        ({"t": {"unique": [[]]}}, "a column, or a list of columns and lists"),
+        ({"t": {"accepted_values": ["a"]}}, "a mapping from columns"),
+        ({"t": {"accepted_values": {"a": "b"}}}, "`checks.t.accepted_values.a` must be a list of values"),
+        ({"t": {"accepted_values": {"a": [None]}}}, "a list of texts, numbers and dates"),
+        ({"t": {"between": {"a": [1]}}}, "the lowest and the highest value"),
+        ({"t": {"between": {"a": [None, None]}}}, "the lowest and the highest value"),
+        ({"t": {"row_count": [1.5, 2]}}, "a whole number, or a list"),
+        ({"t": {"references": {"a": "b"}}}, "another table and its column"),
+        ({"t": {"max_change": 0.02}}, "a mapping from metrics"),
+        ({"t": {"max_change": {"acc": "x"}}}, "a number, at least 0"),
+        ({"t": {"max_change": {"acc": -1}}}, "a number, at least 0"),
+        ({"t": {"max_change": {"acc": {"drop": 1}}}},
+         "`checks.t.max_change.acc.drop` is not a direction: known are fall, rise"),
+        ({"t": {"sql": ["SELECT 1"]}}, "a SELECT, or a mapping from names to SELECTs"),
+        ({"t": {"sql": {"a": " "}}}, "a SELECT that finds the rows"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named(section: Any, words: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse(section)
+    assert words in error.value.message and error.value.message.startswith("conf/*/dolt.yml: `checks")
+    assert "\n" not in error.value.message
+
+
+def test_what_can_be_accepted() -> None:
+    names = ("max_rows_changed", "t.max_rows_changed", "t.not_null.a", "my.table.unique", "dolt_tests.rows")
+    assert accepted_names(names) == names
+    with pytest.raises(ConfigError, match="did you mean `max_rows_changed`"):
+        accepted_names(["t.max_row_changed"])
