@@ -159,6 +159,18 @@ class Acceptance:
         ]
 
 
+def accepted_as_before(results: Iterable[CheckResult], before: Iterable[CheckResult]) -> list[CheckResult]:
+    """Return results, of which those are accepted that were accepted before, for the same reasons."""
+    accepted = {result.name: result for result in before if result.status == "accepted"}
+    found = []
+    for result in results:
+        if old := accepted.get(result.name):
+            acceptance = Acceptance((result.name,), old.accepted_by or "", old.reason or "")
+            result = acceptance.applied([result])[0]
+        found.append(result)
+    return found
+
+
 def described(result: CheckResult) -> str:
     """Return a result in one line: what was found, the bound, the first rows."""
     rows = f"; first rows: {', '.join(map(_row, result.offending))}" if result.offending else ""

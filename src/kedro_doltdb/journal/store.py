@@ -227,13 +227,18 @@ def write(cursor: Cursor, run: Run, edges: Iterable[Edge], checks: Iterable[Chec
         row[name] = None if row[name] is None else json.dumps(row[name], ensure_ascii=False)
     _insert(cursor, RUNS, [row])
     _insert(cursor, LINEAGE, [{"run_id": run.run_id, **vars(edge)} for edge in edges])
-    if results := [_check_row(run, result) for result in checks]:
+    write_checks(cursor, run.run_id, checks)
+
+
+def write_checks(cursor: Cursor, run_id: str, checks: Iterable[CheckResult]) -> None:
+    """Write what the checks of a run have found on the cursor's branch."""
+    if rows := [_check_row(run_id, result) for result in checks]:
         _prepare(cursor, CHECKS)
-        _insert(cursor, CHECKS, results)
+        _insert(cursor, CHECKS, rows)
 
 
-def _check_row(run: Run, result: CheckResult) -> dict[str, Any]:
-    row = {"run_id": run.run_id, **vars(result)}
+def _check_row(run_id: str, result: CheckResult) -> dict[str, Any]:
+    row = {"run_id": run_id, **vars(result)}
     row[OFFENDING] = json.dumps(result.offending, ensure_ascii=False, default=str)
     for name in ("table_name", "check_name"):
         row[name] = row[name][:255]

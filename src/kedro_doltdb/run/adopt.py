@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pymysql
 
+from ..checks.audit import accepted_as_before, audit, described, refusing, storable
 from ..dolt import answers
 from ..dolt.fast_forward import EditedError, fast_forward
 from ..dolt.names import BUILDING_PREFIX
-from ..errors import ConfigError, DoltError, PublishError
+from ..errors import CheckError, ConfigError, DoltError, PublishError
 from ..journal import reader, store
 from ..journal.edges import base_name
+from ..journal.message import run_id_in
 from .options import RunOptions
 from .records import folded
 from .target import prepare_target, push
 
 if TYPE_CHECKING:
+    from pymysql.cursors import Cursor
+
     from ..catalog.credentials import Database
+    from ..checks.definitions import Check
     from ..dolt.repository import Repository, TableChange
     from ..journal.store import Run
 
@@ -80,6 +86,7 @@ def adopt(database: Database, repository: Repository, branch: str, to: str | Non
 
     Raises:
         ConfigError: there is no such branch, or the target is not one to publish to.
+        CheckError: a check does not hold of a run on top of the target.
         PublishError: the target has changed in what the runs read or wrote, or the branch has merge commits.
         DoltError: a branch has uncommitted edits that stand in the way.
     """
@@ -97,7 +104,7 @@ def adopt(database: Database, repository: Repository, branch: str, to: str | Non
         commits = _commits(repository, base, head)
         if base != tip:
             _check_untouched(repository, branch, target, base, there)
-            head = _on_top(repository, branch, tip, commits)
+            head = _on_top(repository, database.checks, branch, tip, commits)
         _move(repository, target, head)
         changes = repository.changes(tip, head)
     push(database, repository, target)
@@ -187,7 +194,9 @@ def _check_untouched(repository: Repository, branch: str, target: str, base: str
         )
 
 
-def _on_top(repository: Repository, branch: str, tip: str, commits: list[_Commit]) -> str:
+def _on_top(
+    repository: Repository, checks: Sequence[Check], branch: str, tip: str, commits: list[_Commit]
+) -> str:
     """Repeat commits on top of ``tip``, on a branch that is deleted again; return the last one."""
     if merges := [commit.name for commit in commits if len(commit.parents) != 1]:
         raise PublishError(
@@ -201,18 +210,42 @@ def _on_top(repository: Repository, branch: str, tip: str, commits: list[_Commit
         try:
             for commit in commits:
                 [parent] = commit.parents
+                before = repository.head(building)
                 repository.take_tables(repository.changed_tables(parent, commit.name), commit.name, building)
                 with repository.on(building) as cursor:
                     store.copy(cursor, parent, commit.name)
+                    _audit(cursor, checks, branch, before, commit)
                 message = f"{commit.message.rstrip()}\n{_ADOPTED}{branch}, {commit.name}"
-                repository.commit_all(building, message, author=commit.author)
+                repository.commit_all(building, message, author=commit.author, verify=True)
             if repository.breaks_constraints(building):
                 raise PublishError(
                     f"{branch} is not adopted: its tables and the target's break a foreign key."
                 )
             return repository.head(building)
+        except pymysql.err.Error as error:
+            if not answers.is_unverified(error):
+                raise
+            raise PublishError(
+                f"{branch} is not adopted: Dolt refused the commit: {answers.words(error)}."
+            ) from error
         finally:
             repository.delete_branch(building)
+
+
+def _audit(cursor: Cursor, checks: Sequence[Check], branch: str, before: str, commit: _Commit) -> None:
+    """Check a run on top of what it was not made upon. What was accepted of it stays so."""
+    run_id = run_id_in(commit.message)
+    if run_id is None:
+        return
+    results = accepted_as_before(audit(cursor, before, checks), reader.checks(cursor, run_id))
+    if refused := refusing(results):
+        names = ", ".join(result.name for result in refused)
+        lines = "\n".join(f"  {described(result)}" for result in refused)
+        raise CheckError(
+            f"{branch} is not adopted: on top, a check of run {run_id} failed: {names}.\n{lines}\n"
+            "With `--rerun` its runs are made again there, and what they compute can be accepted."
+        )
+    store.write_checks(cursor, run_id, map(storable, results))
 
 
 def _move(repository: Repository, target: str, to: str) -> None:
