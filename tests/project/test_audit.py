@@ -284,3 +284,80 @@ def test_half_a_run_does_not_come_in_by_the_back_door(project: Path) -> None:
     assert "trial" not in branches(project)
     run(project, *options, "dolt_accept=max_rows_changed", ratio=0.3)
     assert messages(project, "trial")[1].startswith(f"Kept from Kedro run {failed}")
+
+
+def test_adopted_runs_are_checked_on_top_of_what_they_were_not_made_upon(project: Path) -> None:
+    dolt(project, "sql", "-q", LIMITS)
+    set_checks(project, {"example_predictions": WITHIN})
+    run(project, "dolt_branch=experiment")
+    run_id = query(project, "SELECT run_id FROM kedro_runs AS OF 'experiment'")[0]["run_id"]
+    dolt(project, "sql", "-q", "UPDATE limits SET n = 7; CALL DOLT_COMMIT('-am', 'Allow fewer')")
+    done = run_kedro(project, "dolt", "adopt", "experiment", check=False)
+    assert f"experiment is not adopted: on top, a check of run {run_id} failed" in done.stderr
+    assert messages(project)[0] == "Allow fewer" and branches(project) == ["experiment", "main"]
+    dolt(project, "sql", "-q", "UPDATE limits SET n = 50; CALL DOLT_COMMIT('-am', 'Allow more')")
+    run_kedro(project, "dolt", "adopt", "experiment")
+    assert results(project, run_id)["example_predictions.sql.within"]["status"] == "passed"
+
+
+def test_results_are_shown_with_the_runs(project: Path) -> None:
+    warn = {"limit": 5, "severity": "warn"}
+    set_checks(
+        project, {"example_predictions": {"max_rows_changed": warn}, "example_test_x": {"unchanged": True}}
+    )
+    run(project)
+    run(project, "dolt_accept=unchanged", ratio=0.3)
+    second, first = json.loads(run_kedro(project, "dolt", "runs", "--json").stdout)
+    assert (first["checks"], second["checks"]) == ([], ["accepted", "warning"])
+    output = run_kedro(project, "dolt", "show", "HEAD").stdout
+    assert "15 of 30 rows changed" in output and "accepted when the run was started" in output
+    output = run_kedro(project, "dolt", "compare", "--md").stdout
+    assert "1 warning, 1 accepted" in output and "example_test_x.unchanged" in output.replace("\\", "")
+    compared = json.loads(run_kedro(project, "dolt", "compare", "--json").stdout)
+    assert {result["status"] for result in compared["checks"]} == {"failed", "accepted"}
+
+
+def test_check_needs_no_run(project: Path) -> None:
+    run(project)
+    done = run_kedro(project, "dolt", "check")
+    assert done.stdout == "" and "There are no checks: `kedro dolt check --suggest`" in done.stderr
+    # 15 rows of the predictions are new, the accuracy is another.
+    run(project, ratio=0.3)
+    set_checks(project, {**FEW, "example_iris_data": {"not_null": "species", "unchanged": True}})
+    done = run_kedro(project, "dolt", "check", check=False)
+    assert done.returncode == 1 and "15 of 30 rows changed" in done.stdout
+    assert run_kedro(project, "dolt", "check", "HEAD", "HEAD").returncode == 0
+    done = run_kedro(project, "dolt", "check", "HEAD~1", "--json", check=False)
+    found = json.loads(done.stdout)
+    assert done.returncode == 1 and found["ok"] is False
+    assert {result["check_name"]: result["status"] for result in found["checks"]} == {
+        "max_rows_changed": "failed", "not_null.species": "passed", "unchanged": "passed",
+    }  # fmt: skip
+    assert messages(project)[0].endswith("0.3}") and "nothing to commit" in dolt(project, "status")
+
+    # It names who has written a row that must not be there.
+    dolt(project, "sql", "-q", "UPDATE example_iris_data SET species = NULL WHERE sample_id < 3")
+    dolt(project, "commit", "-am", "Forget two labels")
+    done = run_kedro(project, "dolt", "check", check=False)
+    assert "(sample_id=2 species=None, written by commit " in " ".join(done.stdout.split())
+    set_checks(project, {"example_predictions": {"between": {"sample_id": [1000, None]}}})
+    done = run_kedro(project, "dolt", "check", check=False)
+    assert f"written by {last_run(project)})" in done.stdout
+
+
+def test_what_is_suggested_holds(project: Path) -> None:
+    done = run_kedro(project, "dolt", "check", "--suggest")
+    assert done.stdout == "" and "There are no runs on main to learn from" in done.stderr
+    for ratio in (0.2, 0.3, 0.25):
+        run(project, ratio=ratio)
+    done = run_kedro(project, "dolt", "check", "--suggest")
+    assert done.stdout.startswith("# Proposed from the last 3 runs on main")
+    config = project / "conf" / "base" / "dolt.yml"
+    config.write_text(f"{config.read_text()}\n{done.stdout}")
+    found = json.loads(run_kedro(project, "dolt", "check", "--json").stdout)
+    by_name = {f"{r['table_name']}.{r['check_name']}": r for r in found["checks"]}
+    assert by_name["example_iris_data.unchanged"]["status"] == "passed"
+    assert by_name["example_predictions.frozen_schema"]["status"] == "passed"
+    assert by_name["example_predictions.accepted_values.species"]["bound"].count("setosa") == 1
+    assert "example_metrics.max_change.accuracy" in by_name
+    assert {result["status"] for result in found["checks"]} == {"passed"}

@@ -21,8 +21,9 @@ from click.testing import CliRunner
 
 from kedro_doltdb import terminal
 from kedro_doltdb.cli.blame import BlamedRow
+from kedro_doltdb.cli.check_view import check_sections
 from kedro_doltdb.cli.code import CodeDiff
-from kedro_doltdb.cli.compare import Comparison, RowChange, TableDiff
+from kedro_doltdb.cli.compare import Comparison, TableDiff
 from kedro_doltdb.cli.compare_view import comparison_sections
 from kedro_doltdb.cli.listing import ListedRun, as_one, code_changes
 from kedro_doltdb.cli.main import dolt
@@ -39,8 +40,9 @@ from kedro_doltdb.cli.show import ShownRun
 from kedro_doltdb.cli.show_view import show_sections
 from kedro_doltdb.cli.views import blame_listing
 from kedro_doltdb.dolt.repository import TableChange
+from kedro_doltdb.dolt.row_diff import RowChange
 from kedro_doltdb.journal.history import Entry, Point
-from kedro_doltdb.journal.store import Edge, Run
+from kedro_doltdb.journal.store import CheckResult, Edge, Run
 
 SCREENS = Path(__file__).parent / "screens"
 NOW = datetime(2026, 11, 27, 18, 0)
@@ -341,3 +343,31 @@ def test_blame(monkeypatch: pytest.MonkeyPatch) -> None:
 
     check_screens(monkeypatch, "blame", show)
     check("blame-piped", in_a_pipe(monkeypatch, show))
+
+
+def test_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    results = [
+        CheckResult("prices", "max_rows_changed", "error", "passed", "5%", "2 of 100 rows changed"),
+        CheckResult(
+            "prices", "between.price", "error", "failed", "[0, null]", "2 such rows",
+            ({"id": 7, "price": -1.5, "written by": "2026-11-26T12.00.00.000Z"}, {"id": 9, "price": -2}),
+        ),
+        CheckResult("metrics", "max_change.accuracy", "warn", "failed", '{"fall": 0.02}', "0.97 before"),
+        CheckResult(
+            "labels", "unchanged", "error", "accepted", "true", "1 modified", ({"id": "\x1b[31m"},),
+            accepted_by="Ada <ada@localhost>", reason="New labels from the clinic",
+        ),
+        CheckResult("nowhere*", "append_only", "error", "skipped", "true", "there is no such table"),
+        CheckResult("x", "y", "error", "gone to sea"),
+    ]  # fmt: skip
+
+    def show() -> None:
+        print_sections(check_sections(results))
+
+    check_screens(monkeypatch, "checks", show)
+    [brief] = check_sections(results, brief=True)
+    assert [str(row[1]) for row in brief.rows if row[1]] == [
+        "prices.between.price", "metrics.max_change.accuracy", "labels.unchanged",
+    ]  # fmt: skip
+    assert brief.note == "1 failed, 1 warning, 1 accepted, 1 skipped, 1 passed"
+    assert check_sections(results[:1], brief=True) == check_sections([]) == []

@@ -18,7 +18,7 @@ from .dolt_tests import TESTS, test_results
 from .finding import Finding, failed, skipped
 from .query import query_finding
 from .state import CHEAP, STATE_CHECKS, tables_read
-from .tables import tables_between
+from .tables import WRITTEN_BY, tables_between
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -173,7 +173,7 @@ def accepted_as_before(results: Iterable[CheckResult], before: Iterable[CheckRes
 
 def described(result: CheckResult) -> str:
     """Return a result in one line: what was found, the bound, the first rows."""
-    rows = f"; first rows: {', '.join(map(_row, result.offending))}" if result.offending else ""
+    rows = f"; first rows: {', '.join(map(row_text, result.offending))}" if result.offending else ""
     return f"{_summary(result)}{rows}"
 
 
@@ -204,5 +204,7 @@ def _summary(result: CheckResult) -> str:
     return f"{result.name}: {result.found}{bound}" if result.found else result.name
 
 
-def _row(row: Mapping[str, object]) -> str:
-    return "(" + " ".join(f"{name}={value}" for name, value in row.items()) + ")"
+def row_text(row: Mapping[str, object]) -> str:
+    """Return an offending row in words."""
+    cells = " ".join(f"{name}={value}" for name, value in row.items() if name != WRITTEN_BY)
+    return f"({cells}, written by {row[WRITTEN_BY]})" if row.get(WRITTEN_BY) else f"({cells})"

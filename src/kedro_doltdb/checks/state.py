@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..dolt.as_of import as_dicts
 from ..dolt.sql import identifier, quote
+from ..journal.blame import writers
 from .finding import Finding, failed, judged, passed
-from .tables import MOST_ROWS, plain_rows
+from .tables import MOST_ROWS, WRITTEN_BY, plain_rows
 
 if TYPE_CHECKING:
     from .definitions import Check
@@ -64,9 +65,18 @@ def _rows_where(table: CheckedTable, columns: list[str], condition: str, values:
         selected = ", ".join(map(identifier, names))
         order = f" ORDER BY {', '.join(map(identifier, table.keys))}" if table.keys else ""
         table.cursor.execute(f"SELECT {selected} {source}{order} LIMIT {MOST_ROWS}", values)
-        return plain_rows(as_dicts(table.cursor))
+        return plain_rows(_with_writers(table, as_dicts(table.cursor)))
 
     return judged(number == 0, f"{number} such rows", rows)
+
+
+def _with_writers(table: CheckedTable, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add to each row what last wrote it, where it has a key to be known by."""
+    if not table.keys:
+        return rows
+    keys = [tuple(row[name] for name in table.keys) for row in rows]
+    found = writers(table.cursor, table.name, list(table.columns), table.keys, keys)
+    return [{**row, WRITTEN_BY: found.get(key, "")} for row, key in zip(rows, keys, strict=True)]
 
 
 def _unique(check: Check, table: CheckedTable, _: Mapping[str, CheckedTable]) -> Finding:

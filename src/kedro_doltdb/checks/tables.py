@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..dolt.as_of import columns_at
 from ..dolt.names import JOURNAL_TABLES
 from ..dolt.repository import changed_names
-from ..dolt.row_diff import changed_rows
+from ..dolt.row_diff import changed_lines, changed_rows
 from ..dolt.sql import identifier
 
 if TYPE_CHECKING:
@@ -22,6 +21,8 @@ NOW = "WORKING"
 # How many offending rows a result names, and how much of a text in them.
 MOST_ROWS = 5
 _LONGEST = 100
+# The name, which no column has, under which an offending row says what last wrote it.
+WRITTEN_BY = "written by"
 
 
 @dataclass(frozen=True)
@@ -142,12 +143,6 @@ class CheckedTable:
         self.cursor.execute("SELECT dolt_hashof_table(%s)", (self.name,))
         row = self.cursor.fetchone()
         return str(row[0]) if row else ""
-
-
-def changed_lines(before: str, after: str) -> list[str]:
-    """Return the lines in which two statements differ, each beginning with ``-`` or ``+``."""
-    old, new = ([line.strip().rstrip(",") for line in text.splitlines()] for text in (before, after))
-    return [line for line in difflib.ndiff(old, new) if line[0] in "-+"]
 
 
 def tables_between(cursor: Cursor, base: str) -> dict[str, CheckedTable]:

@@ -6,13 +6,13 @@ https://docs.dolthub.com/sql-reference/version-control/dolt-sql-functions#table-
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..dolt.as_of import columns_at
+from ..dolt.row_diff import RowChange, changed_lines, changed_rows
 from ..errors import ConfigError
 from ..journal import reader
 from ..journal.history import Log, Point, entries_on, find
@@ -24,22 +24,7 @@ if TYPE_CHECKING:
     from pymysql.cursors import Cursor
 
     from ..dolt.repository import Repository, TableChange
-    from ..journal.store import Run
-
-
-@dataclass(frozen=True)
-class RowChange:
-    """A row that differs.
-
-    Attributes:
-        kind: ``added``, ``removed`` or ``modified``.
-        key: its primary key by column; nothing in a table without one.
-        cells: by column, the values (old, new); of a modified row, those that differ.
-    """
-
-    kind: str
-    key: dict[str, Any]
-    cells: dict[str, tuple[Any, Any]]
+    from ..journal.store import CheckResult, Run
 
 
 @dataclass(frozen=True)
@@ -72,6 +57,7 @@ class Comparison:
         metrics: the metrics that differ, by name: (old, new); None where there was none.
         tables: the tables that differ.
         code: how their code differs; None if it does not.
+        checks: what the checks of the run ``new`` have found, if it is one.
     """
 
     old: Point
@@ -80,6 +66,7 @@ class Comparison:
     metrics: dict[str, tuple[float | None, float | None]]
     tables: list[TableDiff]
     code: CodeDiff | None = None
+    checks: list[CheckResult] = field(default_factory=list)
 
 
 def default_points(repository: Repository, old: str | None, new: str | None) -> tuple[Point, Point]:
@@ -146,7 +133,8 @@ def compare(
             if old_metrics.get(name) != new_metrics.get(name)
         }
         tables = [_table_diff(cursor, change, old.commit, new.commit, limit) for change in changes]
-    return Comparison(old, new, params, metrics, tables, code_between(before, after, project_path))
+        checks = reader.checks(cursor, new.run.run_id, new.commit) if new.run else []
+    return Comparison(old, new, params, metrics, tables, code_between(before, after, project_path), checks)
 
 
 def _run_at(cursor: Cursor, point: Point) -> Run | None:
@@ -165,42 +153,12 @@ def _table_diff(cursor: Cursor, change: TableChange, old: str, new: str, limit: 
     )
     schema: list[str] = []
     for before, after in cursor.fetchall():
-        schema += _changed_lines(before, after)
+        schema += changed_lines(before, after)
     if change.dropped:
         return TableDiff(change, schema)
     old_columns = columns_at(cursor, change.table, old)
     new_columns = columns_at(cursor, change.table, new)
     keys = [name for name, is_key in new_columns.items() if is_key]
     comparable = not old_columns or keys == [name for name, is_key in old_columns.items() if is_key]
-    rows = _rows(cursor, change.table, keys, old, new, limit) if comparable else []
+    rows = changed_rows(cursor, change.table, keys, old, new, limit) if comparable else []
     return TableDiff(change, schema, rows, comparable, bool(keys))
-
-
-def _changed_lines(before: str, after: str) -> list[str]:
-    old, new = ([line.strip().rstrip(",") for line in text.splitlines()] for text in (before, after))
-    lines = difflib.ndiff(old, new)
-    return [line for line in lines if line[0] in "-+"]
-
-
-def _rows(cursor: Cursor, table: str, keys: list[str], old: str, new: str, limit: int) -> list[RowChange]:
-    if not limit:
-        return []
-    cursor.execute("SELECT * FROM dolt_diff(%s, %s, %s) LIMIT %s", (old, new, table, limit))
-    # to_… columns, to_commit, to_commit_date, from_… columns, from_commit, from_commit_date, diff_type: by
-    # position, for a column of the table may be called commit as well.
-    names = [column[0] for column in cursor.description or ()]
-    end_of_new = next(i for i, name in enumerate(names) if name.startswith("from_")) - 2
-    changes = []
-    for row in cursor.fetchall():
-        values = list(zip(names, row, strict=True))
-        after = {name.removeprefix("to_"): value for name, value in values[:end_of_new]}
-        before = {name.removeprefix("from_"): value for name, value in values[end_of_new + 2 : -3]}
-        kind = row[-1]
-        source = before if kind == "removed" else after
-        cells = {
-            column: (before.get(column), after.get(column))
-            for column in {**after, **before}
-            if column not in keys and (kind != "modified" or before.get(column) != after.get(column))
-        }
-        changes.append(RowChange(kind, {key: source[key] for key in keys}, cells))
-    return changes

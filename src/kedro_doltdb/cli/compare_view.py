@@ -6,14 +6,16 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from .check_view import check_sections
 from .layout import BAD, CHANGED, GOOD, Cell, Section, aligned, joined, styled
 from .show_view import counts
 from .texts import LONGEST, elided, moment, number, pair, shown
 
 if TYPE_CHECKING:
+    from ..dolt.row_diff import RowChange
     from ..journal.history import Point
     from .code import CodeDiff
-    from .compare import Comparison, RowChange, TableDiff
+    from .compare import Comparison, TableDiff
 
 _SIGNS = {"added": ("+", GOOD), "removed": ("-", BAD), "modified": ("~", CHANGED)}
 _LETTERS = {"A": GOOD, "D": BAD}
@@ -33,6 +35,7 @@ def comparison_sections(comparison: Comparison, now: datetime, width: int) -> li
         _parameters(comparison, min(max(width // 3, 20), LONGEST)),
         _code(comparison.code),
         _metrics(comparison.metrics),
+        *check_sections(comparison.checks, brief=True),
         _tables(comparison.tables),
     ]
     for table in comparison.tables:
@@ -208,6 +211,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "params": {name: both(*values) for name, values in comparison.params.items()},
         "code": comparison.code and comparison.code.to_json(),
         "metrics": {name: both(*values) for name, values in comparison.metrics.items()},
+        "checks": [result.to_json() for result in comparison.checks],
         "tables": [
             {
                 **table.change.to_json(),

@@ -11,7 +11,7 @@ from ..errors import ConfigError
 from ..journal.history import Entry, list_runs, public_branches
 from ..journal.metrics import metrics_at
 from ..journal.parameters import leaves, same
-from ..journal.reader import saved_tables
+from ..journal.reader import noted_checks, saved_tables
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -33,6 +33,7 @@ class ListedRun:
         group: the runs of the group, the latest first; empty for a single run.
         code_changed: whether its code is another than that of the run before it, of whatever branch; None if
             that is not known, for want of a git commit or because there were uncommitted changes.
+        checks: ``warning``, ``accepted``, or both: what its checks found that did not stop it.
     """
 
     entry: Entry
@@ -40,6 +41,7 @@ class ListedRun:
     changes: list[TableChange]
     group: tuple[Entry, ...] = ()
     code_changed: bool | None = None
+    checks: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float | None:
@@ -71,6 +73,7 @@ class ListedRun:
             "seconds": self.seconds,
             "metrics": self.metrics,
             "changes": [change.to_json() for change in self.changes],
+            "checks": list(self.checks),
             **({"runs": [entry.run.run_id for entry in self.group]} if self.group else {}),
         }
 
@@ -112,6 +115,7 @@ def listed_runs(
         wanted = [_counting(unit).commit for unit in units]
         saved = _saved(cursor, list(metric_tables), units)
         metrics = metrics_at(cursor, zip(wanted, saved, strict=True))
+        noted = _noted(cursor, units)
     found = list(zip(units, metrics, strict=True))
     if sort is not None:
         if units and not any(sort in named for named in metrics):
@@ -133,6 +137,7 @@ def listed_runs(
             _sum(islice(changes, len(counted_ones))),
             unit if len(unit) > 1 else (),
             code[_counting(unit).run.run_id],
+            tuple(sorted({word for entry in unit for word in noted.get(entry.run.run_id, ())})),
         )
         for (unit, named), counted_ones in zip(found, counted, strict=True)
     ]
@@ -155,6 +160,20 @@ def code_changes(entries: Iterable[Entry]) -> dict[str, bool | None]:
     return found
 
 
+def _where(entry: Entry) -> str:
+    """Return where the journal has what the run saved and what was found of it."""
+    return entry.found_on if entry.published and not entry.undone else entry.commit
+
+
+def _noted(cursor: Cursor, units: Iterable[tuple[Entry, ...]]) -> dict[str, set[str]]:
+    """Return what the checks of the runs found that did not stop them, by the runs' ids."""
+    refs = {_where(entry) for unit in units for entry in unit}
+    found: dict[str, set[str]] = {}
+    for ref in sorted(refs):
+        found |= noted_checks(cursor, ref)
+    return found
+
+
 def _saved(cursor: Cursor, metric_tables: list[str], units: Iterable[tuple[Entry, ...]]) -> list[list[str]]:
     """Return which tables of metrics each unit has saved itself; what is in the others is older."""
     by_branch: dict[str, dict[str, set[str]]] = {}
@@ -164,7 +183,7 @@ def _saved(cursor: Cursor, metric_tables: list[str], units: Iterable[tuple[Entry
         for entry in unit:
             # Of a group, what an attempt has written that failed is not in its commit.
             if entry.published or len(unit) == 1:
-                ref = entry.found_on if entry.published and not entry.undone else entry.commit
+                ref = _where(entry)
                 if ref not in by_branch:
                     by_branch[ref] = saved_tables(cursor, metric_tables, ref)
                 names |= by_branch[ref].get(entry.run.run_id, set())

@@ -8,6 +8,7 @@ import click
 
 from ..terminal import echo
 from .adopt import adopt
+from .check import check
 from .journal_commands import blame, compare, lineage, rerun, runs, show, status
 from .project import Command, Project, in_project
 from .publish import publish
@@ -125,7 +126,7 @@ def sql(project: Project, query: str | None, branch: str | None) -> None:
 # Every command is in one of them.
 SECTIONS: dict[str, list[click.Command]] = {
     "Look": [runs, show, status, lineage, blame, sql],
-    "Compare": [compare, rerun],
+    "Compare": [compare, check, rerun],
     "Change": [adopt, publish],
     "Maintain": [init, server],
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..dolt.names import RUN_PREFIX
@@ -14,7 +14,7 @@ from .listing import ListedRun
 
 if TYPE_CHECKING:
     from ..dolt.repository import Repository
-    from ..journal.store import Edge
+    from ..journal.store import CheckResult, Edge
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,20 @@ class ShownRun:
     Attributes:
         listed: what the list has of it.
         edges: what its nodes loaded and saved.
+        checks: what its checks have found.
     """
 
     listed: ListedRun
     edges: list[Edge]
+    checks: list[CheckResult] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """The run as JSON holds it."""
-        return {**self.listed.to_json(), "lineage": [asdict(edge) for edge in self.edges]}
+        return {
+            **self.listed.to_json(),
+            "lineage": [asdict(edge) for edge in self.edges],
+            "checks": [result.to_json() for result in self.checks],
+        }
 
 
 def shown_run(repository: Repository, name: str, metric_tables: Iterable[str]) -> ShownRun:
@@ -57,5 +63,7 @@ def shown_run(repository: Repository, name: str, metric_tables: Iterable[str]) -
         edges = reader.edges(cursor, run.run_id, point.commit)
         saved = {str(edge.table_name).lower() for edge in edges if edge.direction == "save"}
         tables = [table for table in metric_tables if table.lower() in saved]
+        checks = reader.checks(cursor, run.run_id, point.commit)
         (metrics,) = metrics_at(cursor, [(point.commit, tables)])
-    return ShownRun(ListedRun(entry, metrics, repository.changes(entry.parent, entry.commit)), edges)
+    changes = repository.changes(entry.parent, entry.commit)
+    return ShownRun(ListedRun(entry, metrics, changes), edges, checks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..journal.parameters import leaves
+from .check_view import check_sections
 from .layout import BAD, CHANGED, GOOD, QUIET, Cell, Section, aligned, joined, styled
 from .listing import NO_EFFECT, UNDONE
 from .rerun import inputs_of
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 def show_sections(run: ShownRun) -> list[Section]:
     """Return what ``kedro dolt show`` prints."""
     parts = (_facts, _parameters, _metrics, _saved, _read)
-    return [section for part in parts if (section := part(run)).rows]
+    sections = [section for part in parts if (section := part(run)).rows]
+    return [*sections, *check_sections(run.checks)]
 
 
 def _facts(shown_run: ShownRun) -> Section:

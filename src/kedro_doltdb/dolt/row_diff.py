@@ -1,7 +1,8 @@
-"""The rows in which two commits of a table differ, from Dolt's diff, so that the cost follows the change."""
+"""In what two commits of a table differ, from Dolt's diff, so that the cost follows the change."""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -66,3 +67,9 @@ def changed_rows(
         }
         changes.append(RowChange(kind, {key: source[key] for key in keys}, cells))
     return changes
+
+
+def changed_lines(before: str, after: str) -> list[str]:
+    """Return the lines in which two statements differ, each beginning with ``-`` or ``+``."""
+    old, new = ([line.strip().rstrip(",") for line in text.splitlines()] for text in (before, after))
+    return [line for line in difflib.ndiff(old, new) if line[0] in "-+"]

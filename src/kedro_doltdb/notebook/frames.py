@@ -13,8 +13,9 @@ from ..journal.parameters import leaves
 
 if TYPE_CHECKING:
     from ..cli.code import CodeDiff
-    from ..cli.compare import Comparison, RowChange
+    from ..cli.compare import Comparison
     from ..cli.listing import ListedRun
+    from ..dolt.row_diff import RowChange
 
 _COLUMNS = (
     "commit", "started", "seconds", "branch", "status", "outcome", "published", "error", "git_commit",
