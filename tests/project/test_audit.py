@@ -361,3 +361,117 @@ def test_what_is_suggested_holds(project: Path) -> None:
     assert by_name["example_predictions.accepted_values.species"]["bound"].count("setosa") == 1
     assert "example_metrics.max_change.accuracy" in by_name
     assert {result["status"] for result in found["checks"]} == {"passed"}
+
+
+def test_a_run_is_run_again_with_its_checks_and_what_was_accepted(project: Path) -> None:
+    set_checks(project, FEW)
+    run(project)
+    run(project, "dolt_accept=max_rows_changed", ratio=0.3)
+    accepted = last_run(project)
+    assert run_kedro(project, "dolt", "rerun", accepted).returncode == 0
+    [branch] = [name for name in branches(project) if name.startswith("rerun")]
+    again = query(project, f"SELECT run_id FROM kedro_runs AS OF '{branch}' ORDER BY started DESC LIMIT 1")
+    result = results(project, again[0]["run_id"], branch)["example_predictions.max_rows_changed"]
+    assert result["status"] == "accepted"
+
+
+TEST = (
+    "INSERT INTO dolt_tests VALUES ('few', 'guard', 'SELECT * FROM example_predictions', 'expected_rows', "
+    "'<=', '40')"
+)
+
+
+def test_the_tests_of_the_repository_count(project: Path) -> None:
+    run(project)
+    before = hashes(project)
+    dolt(project, "sql", "-q", f"{TEST}; CALL DOLT_COMMIT('-Am', 'At most 40')")
+    run(project, ratio=0.25)
+    assert results(project, last_run(project))["dolt_tests.few"]["status"] == "passed"
+    run(project)
+    assert hashes(project) == before
+    output = run(project, ratio=0.3, check=False)
+    assert "dolt_tests.few: Assertion failed: expected_rows less than or equal to 40, got 45" in output
+    run_id = kept(project)
+    row = results(project, run_id, f"kedro/{run_id}")["dolt_tests.few"]
+    # What the test says may be whatever the server can read, and the journal is pushed.
+    assert (row["status"], row["found"]) == ("failed", "")
+    assert hashes(project) == before
+    done = run_kedro(
+        project, "dolt", "publish", run_id, "--accept", "dolt_tests.few", "--reason", "More", check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert query(project, "SELECT message FROM dolt_log LIMIT 1")[0]["message"].endswith(
+        "(More): dolt_tests.few"
+    )
+
+
+def test_what_dolt_refuses_to_commit_is_not_published_and_not_lost(project: Path) -> None:
+    run(project)
+    before = hashes(project)
+    dolt(project, "sql", "-q", f"{TEST}; CALL DOLT_COMMIT('-Am', 'At most 40')")
+    dolt(project, "sql", "-q", "SET PERSIST dolt_commit_verification_groups = 'guard'")
+    # What Dolt refuses of its own accord is refused whatever is accepted.
+    output = run(project, "dolt_accept=dolt_tests.few", ratio=0.3, check=False)
+    assert "is not published: Dolt refused the commit: commit verification failed: few (" in output
+    run_id = kept(project)
+    assert hashes(project) == before
+    rows = query(project, f"SELECT status FROM `data/kedro/{run_id}`.kedro_runs WHERE run_id = '{run_id}'")
+    assert rows == [{"status": "refused"}]
+    accept = ("--accept", "dolt_tests.few", "--reason", "More")
+    done = run_kedro(project, "dolt", "publish", run_id, *accept, check=False)
+    assert "Dolt refused the commit: commit verification failed" in done.stderr
+    assert kept(project) == run_id and hashes(project) == before
+
+    # Edits that break the test are committed apart, for they are the user's, and stop the next run.
+    dolt(project, "sql", "-q", "DELETE FROM dolt_tests; INSERT INTO dolt_tests VALUES "
+         "('none', 'guard', 'SELECT * FROM example_iris_data', 'expected_rows', '==', '0')")  # fmt: skip
+    break_node(project, "report_accuracy")
+    output = run(project, ratio=0.3, check=False, BREAK="raise RuntimeError")
+    assert "Committed the uncommitted edits of dolt_tests on main apart" in output
+    failed = next(name for name in branches(project) if name.startswith("kedro/") and run_id not in name)
+    assert messages(project, failed)[0].startswith("Kept from Kedro run")
+
+    # While there is no test of the group, Dolt commits nothing at all.
+    dolt(project, "sql", "-q", "DELETE FROM dolt_tests")
+    done = run_kedro(project, "dolt", "publish", run_id, check=False)
+    assert "Dolt refused the commit: failed to run dolt_test_run for group guard" in done.stderr
+    dolt(project, "sql", "-q", f"{TEST.replace('40', '90')}; CALL DOLT_COMMIT('-Am', 'At most 90')")
+    run_kedro(project, "dolt", "publish", run_id)
+    assert messages(project)[0].startswith(f"Update data from Kedro run {run_id}")
+
+
+VALIDATOR = '''
+"""What Kedro itself validates."""
+
+import pandas as pd
+
+
+class Few:
+    def validate(self, data: pd.DataFrame) -> pd.DataFrame:
+        if len(data) > 40:
+            raise ValueError(f"{len(data)} predictions are too many")
+        return data
+'''
+
+
+@pytest.mark.parametrize("runner", ["SequentialRunner", "ThreadRunner", "ParallelRunner"])
+@pytest.mark.parametrize("kind", ["pandas.SQLTableDataset", "kedro_doltdb.DoltTableDataset"])
+def test_kedros_own_validators_work_on_tables(project: Path, runner: str, kind: str) -> None:
+    pytest.importorskip("kedro.validation.core", reason="a key of Kedro 1.7")
+    package = next((project / "src").glob("*/settings.py")).parent
+    (package / "validators.py").write_text(VALIDATOR)
+    save = {"if_exists": "replace", "method": "${dolt.bulk_load:sample_id}"}
+    entry = {
+        "type": kind, "credentials": "dolt", "table_name": "example_predictions",
+        "validator": {"class": f"{package.name}.validators.Few"},
+        **({"save_args": save} if kind.startswith("pandas") else {"primary_key": "sample_id"}),
+    }  # fmt: skip
+    catalog = project / "conf" / "base" / "catalog.yml"
+    before, _, after = catalog.read_text().partition("\nexample_predictions:\n")
+    after = after.partition("\n\n")[2]
+    catalog.write_text(f"{before}\n{after}\nexample_predictions: {json.dumps(entry)}\n")
+    run(project)
+    untouched, log = hashes(project), messages(project)
+    output = run(project, f"--runner={runner}", ratio=0.3, check=False)
+    assert "45 predictions are too many" in output
+    assert hashes(project) == untouched and messages(project) == log and kept(project)

@@ -171,6 +171,10 @@ def rerun(metadata: ProjectMetadata, run_id: str, conf_source: str | None) -> No
         point, run = find_run(repository, run_id)
         with repository.on(point.commit) as cursor:
             edges = reader.edges(cursor, run.run_id)
+            # It is to be the same run, with what was accepted of it.
+            accepted = [
+                result.name for result in reader.checks(cursor, run.run_id) if result.status == "accepted"
+            ]
             message = message_of(cursor, point.commit)
         parameters = parameters_of(
             run, message, partial(project.parameters, env=run.environment), database.secrets
@@ -178,7 +182,7 @@ def rerun(metadata: ProjectMetadata, run_id: str, conf_source: str | None) -> No
         for warning in [*warnings(run, edges, metadata.project_path), *parameters.warnings]:
             echo(f"Warning: {warning}", err=True, warning=True)
         with starting_branch(repository, run, edges, point.commit) as branch:
-            run_again(metadata.project_path, run, parameters, branch, conf_source)
+            run_again(metadata.project_path, run, parameters, branch, conf_source, accepted)
             result = result_of(repository, branch)
             if result.run:
                 with repository.on(branch) as cursor:

@@ -229,8 +229,9 @@ def _of_column(types: Mapping[str, Any] | None, column: str) -> Mapping[str, Any
 
 
 def run_again(
-    project_path: Path, run: Run, parameters: Parameters, branch: str, conf_source: str | None = None
-) -> None:
+    project_path: Path, run: Run, parameters: Parameters, branch: str, conf_source: str | None = None,
+    accept: Iterable[str] = (),
+) -> None:  # fmt: skip
     """Run the pipeline of ``run`` with its filters and its parameters, and none of those that are there now.
 
     Args:
@@ -239,6 +240,7 @@ def run_again(
         parameters: what :func:`parameters_of` gave.
         branch: what :func:`starting_branch` gave.
         conf_source: where the configuration is; None is the project's own.
+        accept: the checks whose failure does not stop it.
 
     Raises:
         ConfigError: the project's config loader takes no parameters from us.
@@ -249,6 +251,8 @@ def run_again(
     from kedro.framework.session import KedroSession
 
     wanted = {**parameters.params, "dolt_branch": branch}
+    if accept := list(accept):
+        wanted["dolt_accept"] = accept
 
     class Session(KedroSession):
         def _get_config_loader(self) -> AbstractConfigLoader:

@@ -62,8 +62,8 @@ def is_merging(error: Error) -> bool:
 
 
 def is_unverified(error: Error) -> bool:
-    """Return whether a commit is refused because a test in ``dolt_tests`` fails."""
-    return "commit verification failed" in words(error)
+    """Return whether a commit is refused because a test in ``dolt_tests`` fails, or is not there."""
+    return any(part in words(error) for part in ("commit verification failed", "failed to run dolt_test_run"))
 
 
 def is_missing_data(error: Error) -> bool:
