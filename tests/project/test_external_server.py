@@ -467,3 +467,38 @@ def test_settings_that_contradict_the_server(project: Path) -> None:
     assert "the server's port belongs into the credentials" in kedro(project, "run", code=1)
     (project / "conf" / "local" / "dolt.yml").write_text("")
     assert "set `managed: false` in conf/*/dolt.yml" in kedro(project, "run", code=1)
+
+
+def test_checks_with_the_rights_of_the_docs(project: Path, external: External) -> None:
+    config = project / "conf" / "base" / "dolt.yml"
+    checks = (
+        "checks: {example_predictions: {max_rows_changed: 5, not_null: species, sql: "
+        "'SELECT to_sample_id FROM dolt_diff(@base, @branch, \"example_iris_data\")'}}"
+    )
+    config.write_text(f"{config.read_text()}\n{checks}\n")
+    kedro(project, "run")
+    before = external.hashes()
+    output = kedro(project, "run", "--params", "example_test_data_ratio=0.3", code=1)
+    assert "because a check failed: example_predictions.max_rows_changed. " in output
+    assert "15 of 30 rows changed" in output and external.hashes() == before
+    (run_id,) = re.findall(r"Run (\S+) is not published", output)
+    assert "failed" in kedro(project, "dolt", "check", "main", f"kedro/{run_id}", code=1)
+    assert "unused" not in kedro(project, "dolt", "check", "main", "main")
+
+    # The administrator's tests are asked by Dolt itself.
+    test = "INSERT INTO dolt_tests VALUES ('few', 'g', 'SELECT * FROM {}', 'expected_rows', '<=', '200')"
+    external.root(
+        test.format("example_iris_data"), "CALL DOLT_COMMIT('-Am', 'Few')",
+        "SET @@GLOBAL.dolt_commit_verification_groups = 'g'",
+    )  # fmt: skip
+    accept = ("--accept", "max_rows_changed", "--reason", "More tests")
+    assert "Published" in kedro(project, "dolt", "publish", run_id, *accept)
+    assert external.hashes() != before
+    assert external.root("SELECT status FROM kedro_checks WHERE table_name = 'dolt_tests'") == [("passed",)]
+    ((message,),) = external.root("SELECT message FROM dolt_log LIMIT 1")
+    assert "Check accepted by " in message and "(More tests)" in message
+    external.root(
+        "UPDATE dolt_tests SET assertion_value = '7'", "CALL DOLT_COMMIT('-am', 'F', '--skip-verification')"
+    )
+    output = kedro(project, "run", code=1)
+    assert "dolt_tests.few" in output and "Traceback" not in output
