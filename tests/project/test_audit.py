@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from conftest import dolt, run_kedro
 from helpers import (
     add_pipeline,
@@ -32,9 +33,7 @@ CHECKS = "SELECT table_name, check_name, severity, status, found, accepted_by, r
 def set_checks(project: Path, checks: dict[str, Any]) -> None:
     """Give the project these checks and no others."""
     config = project / "conf" / "base" / "dolt.yml"
-    text = config.read_text().partition("\n# What must hold")[0]
-    # JSON is YAML.
-    config.write_text(f"{text}\n# What must hold of a run's data.\nchecks: {json.dumps(checks)}\n")
+    config.write_text(yaml.safe_dump({**yaml.safe_load(config.read_text()), "checks": checks}))
 
 
 def run(project: Path, *args: str, ratio: float | None = None, check: bool = True, **env: str) -> str:
@@ -318,6 +317,7 @@ def test_results_are_shown_with_the_runs(project: Path) -> None:
 
 
 def test_check_needs_no_run(project: Path) -> None:
+    set_checks(project, {})
     run(project)
     done = run_kedro(project, "dolt", "check")
     assert done.stdout == "" and "There are no checks: `kedro dolt check --suggest`" in done.stderr
@@ -352,8 +352,7 @@ def test_what_is_suggested_holds(project: Path) -> None:
         run(project, ratio=ratio)
     done = run_kedro(project, "dolt", "check", "--suggest")
     assert done.stdout.startswith("# Proposed from the last 3 runs on main")
-    config = project / "conf" / "base" / "dolt.yml"
-    config.write_text(f"{config.read_text()}\n{done.stdout}")
+    set_checks(project, yaml.safe_load(done.stdout)["checks"])
     found = json.loads(run_kedro(project, "dolt", "check", "--json").stdout)
     by_name = {f"{r['table_name']}.{r['check_name']}": r for r in found["checks"]}
     assert by_name["example_iris_data.unchanged"]["status"] == "passed"

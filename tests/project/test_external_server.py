@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import run_kedro
 from external_dolt import DATABASE, PASSWORD, External, kedro, make_certificate, use
 from helpers import break_node, let_go, start_kedro, start_slow_run
@@ -471,11 +472,9 @@ def test_settings_that_contradict_the_server(project: Path) -> None:
 
 def test_checks_with_the_rights_of_the_docs(project: Path, external: External) -> None:
     config = project / "conf" / "base" / "dolt.yml"
-    checks = (
-        "checks: {example_predictions: {max_rows_changed: 5, not_null: species, sql: "
-        "'SELECT to_sample_id FROM dolt_diff(@base, @branch, \"example_iris_data\")'}}"
-    )
-    config.write_text(f"{config.read_text()}\n{checks}\n")
+    query = "SELECT to_sample_id FROM dolt_diff(@base, @branch, 'example_iris_data')"
+    checks = {"example_predictions": {"max_rows_changed": 5, "not_null": "species", "sql": query}}
+    config.write_text(yaml.safe_dump({**yaml.safe_load(config.read_text()), "checks": checks}))
     kedro(project, "run")
     before = external.hashes()
     output = kedro(project, "run", "--params", "example_test_data_ratio=0.3", code=1)

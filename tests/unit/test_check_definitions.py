@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from importlib import resources
 from typing import Any
 
 import pytest
@@ -48,43 +50,43 @@ def test_every_check_can_be_read() -> None:
     assert parse(None) == parse({}) == parse({"t": None}) == ()
 
 
-@pytest.mark.parametrize(
-    ("section", "words"),
-    [
-        ({"t": {"max_row_changed": 5}},
-         "`checks.t.max_row_changed` is not a check: did you mean `checks.t.max_rows_changed`?"),
-        ({"t": {"size": 5}}, "`checks.t.size` is not a check: known are max_rows_added"),
-        (["t"], "`checks` must be a mapping from tables to their checks"),
-        ({"t": 5}, "`checks.t` must be a mapping"),
-        ({"t": {"max_rows_changed": -1}}, "a whole number of rows, or a percentage"),
-        ({"t": {"max_rows_changed": True}}, "a whole number of rows"),
-        ({"t": {"max_rows_changed": 0.5}}, "a whole number of rows"),
-        ({"t": {"max_rows_changed": "5"}}, "a whole number of rows"),
-        ({"t": {"max_rows_changed": "-5%"}}, "a whole number of rows"),
-        ({"t": {"max_rows_changed": {"limit": 5, "severity": "fatal"}}},
-         "`checks.t.max_rows_changed.severity` must be `error` or `warn`"),
-        ({"t": {"max_rows_changed": {"severity": "warn"}}}, "a mapping with `limit` and `severity`"),
-        ({"t": {"max_rows_changed": {"limit": 5, "severty": "warn"}}}, "a whole number of rows"),
-        ({"t": {"unchanged": "yes"}}, "true or false"),
-        ({"t": {"not_null": [1]}}, "a column or a list of columns"),
-        ({"t": {"unique": [["a", 1]]}}, "a column, or a list of columns and lists"),
-        ({"t": {"unique": [[]]}}, "a column, or a list of columns and lists"),
-        ({"t": {"accepted_values": ["a"]}}, "a mapping from columns"),
-        ({"t": {"accepted_values": {"a": "b"}}}, "`checks.t.accepted_values.a` must be a list of values"),
-        ({"t": {"accepted_values": {"a": [None]}}}, "a list of texts, numbers and dates"),
-        ({"t": {"between": {"a": [1]}}}, "the lowest and the highest value"),
-        ({"t": {"between": {"a": [None, None]}}}, "the lowest and the highest value"),
-        ({"t": {"row_count": [1.5, 2]}}, "a whole number, or a list"),
-        ({"t": {"references": {"a": "b"}}}, "another table and its column"),
-        ({"t": {"max_change": 0.02}}, "a mapping from metrics"),
-        ({"t": {"max_change": {"acc": "x"}}}, "a number, at least 0"),
-        ({"t": {"max_change": {"acc": -1}}}, "a number, at least 0"),
-        ({"t": {"max_change": {"acc": {"drop": 1}}}},
-         "`checks.t.max_change.acc.drop` is not a direction: known are fall, rise"),
-        ({"t": {"sql": ["SELECT 1"]}}, "a SELECT, or a mapping from names to SELECTs"),
-        ({"t": {"sql": {"a": " "}}}, "a SELECT that finds the rows"),
-    ],
-)  # fmt: skip
+BAD = [
+    ({"t": {"max_row_changed": 5}},
+     "`checks.t.max_row_changed` is not a check: did you mean `checks.t.max_rows_changed`?"),
+    ({"t": {"size": 5}}, "`checks.t.size` is not a check: known are max_rows_added"),
+    (["t"], "`checks` must be a mapping from tables to their checks"),
+    ({"t": 5}, "`checks.t` must be a mapping"),
+    ({"t": {"max_rows_changed": -1}}, "a whole number of rows, or a percentage"),
+    ({"t": {"max_rows_changed": True}}, "a whole number of rows"),
+    ({"t": {"max_rows_changed": 0.5}}, "a whole number of rows"),
+    ({"t": {"max_rows_changed": "5"}}, "a whole number of rows"),
+    ({"t": {"max_rows_changed": "-5%"}}, "a whole number of rows"),
+    ({"t": {"max_rows_changed": {"limit": 5, "severity": "fatal"}}},
+     "`checks.t.max_rows_changed.severity` must be `error` or `warn`"),
+    ({"t": {"max_rows_changed": {"severity": "warn"}}}, "a mapping with `limit` and `severity`"),
+    ({"t": {"max_rows_changed": {"limit": 5, "severty": "warn"}}}, "a whole number of rows"),
+    ({"t": {"unchanged": "yes"}}, "true or false"),
+    ({"t": {"not_null": [1]}}, "a column or a list of columns"),
+    ({"t": {"unique": [["a", 1]]}}, "a column, or a list of columns and lists"),
+    ({"t": {"unique": [[]]}}, "a column, or a list of columns and lists"),
+    ({"t": {"accepted_values": ["a"]}}, "a mapping from columns"),
+    ({"t": {"accepted_values": {"a": "b"}}}, "`checks.t.accepted_values.a` must be a list of values"),
+    ({"t": {"accepted_values": {"a": [None]}}}, "a list of texts, numbers and dates"),
+    ({"t": {"between": {"a": [1]}}}, "the lowest and the highest value"),
+    ({"t": {"between": {"a": [None, None]}}}, "the lowest and the highest value"),
+    ({"t": {"row_count": [1.5, 2]}}, "a whole number, or a list"),
+    ({"t": {"references": {"a": "b"}}}, "another table and its column"),
+    ({"t": {"max_change": 0.02}}, "a mapping from metrics"),
+    ({"t": {"max_change": {"acc": "x"}}}, "a number, at least 0"),
+    ({"t": {"max_change": {"acc": -1}}}, "a number, at least 0"),
+    ({"t": {"max_change": {"acc": {"drop": 1}}}},
+     "`checks.t.max_change.acc.drop` is not a direction: known are fall, rise"),
+    ({"t": {"sql": ["SELECT 1"]}}, "a SELECT, or a mapping from names to SELECTs"),
+    ({"t": {"sql": {"a": " "}}}, "a SELECT that finds the rows"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("section", "words"), BAD)
 def test_what_is_wrong_is_named(section: Any, words: str) -> None:
     with pytest.raises(ConfigError) as error:
         parse(section)
@@ -97,3 +99,18 @@ def test_what_can_be_accepted() -> None:
     assert accepted_names(names) == names
     with pytest.raises(ConfigError, match="did you mean `max_rows_changed`"):
         accepted_names(["t.max_row_changed"])
+
+
+def test_the_schema_for_editors_says_the_same() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    file = resources.files("kedro_doltdb.checks").joinpath("schema.json")
+    schema = jsonschema.Draft7Validator(json.loads(file.read_text(encoding="utf-8")))
+    schema.check_schema(schema.schema)
+    assert not list(schema.iter_errors({"managed": True, "checks": {"t": GOOD, "u": None}}))
+    for kind, bound in GOOD.items():
+        plain = bound["limit"] if "severity" in (bound if isinstance(bound, dict) else {}) else bound
+        for value in (plain, False, None, {"limit": plain, "severity": "warn"}):
+            parse({"t": {kind: value}})
+            assert schema.is_valid({"checks": {"t": {kind: value}}}), (kind, value)
+    for section, words in BAD:
+        assert not schema.is_valid({"checks": section}), words

@@ -132,11 +132,12 @@ def _max_change(check: Check, table: CheckedTable) -> Finding:
     if was is None and now is None:
         return failed(f"there is no {check.of}: there is {', '.join(known) or 'no number'}")
     if was is None:
-        return skipped(f"{now} now, and there was none")
+        return skipped(f"{_shown(now)} now, and there was none")
     if now is None:
-        return failed(f"{was} before, and none now")
+        return failed(f"{_shown(was)} before, and none now")
     change = now - was
-    found = f"{was} before, {now} now ({change:+})"
+    sign = "+" if change > 0 else ""
+    found = f"{_shown(was)} before, {_shown(now)} now ({sign}{_shown(change)})"
     bounds = {way: Decimal(str(bound)) for way, bound in check.bound.items()}
     # Whatever is compared with a NaN is not allowed.
     good = change.is_finite() and all(
@@ -174,6 +175,11 @@ def _decimal(value: Any) -> Decimal | None:
         return None if value is None else Decimal(str(value))
     except ArithmeticError:
         return None
+
+
+def _shown(number: Decimal) -> str:
+    whole = number.is_finite() and number == number.to_integral_value()
+    return str(int(number)) if whole else f"{float(number):.6g}"
 
 
 def _with_note(found: str, note: str) -> str:

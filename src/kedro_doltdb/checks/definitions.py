@@ -49,6 +49,8 @@ class Check:
         """What it allows, as text."""
         if isinstance(self.bound, str):
             return self.bound
+        if self.kind == "max_change":
+            return ", ".join(f"{way} {limit}" for way, limit in self.bound.items())
         return json.dumps(self.bound, ensure_ascii=False, default=str)
 
 
