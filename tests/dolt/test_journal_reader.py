@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from pymysql.cursors import Cursor
@@ -16,7 +17,7 @@ from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.dolt_cli import initialise
 from kedro_doltdb.errors import DoltError
 from kedro_doltdb.journal import reader, store
-from kedro_doltdb.journal.store import Edge, Run
+from kedro_doltdb.journal.store import CheckResult, Edge, Run
 from kedro_doltdb.settings import Settings
 
 GOOD = Run("good", started=store.now(), status="succeeded", params={"ä": {"b": [1, "x" * 70_000]}})
@@ -36,7 +37,7 @@ def cursor(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.setattr(reader, "_warned", set())
     with repository.on() as cursor:
         yield cursor
-        cursor.execute("DROP TABLE IF EXISTS kedro_runs, kedro_lineage")
+        cursor.execute("DROP TABLE IF EXISTS kedro_runs, kedro_lineage, kedro_checks")
         cursor.execute("DROP VIEW IF EXISTS kedro_runs")
         cursor.execute("DROP VIEW IF EXISTS kedro_lineage")
 
@@ -156,6 +157,30 @@ def test_edges_of_a_stranger(cursor: Cursor, caplog: pytest.LogCaptureFixture) -
     )
     assert reader.edges(cursor, "good") == [SAVED]
     assert "2 rows of kedro_lineage cannot be understood" in caplog.text
+
+
+def test_checks_of_a_stranger(cursor: Cursor, caplog: pytest.LogCaptureFixture) -> None:
+    row = CheckResult("t", "unchanged", "error", "failed", "true", "1 modified", ({"id": 1, "x": "ü"},))
+    accepted = replace(row, check_name="append_only", status="accepted", accepted_by="Ada", reason="New")
+    store.write(cursor, GOOD, [SAVED], [row, accepted])
+    assert reader.checks(cursor, "good") == [accepted, row]
+    assert reader.noted_checks(cursor) == {"good": {"accepted"}}
+    for number, rows in enumerate(('{"a": 1}', "[1]", "[" * 99 + "]" * 99, '"x"')):
+        cursor.execute(
+            "INSERT INTO kedro_checks (run_id, table_name, check_name, severity, status, offending) "
+            "VALUES ('good', 't', %s, 'warn', 'failed', %s)",
+            (f"bad{number}", rows),
+        )
+    cursor.execute("INSERT INTO kedro_checks (run_id, table_name, check_name) VALUES ('good', 't', 'none')")
+    assert reader.checks(cursor, "good") == [accepted, row]
+    assert "5 rows of kedro_checks cannot be understood" in caplog.text
+    cursor.execute("RENAME TABLE kedro_checks TO others")
+    cursor.execute("CREATE VIEW kedro_checks AS SELECT * FROM others")
+    for read in (lambda: reader.checks(cursor, "good"), lambda: reader.noted_checks(cursor)):
+        with pytest.raises(DoltError, match="kedro_checks is not kedro-dolt's journal: it is a view"):
+            read()
+    cursor.execute("DROP VIEW kedro_checks")
+    cursor.execute("DROP TABLE others")
 
 
 def test_an_older_journal_has_fewer_columns(cursor: Cursor) -> None:

@@ -129,9 +129,9 @@ def _max_change(check: Check, table: CheckedTable) -> Finding:
     if not table.changed and (match := AGGREGATE.fullmatch(check.of)) and table.column(match[2].strip()):
         return passed("as it was")
     was, now, known = _measured(check.of, table)
-    if was is None and now is None:
-        return failed(f"there is no {check.of}: there is {', '.join(known) or 'no number'}")
     if was is None:
+        if now is None:
+            return failed(f"there is no {check.of}: there is {', '.join(known) or 'no number'}")
         return skipped(f"{_shown(now)} now, and there was none")
     if now is None:
         return failed(f"{_shown(was)} before, and none now")
