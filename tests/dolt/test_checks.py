@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -347,6 +348,22 @@ def test_patterns_and_later_entries(branch: Branch) -> None:
     assert "shop.unchanged" not in found and found["heap.unchanged"].status == "passed"
     assert (found["shop.row_count"].severity, found["shop.row_count"].status) == ("warn", "failed")
     assert [result.name for result in refusing(found.values())] == ["blank.row_count"]
+
+
+def test_a_state_that_has_passed_is_known_by_its_content(branch: Branch) -> None:
+    checks = parse({"shop": {"not_null": ["name", "sold"], "references": {"sold": "shop.id"}}})
+    branch.cursor.execute("UPDATE shop SET price = 7")
+    [name, sold, refers] = audit(branch.cursor, branch.base, checks)
+    told = [
+        replace(name, found="told"),
+        replace(sold, found="told", bound="7"),
+        replace(refers, found="told"),
+    ]
+    found = [result.found for result in audit(branch.cursor, branch.base, checks, told)]
+    assert found == ["told", "0 such rows", "told"]
+    branch.cursor.execute("UPDATE shop SET name = NULL WHERE id = 1")
+    found = [result.found for result in audit(branch.cursor, branch.base, checks, told)]
+    assert found == ["1 such rows", "0 such rows", "0 such rows"]
 
 
 def test_hostile_names(branch: Branch) -> None:

@@ -28,25 +28,29 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 
-def audit(cursor: Cursor, base: str, checks: Iterable[Check]) -> list[CheckResult]:
+def audit(
+    cursor: Cursor, base: str, checks: Iterable[Check], known: Iterable[CheckResult] = ()
+) -> list[CheckResult]:
     """Make all checks.
 
     Args:
         cursor: on the branch that is checked, uncommitted changes included.
         base: the commit that it is compared with.
         checks: those of ``dolt.yml``.
+        known: results of the same data elsewhere; a state that passed there is not read again.
 
     Returns:
         The results, by table and check, then those of Dolt's own tests.
     """
     checks = list(checks)
+    passed = {_identity(result): result for result in known if result.status == "passed"}
     results: list[CheckResult] = []
     if checks:
         tables = tables_between(cursor, base)
         for name in sorted(tables):
             for check in checks_of(name, checks):
                 if check.kind != "sql":
-                    finding = _finding(check, tables[name], tables)
+                    finding = _finding(check, tables[name], tables, passed)
                     results.append(_result(tables[name].name, check, finding))
         results += _of_no_table(checks, tables)
         results += [
@@ -56,7 +60,19 @@ def audit(cursor: Cursor, base: str, checks: Iterable[Check]) -> list[CheckResul
     return [*results, *test_results(cursor)]
 
 
-def _finding(check: Check, table: CheckedTable, tables: Mapping[str, CheckedTable]) -> Finding:
+_Identity = tuple[str, str, str, str | None]
+
+
+def _identity(result: CheckResult) -> _Identity:
+    return result.table_name, result.check_name, result.bound, result.content_hash
+
+
+def _finding(
+    check: Check,
+    table: CheckedTable,
+    tables: Mapping[str, CheckedTable],
+    passed: Mapping[_Identity, CheckResult],
+) -> Finding:
     try:
         if check.kind in CHANGE_CHECKS:
             if not table.was:
@@ -64,27 +80,31 @@ def _finding(check: Check, table: CheckedTable, tables: Mapping[str, CheckedTabl
             return CHANGE_CHECKS[check.kind](check, table)
         if not table.is_now:
             return failed("it was dropped")
-        return _state(check, table, tables)
+        return _state(check, table, tables, passed)
     except pymysql.err.Error as error:
         if not is_answer(error):
             raise
         return failed(f"Dolt refused the check: {words(error)}")
 
 
-def _state(check: Check, table: CheckedTable, tables: Mapping[str, CheckedTable]) -> Finding:
+def _state(
+    check: Check,
+    table: CheckedTable,
+    tables: Mapping[str, CheckedTable],
+    passed: Mapping[_Identity, CheckResult],
+) -> Finding:
     make = STATE_CHECKS[check.kind]
+    if check.kind in CHEAP:
+        return make(check, table, tables)
     read = tables_read(check, table, tables)
-    if check.kind in CHEAP or any(one.changed for one in read):
-        finding = make(check, table, tables)
-        if check.kind in CHEAP:
-            return finding
-    else:
-        content = " ".join(one.content_hash for one in read)
-        before = passed_before(table.cursor, table.name, check.name, check.bound_text, content)
-        if before:
-            return Finding("passed", f"as in run {before}", content_hash=content)
-        finding = make(check, table, tables)
-    return replace(finding, content_hash=" ".join(one.content_hash for one in read))
+    content = " ".join(one.content_hash for one in read)
+    if before := passed.get((table.name, check.name, check.bound_text, content)):
+        return Finding("passed", before.found, content_hash=content)
+    if not any(one.changed for one in read):
+        run_id = passed_before(table.cursor, table.name, check.name, check.bound_text, content)
+        if run_id:
+            return Finding("passed", f"as in run {run_id}", content_hash=content)
+    return replace(make(check, table, tables), content_hash=content)
 
 
 def _of_no_table(checks: Iterable[Check], tables: Mapping[str, CheckedTable]) -> list[CheckResult]:
