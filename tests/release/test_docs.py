@@ -101,6 +101,12 @@ def anchors(document: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def test_design_decisions_are_in_the_contents() -> None:
+    text = (ROOT / "docs" / "design_decisions.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^###? (.+)$", text, re.MULTILINE)
+    assert re.findall(r"\[([^\]]+)\]\(#", text.partition("\n## ")[0]) == headings
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(document: Path) -> None:
     text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
