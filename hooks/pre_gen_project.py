@@ -14,7 +14,7 @@ TAKEN = {"kedro", "kedro_datasets", "kedro_doltdb", "pandas", "pytest"}
 
 
 def find_template() -> Path:
-    """Return the template's directory; Cookiecutter may know it relative to where the person started it."""
+    """Return the template's directory; Cookiecutter may know it relative to where the user started it."""
     for start in (OUTPUT_DIR, os.environ.get("PWD", "")):
         template = Path(start, REPO_DIR)
         if (template / "cookiecutter.json").is_file():

@@ -31,7 +31,7 @@ _QUIET = {"metrics.disabled": "true", "versioncheck.disabled": "true"}
 
 
 class DoltCommandError(RuntimeError):
-    """Dolt is missing, too old, or a command of it failed; the message says how to mend it."""
+    """Dolt is missing, too old, or a command of it failed; the message says how to fix it."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def check_version(dolt: str) -> None:
 def run_dolt(args: Sequence[str], cwd: Path) -> str:
     """Run ``dolt`` with ``args`` in the directory ``cwd`` and return what it prints.
 
-    The person's global Dolt configuration is neither read nor written, and nothing goes over the network.
+    The user's global Dolt configuration is neither read nor written, and nothing goes over the network.
 
     Raises:
         DoltCommandError: there is no Dolt, or the command failed; the message carries Dolt's own words.
@@ -167,7 +167,7 @@ def home() -> Path | None:
 
 
 def identity(directory: Path) -> tuple[str, str]:
-    """Find the person's name and email address for commits in ``directory``.
+    """Find the user's name and email address for commits in ``directory``.
 
     They come from the repository's Dolt configuration, else from the global one, else from Git, else they
     are the operating system's user and ``<user>@localhost``.
@@ -243,7 +243,7 @@ def initialise(data_dir: Path, tables: Iterable[InitialTable]) -> None:
 def clone(data_dir: Path, url: str, name: str, user: str | None, timeout: float) -> bool:
     """Make ``data_dir``, whatever other files it has, the clone of a remote.
 
-    The person's own Dolt configuration and environment count here: they hold what the remote asks for.
+    The user's own Dolt configuration and environment count here: they hold what the remote asks for.
 
     Args:
         data_dir: the directory.
@@ -282,7 +282,7 @@ def clone(data_dir: Path, url: str, name: str, user: str | None, timeout: float)
 
 
 def _keep_identity(data_dir: Path) -> None:
-    """Let the person commit by hand, though Dolt itself may know no name of theirs."""
+    """Let the user commit by hand, although Dolt may not know their name."""
     name, email = identity(data_dir)
     file = data_dir / ".dolt" / "config.json"
     config = {"user.name": name, "user.email": email, **_dolt_config(file)}
@@ -290,7 +290,7 @@ def _keep_identity(data_dir: Path) -> None:
 
 
 def _new_repository(data_dir: Path) -> Path:
-    """The path of the repository to be made in ``data_dir``, which is made if it is not there."""
+    """Return the path of the repository to be made in ``data_dir``, which is made if it is not there."""
     data_dir = data_dir.resolve()
     if (data_dir / ".dolt").exists():
         raise DoltCommandError(f"{data_dir} is a Dolt repository already; nothing was changed.")
@@ -342,7 +342,7 @@ def replace_file(path: Path, content: bytes) -> None:
 def keep_private(directory: Path) -> None:
     """Close a directory of Dolt's to other users of the machine, and keep it out of a ``git add``.
 
-    Dolt makes some of its files writable by everybody; in others lies the server's secret.
+    Dolt makes some of its files writable by everybody; others hold the server's secret.
     """
     directory.mkdir(exist_ok=True)
     if directory.stat().st_mode & 0o077:
@@ -362,7 +362,7 @@ def _import_table(data_dir: Path, table: InitialTable, project: Path) -> None:
     file = (project / table.file).absolute()
     if not file.is_file():
         raise DoltCommandError(
-            f"{file}, the file of the table {table.name}, does not exist; mend initial_tables in dolt.yml."
+            f"{file}, the file of the table {table.name}, does not exist: correct initial_tables in dolt.yml."
         )
     # Dolt itself makes a table without a key of a key column that is not there.
     with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
@@ -371,7 +371,7 @@ def _import_table(data_dir: Path, table: InitialTable, project: Path) -> None:
     if missing:
         raise DoltCommandError(
             f"{file} has no column {', '.join(missing)}, the primary key of the table {table.name}: "
-            "mend initial_tables in dolt.yml."
+            "correct initial_tables in dolt.yml."
         )
     key = ",".join(table.primary_key)
     create = run_dolt(

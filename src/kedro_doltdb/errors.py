@@ -11,7 +11,7 @@ from .terminal import printable
 
 
 class DoltError(ClickException):
-    """Something a person has to mend: what happened, why, and the command or setting that mends it.
+    """Something the user has to fix: what happened, why, and the command or setting that fixes it.
 
     It is a ``ClickException`` so that ``kedro run`` prints the message without a traceback where
     Kedro does not print one of its own; from Python it is an ordinary exception.

@@ -28,7 +28,7 @@ class RemoteSettings:
         user: the user that a ``dolt sql-server`` as remote asks for; the password is in the environment.
         pull: whether a run begins with what the remote has: ``never`` or ``before_run``.
         push: whether a run ends by bringing its branch there: ``never`` or ``after_run``.
-        on_push_failure: what becomes of the exit code then: ``warn`` or ``fail``.
+        on_push_failure: whether the command fails then: ``warn`` or ``fail``.
         timeout: seconds that a pull or a push may take.
     """
 
@@ -49,7 +49,7 @@ class Settings:
         managed: runs start and stop a server on ``data/``; if not, the credentials ``dolt`` name one that
             somebody else runs.
         port: TCP port of the managed server; None takes a free one each time.
-        on_uncommitted: what becomes of edits that stand uncommitted on a run's target branch:
+        on_uncommitted: what a run does with uncommitted edits on its target branch:
             ``commit`` commits them apart, ``refuse`` refuses the run.
         record: which runs that changed no data get a commit of the journal: ``changed``, those whose
             parameters or code are not those of the run before, or ``always``.

@@ -110,7 +110,7 @@ class Database:
 
     @classmethod
     def load(cls, project_path: Path, config_loader: AbstractConfigLoader, replica: bool = False) -> Database:
-        """The database that a project's configuration describes.
+        """Return the database that a project's configuration describes.
 
         Args:
             project_path: the project.
@@ -140,7 +140,7 @@ class Database:
         return cls(project_path, settings, frozenset(secrets_in(credentials)), server)
 
     def credentials(self) -> dict[str, Any]:
-        """The entry ``dolt`` of the project's credentials: the arguments of ``sqlalchemy.create_engine``."""
+        """Return the entry ``dolt`` of the credentials: the arguments of ``sqlalchemy.create_engine``."""
         return {"con": self.con, "creator": self, "poolclass": NoPool}
 
     def __call__(self) -> pymysql.Connection[Cursor]:
@@ -162,7 +162,7 @@ class Database:
         try:
             return self.get_address().connect(self._branch or self._commit)
         except OperationalError as error:
-            # In a notebook the server may be a person's, who has stopped it meanwhile.
+            # In a notebook the server may be one that the user started, and has stopped meanwhile.
             with dolt_errors():
                 if error.args[0] != CR.CR_CONN_HOST_ERROR or self._lease is None:
                     raise
@@ -204,7 +204,7 @@ class Database:
 
     @contextmanager
     def serving(self) -> Iterator[Repository]:
-        """The repository, with a server for as long as the context lasts.
+        """Yield the repository, with a server for as long as the context lasts.
 
         Raises:
             ServerError: no server could be started.
@@ -219,7 +219,7 @@ class Database:
 
     @contextmanager
     def at(self, commit: str) -> Iterator[Database]:
-        """The database as it was at a commit, for as long as the context lasts; it can only be read.
+        """Yield the database as it was at a commit, for as long as the context lasts; it can only be read.
 
         Args:
             commit: its hash.
@@ -295,7 +295,7 @@ class Database:
         return self.server.database
 
     def repository(self, address: Address) -> Repository:
-        """The repository behind the server at ``address``, with the person as the author of commits."""
+        """Return the repository behind the server at ``address``; commits there have the user as author."""
         if self._author is None:
             # It may have to be asked of Git, which takes some milliseconds.
             self._author = "{} <{}>".format(*identity(self.data_dir))
@@ -326,7 +326,7 @@ class NoPool:
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        """What SQLAlchemy gets when it makes the pool."""
+        """Return what SQLAlchemy gets when it makes the pool."""
         from sqlalchemy.pool import NullPool
 
         return NullPool(*args, **kwargs)
@@ -364,7 +364,7 @@ def _lease_name() -> str:
 
 
 def credentials_of(config_loader: AbstractConfigLoader) -> dict[str, Any]:
-    """What ``conf/*/credentials.yml`` holds; nothing where there is none."""
+    """Return what ``conf/*/credentials.yml`` holds; nothing where there is none."""
     from kedro.config import MissingConfigException
 
     try:

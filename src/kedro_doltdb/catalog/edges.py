@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def edges_of(pipeline: Pipeline, catalog: DataCatalog, project_path: Path) -> list[Edge]:
-    """The edges of ``pipeline``, parameters left out; inputs that are files are hashed already.
+    """Return the edges of ``pipeline``, parameters left out; inputs that are files are hashed already.
 
     What they are read at is as ``at`` in the catalog names it, and yet to be pinned.
 
@@ -52,7 +52,7 @@ def edges_of(pipeline: Pipeline, catalog: DataCatalog, project_path: Path) -> li
 
 
 def file_of(dataset: AbstractDataset[Any, Any], produced: bool) -> Path | None:
-    """The local file or directory of a dataset, of the version that the run saves or loads.
+    """Return the local file or directory of a dataset, of the version that the run saves or loads.
 
     Args:
         dataset: any dataset.

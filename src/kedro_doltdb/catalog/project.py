@@ -105,7 +105,7 @@ class Project:
         return catalog
 
     def _absolute(self, key: str, value: Any) -> Any:
-        """A file's path as Kedro's own context makes it: from the project's directory."""
+        """Return a file's path as Kedro's own context makes it: from the project's directory."""
         if key not in ("filepath", "path", "filename") or not isinstance(value, str) or "://" in value:
             return value
         return str(self.metadata.project_path / value)

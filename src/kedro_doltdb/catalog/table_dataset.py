@@ -122,7 +122,7 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
         return database() if self.at is None else database.connect_at(self.at)
 
     def load(self) -> Any:
-        """The table as ``pandas.read_sql_table`` gives it, but with booleans as they were saved."""
+        """Return the table as ``pandas.read_sql_table`` gives it, but with booleans as they were saved."""
         from ..tables.booleans import with_booleans
 
         frame: Any
@@ -149,7 +149,7 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
             data.to_sql(con=self.engine, **self._save_args)
 
     def _load_fast(self) -> tuple[pd.DataFrame | None, list[str]]:
-        """The frame, None where pandas is to load it, and the columns that hold booleans."""
+        """Return the frame, None where pandas is to load it, and the columns that hold booleans."""
         from ..dolt.sql import quote
         from ..tables.booleans import boolean_columns
         from ..tables.columns import to_frame
@@ -212,7 +212,7 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
 
 
 def _columns(data: pd.DataFrame | pd.Series[Any], args: dict[str, Any]) -> tuple[pd.DataFrame, list[str]]:
-    """The frame with its index as columns, where ``to_sql`` has it so, and the names of these."""
+    """Return the frame with its index as columns, where ``to_sql`` has it so, and the names of these."""
     from pandas.io.sql import SQLTable
 
     frame = data.to_frame() if isinstance(data, pd.Series) else data

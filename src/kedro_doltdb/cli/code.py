@@ -31,7 +31,7 @@ class CodeDiff:
     files: list[tuple[str, str]] | None
 
     def to_json(self) -> dict[str, Any]:
-        """The difference as JSON holds it."""
+        """Return the difference as JSON holds it."""
         files = [{"status": status, "path": path} for status, path in self.files or []]
         return {"old": self.old, "new": self.new, "files": None if self.files is None else files}
 

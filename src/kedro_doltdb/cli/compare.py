@@ -70,12 +70,12 @@ class Comparison:
 
 
 def default_points(repository: Repository, old: str | None, new: str | None) -> tuple[Point, Point]:
-    """The two commits that a person wants to compare.
+    """Return the two commits to compare.
 
     Args:
         repository: where they are.
-        old: what the person called the one; None is the run before ``new``.
-        new: what the person called the other; None is the last run on the branch checked out in ``data/``.
+        old: what the user called the one; None is the run before ``new``.
+        new: what the user called the other; None is the last run on the branch checked out in ``data/``.
 
     Raises:
         ConfigError: a name that is not known, or there are no two runs.
@@ -138,7 +138,7 @@ def compare(
 
 
 def _run_at(cursor: Cursor, point: Point) -> Run | None:
-    """The run whose data a commit holds: its own, or the last one before it."""
+    """Return the run whose data a commit holds: its own, or the last one before it."""
     if point.run:
         return point.run
     runs = [run for run in reader.runs(cursor, point.commit) if run.status == "succeeded"]

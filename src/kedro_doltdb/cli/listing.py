@@ -63,7 +63,7 @@ class ListedRun:
         return sum(change.added + change.removed + change.modified for change in self.changes)
 
     def to_json(self) -> dict[str, Any]:
-        """The run as JSON holds it."""
+        """Return the run as JSON holds it."""
         return {
             "commit": self.entry.commit,
             "published": self.entry.published,
@@ -82,8 +82,7 @@ def listed_runs(
     repository: Repository, metric_tables: Iterable[str], *, branch: str | None = None,
     all_branches: bool = False, limit: int | None = None, sort: str | None = None, group: str | None = None,
 ) -> tuple[list[ListedRun], int]:  # fmt: skip
-    """The runs of a branch, those that were kept instead of published to it included, the latest first; the
-    runs of a group as one.
+    """Return the runs of a branch, the latest first, kept ones included; those of a group are one.
 
     Args:
         repository: where they are.
@@ -208,7 +207,7 @@ def _counting(unit: Sequence[Entry]) -> Entry:
 
 
 def as_one(group: Sequence[Entry]) -> Entry:
-    """A group of runs as if it were one run, by the name of the group.
+    """Return a group of runs as if it were one run, by the name of the group.
 
     Args:
         group: its runs, the latest first.

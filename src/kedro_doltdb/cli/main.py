@@ -111,7 +111,7 @@ def server(project: Project, user: str | None, password: str | None) -> None:
 @click.option("--branch", "-b", default=None, help="Be on this branch, not on the one checked out in data/.")
 @in_project
 def sql(project: Project, query: str | None, branch: str | None) -> None:
-    """Open Dolt's SQL shell, beside which runs go on.
+    """Open Dolt's SQL shell; runs go on meanwhile.
 
     A plain `dolt sql` in data/ keeps every run from the data for as long as it is open, unless a server runs.
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def starting_branch(repository: Repository, run: Run, edges: list[Edge], commit: str) -> Iterator[str]:
-    """A new branch that holds the data that ``run`` read; if nothing is committed to it, it is deleted after.
+    """Yield a new branch with the data that ``run`` read; if nothing is committed to it, it is deleted.
 
     Args:
         repository: where it is made.
@@ -105,14 +105,14 @@ def _own(edges: list[Edge]) -> list[Edge]:
 
 
 def inputs_of(edges: list[Edge]) -> list[Edge]:
-    """What a run loaded as it was when the run began, and did not produce itself."""
+    """Return what a run loaded as it was when the run began, and did not produce itself."""
     produced = {base_name(edge.dataset) for edge in edges if edge.direction == "save"}
     loads = [edge for edge in edges if edge.direction == "load" and edge.read_at is None]
     return [edge for edge in loads if base_name(edge.dataset) not in produced]
 
 
 def hash_now(edge: Edge, project_path: Path) -> str | None:
-    """Return the hash of an edge's file as it is now; that of the journal if it had better not be looked at.
+    """Return the hash of an edge's file as it is now; that of the journal if it must not be looked at.
 
     The journal may be a stranger's and name anything: a device has no end, and ``/`` has all files there are.
     """
@@ -283,7 +283,7 @@ def run_again(
 
 
 def result_of(repository: Repository, branch: str) -> Point:
-    """What the run has published to ``branch``."""
+    """Return what the run has published to ``branch``."""
     runs = [entry.run for entry in entries_on(repository, branch) if entry.run.branch == branch]
     last = runs[-1] if runs else None
     return Point(last.run_id if last else branch, repository.head(branch), last)

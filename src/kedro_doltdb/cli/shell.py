@@ -1,4 +1,4 @@
-"""``kedro dolt sql``: Dolt's own shell, through the server, so that runs go on beside it."""
+"""``kedro dolt sql``: Dolt's own shell, through the server, so that runs can go on meanwhile."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class ShownRun:
     checks: list[CheckResult] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """The run as JSON holds it."""
+        """Return the run as JSON holds it."""
         return {
             **self.listed.to_json(),
             "lineage": [asdict(edge) for edge in self.edges],
@@ -41,7 +41,7 @@ class ShownRun:
 
 
 def shown_run(repository: Repository, name: str, metric_tables: Iterable[str]) -> ShownRun:
-    """Return the run that a person calls ``name``.
+    """Return the run that a user calls ``name``.
 
     Args:
         repository: where it is.

@@ -58,7 +58,7 @@ def lineage_tree(origin: Origin) -> Branch:
 
 
 def status_sections(status: Status) -> list[Section]:
-    """What ``kedro dolt status`` prints."""
+    """Return what ``kedro dolt status`` prints."""
     last = status.last
     about = f"{last.run.run_id} ({last.commit[:10]})" if last else "none"
     rows = [["Branch", shown(status.branch)], ["Last run", about]]

@@ -53,6 +53,6 @@ def read_at(cursor: Cursor, table: str, ref: str, limit: int | None = None) -> l
 
 
 def as_dicts(cursor: Cursor) -> list[dict[str, Any]]:
-    """What the last statement has found, by the names of the columns."""
+    """Return what the last statement has found, by the names of the columns."""
     names = [column[0] for column in cursor.description or ()]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -59,7 +59,7 @@ def load_local(
 
 
 def _blocks(rows: Iterable[bytes | memoryview]) -> Iterator[bytes]:
-    """The same bytes in pieces that a packet holds: few large ones are sent quicker than many small ones."""
+    """Yield the same bytes in pieces that a packet holds: a few large ones are sent quicker."""
     pieces: list[bytes | memoryview] = []
     size = 0
     for row in rows:

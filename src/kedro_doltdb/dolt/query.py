@@ -23,7 +23,7 @@ _MISFITS = (KeyError, TypeError, ValueError, ProgrammingError)
 def read(cursor: Cursor, query: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> None:
     """Execute a query that writes nothing.
 
-    Dolt's read-only transactions refuse INSERT, UPDATE and DELETE alone (seen). What makes and drops tables,
+    Dolt's read-only transactions refuse INSERT, UPDATE and DELETE alone. What makes and drops tables,
     and the procedures, are refused here, by the statement's first word.
 
     Args:
@@ -81,7 +81,7 @@ def execute(cursor: Any, statement: str, parameters: Sequence[Any] | Mapping[str
 
 
 def _has_single_signs(statement: str) -> bool:
-    """Whether a statement has percent signs that are not doubled, so that none is meant to be undoubled."""
+    """Return whether a statement has percent signs that are not doubled, so that none stands for another."""
     if "%" not in statement:
         return False
     try:

@@ -128,7 +128,7 @@ class Remote:
         raise AssertionError("unreachable")
 
     def distance(self, branch: str) -> Distance | None:
-        """How far ``branch`` is from the remote's, without asking it; None if it was never seen there."""
+        """Return how far ``branch`` is from the remote's as last seen; None if it was never seen there."""
         with self._repository.on() as cursor:
             cursor.execute(
                 "SELECT name FROM dolt_remote_branches WHERE name = %s",
@@ -139,7 +139,7 @@ class Remote:
         return self._distance(branch)
 
     def _tracking(self, branch: str) -> str:
-        """What this repository calls the remote's branch."""
+        """Return what this repository calls the remote's branch."""
         return f"{self._settings.name}/{branch}"
 
     def _fetch(self, branch: str) -> bool:
@@ -263,6 +263,6 @@ def _same_url(one: str, other: str) -> bool:
 
 
 def _plain_url(url: str) -> str:
-    """A URL as Dolt writes it: ``owner/name`` is one of DoltHub's, and nothing is escaped."""
+    """Return a URL as Dolt writes it: ``owner/name`` is one of DoltHub's, and nothing is escaped."""
     url = unquote(url).rstrip("/")
     return url if "://" in url else _DOLTHUB + url

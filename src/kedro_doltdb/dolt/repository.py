@@ -38,7 +38,7 @@ class TableChange:
     dropped: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """The change as JSON holds it."""
+        """Return the change as JSON holds it."""
         return asdict(self)
 
     def __str__(self) -> str:
@@ -101,7 +101,7 @@ class Repository:
 
     @contextmanager
     def on(self, branch: str | None = None, *, read_timeout: float | None = None) -> Iterator[Cursor]:
-        """A cursor on ``branch`` (default: the one checked out in ``data/``), each statement on its own."""
+        """Yield a cursor on ``branch``, or the one checked out in ``data/``, in no transaction."""
         try:
             connection = self._address.connect(branch, autocommit=True, read_timeout=read_timeout)
         except pymysql.err.Error as error:
@@ -115,17 +115,17 @@ class Repository:
             yield cursor
 
     def version(self) -> str:
-        """The version of the server."""
+        """Return the version of the server."""
         with self.on() as cursor:
             return str(_value(cursor, "SELECT dolt_version()"))
 
     def checked_out(self) -> str:
-        """The branch checked out in ``data/``."""
+        """Return the branch checked out in ``data/``."""
         with self.on() as cursor:
             return str(_value(cursor, "SELECT active_branch()"))
 
     def branches(self) -> set[str]:
-        """The names of all branches."""
+        """Return the names of all branches."""
         with self.on() as cursor:
             cursor.execute("SELECT name FROM dolt_branches")
             return {row[0] for row in cursor.fetchall()}
@@ -281,23 +281,21 @@ class Repository:
             return cast("str | None", _value(cursor, "SELECT DOLT_MERGE_BASE(%s, %s)", one, other))
 
     def contains(self, branch: str, commit: str) -> bool:
-        """Whether ``commit`` is in the history of ``branch``."""
+        """Return whether ``commit`` is in the history of ``branch``."""
         with self.on(branch) as cursor:
             return bool(_value(cursor, "SELECT COUNT(*) FROM dolt_log WHERE commit_hash = %s", commit))
 
     def changed_tables(self, old: str, new: str) -> set[str]:
-        """The tables, those of the journal left out, whose data or schema differ between two commits or
-        branches."""
+        """Return the tables that differ between two commits or branches, without the journal's."""
         with self.on() as cursor:
             return _changed_tables(cursor, old, new)
 
     def changes(self, old: str, new: str) -> list[TableChange]:
-        """The tables, those of the journal left out, that differ between two commits, by name, with their
-        numbers of changed rows."""
+        """Return how many rows of each table differ between two commits, without the journal's."""
         return self.changes_of([(old, new)])[0]
 
     def changes_of(self, pairs: Iterable[tuple[str, str]]) -> list[list[TableChange]]:
-        """What :meth:`changes` gives for each of several pairs of commits."""
+        """Return what :meth:`changes` gives for each of several pairs of commits."""
         with self.on() as cursor:
             return [_changes(cursor, old, new) for old, new in pairs]
 
@@ -318,7 +316,7 @@ class Repository:
                 cursor.execute("SELECT RELEASE_LOCK(%s)", (name,))
 
     def is_free(self, what: str) -> bool:
-        """Whether nobody works on ``what`` and holds the lock of that name."""
+        """Return whether nobody works on ``what`` and holds the lock of that name."""
         with self.on() as cursor:
             name = lock_name(self.database, what)
             return bool(_value(cursor, "SELECT IS_FREE_LOCK(%s)", name))
@@ -335,14 +333,22 @@ def _uncommitted(cursor: Cursor, ignored: bool) -> list[str]:
 
 
 def lock_name(database: str, what: str) -> str:
-    """The name of a lock; a server has one set of them for all its databases."""
+    """Return the name of a lock; a server has one set of them for all its databases."""
     # It has at most 64 characters; a branch's may have more.
     return "kedro-dolt:" + hashlib.sha256(f"{database}/{what}".encode()).hexdigest()[:32]
 
 
 def changed_names(cursor: Cursor, old: str, new: str) -> set[tuple[str, str]]:
-    """The tables that differ between two commits, branches, ``HEAD`` or ``WORKING``, the journal's too, by
-    their old and new names; of those that are not there the name is empty."""
+    """Return the old and new names of the tables that differ, those of the journal included.
+
+    Args:
+        cursor: a cursor on any branch.
+        old: a commit, a branch, ``HEAD`` or ``WORKING``.
+        new: the other.
+
+    Returns:
+        Pairs of names; that of a table that is not there is empty.
+    """
     found: set[tuple[str, str]] = set()
     # The summary leaves out tables whose primary key has changed.
     for function in ("dolt_diff_summary", "dolt_schema_diff"):

@@ -40,7 +40,7 @@ def row_blocks(connection: pymysql.Connection[Cursor], query: str) -> Iterator[t
 
 
 def _blocks(cursor: Any) -> Iterator[tuple[bytearray, list[int]]]:
-    """The rows as they are on the wire: blocks of bytes, and where in them each row begins."""
+    """Return the rows as they are on the wire: blocks of bytes, and where in them each row begins."""
     from pymysql.constants import CR
     from pymysql.err import OperationalError, raise_mysql_exception
 

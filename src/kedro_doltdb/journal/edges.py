@@ -20,7 +20,7 @@ MAX_NAME = 255
 
 
 def base_name(name: str) -> str:
-    """A dataset's name without the part that tells its transcoded entries apart: ``a@pandas`` is ``a``."""
+    """Return a dataset's name without what tells its transcoded entries apart: ``a`` for ``a@pandas``."""
     return name.partition("@")[0]
 
 

@@ -1,4 +1,4 @@
-"""The runs of a repository and the commits that hold them; what a person may call a commit."""
+"""The runs of a repository and the commits that hold them; what a user may call a commit."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Point:
-    """A commit that a person has named.
+    """A commit that the user has named.
 
     Attributes:
-        name: as the person called it, or the run's id.
+        name: as the user called it, or the run's id.
         commit: the commit.
         run: the run whose commit it is, if it is one's.
     """
@@ -248,7 +248,7 @@ def public_branches(repository: Repository) -> list[str]:
 
 
 def find(repository: Repository, name: str, branch: str | None = None) -> Point:
-    """Return the commit that a person calls ``name``.
+    """Return the commit that a user calls ``name``.
 
     Only if it is no run on the branch checked out, no commit, branch or tag, all branches are looked through.
 

@@ -1,4 +1,4 @@
-"""The message of a run's commit: what a person asks of it later."""
+"""The message of a run's commit: what a user asks of it later."""
 
 from __future__ import annotations
 
@@ -83,13 +83,13 @@ def _shortened(params: Mapping[str, Any]) -> str:
 
 
 def run_id_in(message: str) -> str | None:
-    """The id of the run whose commit has this message; None when it is not that of a run."""
+    """Return the id of the run whose commit has this message; None when it is not that of a run."""
     match = re.match(r"(?:Update data from|Kept from|Record) Kedro run ([A-Za-z0-9._-]+)", message)
     return match[1] if match else None
 
 
 def is_kept(message: str) -> bool:
-    """Whether a commit with this message holds what an unpublished run left."""
+    """Return whether a commit with this message holds what an unpublished run left."""
     return message.startswith("Kept from")
 
 

@@ -233,7 +233,7 @@ def mask(text: str, secrets: Iterable[str]) -> str:
 
 
 def secrets_in(credentials: Any) -> set[str]:
-    """The texts and numbers in parsed credentials, as text."""
+    """Return the texts and numbers in parsed credentials, as text."""
     if isinstance(credentials, Mapping):
         return secrets_in(list(credentials.values()))
     if isinstance(credentials, list | tuple):
@@ -262,7 +262,7 @@ def leaves(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two values are the same to JSON, where 1 is 1.0 but not true."""
+    """Return whether two values are the same to JSON, where 1 is 1.0 but not true."""
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same, one, other))
     if isinstance(one, Mapping) and isinstance(other, Mapping):
@@ -271,7 +271,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """The leaves that differ, by dotted name, as (old, new); a missing one is None.
+    """Return the leaves that differ, by dotted name, as (old, new); a missing one is None.
 
     Args:
         old: nested parameters as the journal keeps them.

@@ -92,7 +92,7 @@ class Run:
         resumed_from: the failed run whose tables it took over.
         git_commit: the commit of the code, with ``-dirty`` if there were uncommitted changes.
         versions: of the packages and of Dolt.
-        run_group: the name of the whole that it is a part of, an Airflow DAG run for one.
+        run_group: the name of the whole that it is a part of, for example an Airflow DAG run.
         runtime_params: the parameters that ``--params`` gave, secrets masked.
         param_types: of ``params`` and ``runtime_params``, the types that JSON does not have, by JSON pointer;
             None in a journal of an older version.
@@ -123,7 +123,7 @@ class Run:
         return took if took >= 0 else None
 
     def to_json(self) -> dict[str, Any]:
-        """The run as JSON holds it; times in ISO 8601 with the offset."""
+        """Return the run as JSON holds it; times in ISO 8601 with the offset."""
         row = asdict(self)
         for name in ("started", "finished"):
             row[name] = row[name] and row[name].replace(tzinfo=timezone.utc).isoformat()
@@ -131,7 +131,7 @@ class Run:
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Run:
-        """What :meth:`to_json` gave."""
+        """Return what :meth:`to_json` gave."""
         times = {
             name: datetime.fromisoformat(row[name]).replace(tzinfo=None)
             for name in ("started", "finished")
@@ -149,7 +149,7 @@ class Edge:
         dataset: the dataset's name in the catalog, likewise.
         direction: ``load`` or ``save``.
         table_name: its table in Dolt, if it is one.
-        file: its file or directory, relative to the project where it lies in it, if it is a local one.
+        file: its file or directory, relative to the project if it is in it, if it is a local one.
         content_hash: what was loaded or saved: ``dolt_hashof_table``, or ``sha256:`` and that of the file.
         computed_by: the failed run whose node this was, if the run took its work over.
         read_at: the commit that it was read at, if its catalog entry names one with ``at``.
@@ -199,12 +199,12 @@ class CheckResult:
         return f"{self.table_name}.{self.check_name}"
 
     def to_json(self) -> dict[str, Any]:
-        """The result as JSON holds it."""
+        """Return the result as JSON holds it."""
         return asdict(self)
 
 
 def now() -> datetime:
-    """The time as the journal keeps it: UTC, without a time zone."""
+    """Return the time as the journal keeps it: UTC, without a time zone."""
     return datetime.now(timezone.utc).replace(tzinfo=None)
 
 

@@ -137,7 +137,7 @@ def _schema(dropped: bool, lines: Sequence[str]) -> str:
 
 
 def _rows(rows: Sequence[RowChange]) -> pd.DataFrame:
-    """Rows that differ, by their key: their cells; of a modified row, what was there and what is."""
+    """Return rows that differ, by their key: their cells; of a modified row, what was there and what is."""
     paired = any(row.kind == "modified" for row in rows)
     found = []
     for row in rows:

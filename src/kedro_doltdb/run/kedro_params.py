@@ -30,13 +30,13 @@ def run_id(run_params: Mapping[str, Any]) -> str:
 
 
 def pipelines(run_params: Mapping[str, Any]) -> list[str]:
-    """The names of the pipelines that are run; Kedro 1.0 has one, later versions a list."""
+    """Return the names of the pipelines that are run; Kedro 1.0 has one, later versions a list."""
     names = run_params.get("pipeline_names") or run_params.get("pipeline_name") or "__default__"
     return [names] if isinstance(names, str) else list(names)
 
 
 def filters(run_params: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of ``session.run`` that chose the nodes, as JSON values; those not given are left out."""
+    """Return the arguments given to ``session.run`` that chose the nodes, as JSON values."""
     return {name: plain(run_params[name]) for name in FILTERS if run_params.get(name)}
 
 
@@ -61,7 +61,7 @@ def parameters_read(pipeline: Pipeline) -> dict[str, list[str]]:
 def describe(
     run_params: Mapping[str, Any], catalog: DataCatalog, project_path: Path, secrets: Iterable[str]
 ) -> Run:
-    """The run that begins now, as the journal keeps it.
+    """Return the run that begins now, as the journal keeps it.
 
     Args:
         run_params: as Kedro gives them to ``before_pipeline_run``.
@@ -92,7 +92,7 @@ def describe(
 
 
 def git_commit(project_path: Path) -> str | None:
-    """The commit of the code, with ``-dirty`` if there are uncommitted changes; None where git knows none."""
+    """Return the commit of the code, with ``-dirty`` if there are uncommitted changes, if it is in git."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     with suppress(OSError, subprocess.SubprocessError):
         done = subprocess.run(

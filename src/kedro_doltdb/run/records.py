@@ -17,7 +17,7 @@ from ..state_files import UnreadableError
 
 
 def folded(names: Iterable[str]) -> set[str]:
-    """Names of tables as Dolt tells them apart."""
+    """Return names of tables as Dolt tells them apart."""
     return {name.lower() for name in names}
 
 
@@ -70,7 +70,7 @@ class Record:
         return f"{RUN_PREFIX}{self.run_id}"
 
     def touches(self, tables: set[str]) -> set[str]:
-        """Those of ``tables`` that the run reads or writes; Dolt tells no table from another by case."""
+        """Return those of ``tables`` that the run reads or writes; case makes no difference to Dolt."""
         mine = folded([*self.reads, *self.writes])
         return tables if self.reads_all else {table for table in tables if table.lower() in mine}
 
@@ -82,7 +82,7 @@ class Records(Protocol):
         """Write or replace a record, whole or not at all."""
 
     def all(self) -> list[Record]:
-        """All records: those of runs under way, then of those that were kept, the last one last."""
+        """Return all records: those of runs under way, then of those that were kept, the last one last."""
 
     def tidy(self) -> None:
         """Remove what processes that were killed while they wrote a record have left."""

@@ -1,6 +1,6 @@
 """Copies of a repository that another Dolt process has open, to be read for as long as somebody needs them.
 
-Beside another process no server can open a repository, not even with ``--readonly`` (seen). What Dolt has
+Beside another process no server can open a repository, not even with ``--readonly``. What Dolt has
 stored is never changed in place: the files of tables are linked, and of the journal, to which Dolt appends,
 what is there is copied. Dolt itself leaves out the last entry if it is torn.
 """
@@ -143,7 +143,7 @@ def _bring(file: Path, target: Path) -> None:
 
 
 def _state(noms: Path, journal: bool = True) -> object:
-    """What differs once something was stored: without the journal, once files were replaced."""
+    """Return what differs once something was stored: without the journal, once files were replaced."""
     found: list[object] = []
     for name in ("manifest", "oldgen/manifest", *([_JOURNAL] if journal else [])):
         try:

@@ -46,7 +46,7 @@ class ExternalServer:
 
     @classmethod
     def from_credentials(cls, entry: str, credentials: object) -> ExternalServer:
-        """The server that an entry of ``conf/*/credentials.yml`` names.
+        """Return the server that an entry of ``conf/*/credentials.yml`` names.
 
         Args:
             entry: the name of the entry.

@@ -82,7 +82,7 @@ class FileLock:
 
 
 def is_held(path: Path) -> bool:
-    """Whether some process holds a ``flock`` on ``path``; a path that is not there is not held.
+    """Return whether some process holds a ``flock`` on ``path``; a path that is not there is not held.
 
     Raises:
         ServerError: the file is another user's, or the system has no ``flock`` (Windows).

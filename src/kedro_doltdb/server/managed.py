@@ -205,5 +205,5 @@ def _drop(lock: FileLock) -> None:
 
 
 def _is_foreign(path: Path) -> bool:
-    """Whether a path is there and belongs to another user. Root may use what is another's."""
+    """Return whether a path is there and belongs to another user. Root may use what is another's."""
     return hasattr(os, "geteuid") and os.path.lexists(path) and os.geteuid() not in (0, path.lstat().st_uid)

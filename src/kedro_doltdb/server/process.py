@@ -146,7 +146,7 @@ class ServerProcess:
         return is_held(self._state / "server.lock")
 
     def _running(self) -> Address | None:
-        """The server that serves this repository, if one answers a login with the repository's secret."""
+        """Return the server of this repository, if one answers a login with the repository's secret."""
         import pymysql
 
         from ..dolt import answers
@@ -309,7 +309,7 @@ class ServerProcess:
         raise ServerError(f"The Dolt server was not ready after {START_TIMEOUT:.0f} s. {self._log_tail()}")
 
     def _check_exit(self, code: int, port: int) -> None:
-        """Raise what a person has to know of a server that ended; to be started again if it is nothing."""
+        """Raise what the user has to know of a server that ended; return if it can be started again."""
         log = self._log_tail()
         if "locked by another" in log or ("already in use" in log and self.port is None):
             return

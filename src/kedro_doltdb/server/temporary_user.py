@@ -1,4 +1,4 @@
-"""A SQL user for other tools, for as long as a person serves the repository to them."""
+"""A SQL user for other tools, for as long as a user serves the repository to them."""
 
 from __future__ import annotations
 

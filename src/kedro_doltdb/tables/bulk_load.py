@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def bulk_load(*primary_key: str) -> BulkLoad:
-    """The resolver ``dolt.bulk_load``: make the ``method`` of ``to_sql`` that saves a table with a key.
+    """Return the ``method`` of ``to_sql`` that saves a table with a key: the resolver ``dolt.bulk_load``.
 
     Args:
         primary_key: the columns of the key, in their order.
@@ -255,14 +255,14 @@ def refuse_decorated_types(pd_table: Any) -> None:
 
 
 def _key_texts(field: Field) -> list[str]:
-    """The texts of a key's values, the same for values that are equal in SQL."""
+    """Return the texts of a key's values, the same for values that are equal in SQL."""
     if field.column.type in ("double", "float"):
         return ["0.0" if text == "-0.0" else text for text in field.texts]
     return cast("list[str]", field.texts)
 
 
 def _given_types(pd_table: Any) -> set[str]:
-    """The columns whose type pandas took from ``save_args: dtype``, by the labels that the frame has."""
+    """Return the columns whose type pandas took from ``save_args: dtype``."""
     dtype, frame = pd_table.dtype or {}, pd_table.frame
     labels = [(str(label), label) for label in frame.columns]
     # pandas looks the levels of an index up by their own names, whatever it calls their columns.

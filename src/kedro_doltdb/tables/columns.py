@@ -29,7 +29,7 @@ _FIRST_YEAR, _YEAR_10000 = np.datetime64("0001-01-01", "us"), np.datetime64("100
 
 
 def arrow_type(column_type: str) -> pa.DataType | None:
-    """The Arrow type that holds the values of a column exactly.
+    """Return the Arrow type that holds the values of a column exactly.
 
     Args:
         column_type: as ``SHOW COLUMNS`` writes it.
@@ -51,7 +51,7 @@ def arrow_type(column_type: str) -> pa.DataType | None:
 
 
 def to_arrow(series: pd.Series[Any], column: Column) -> pa.Array:
-    """The values that a column is to store.
+    """Return the values that a column is to store.
 
     Args:
         series: a column of a frame.
@@ -67,7 +67,7 @@ def to_arrow(series: pd.Series[Any], column: Column) -> pa.Array:
 
 
 def _quickly(series: pd.Series[Any], column: Column, wanted: pa.DataType) -> pa.Array | None:
-    """The values, where their type alone tells that all of them can be stored; None to look at each."""
+    """Return the values if their type alone tells that all of them can be stored; None to look at each."""
     dtype = series.dtype
     try:
         if dtype == np.dtype(object):
@@ -112,7 +112,7 @@ def _objects(series: pd.Series[Any], column: Column, wanted: pa.DataType) -> pa.
 
 
 def _fitting(array: pa.Array, column: Column) -> pa.Array | None:
-    """The array, if the column's type is long enough for all of it."""
+    """Return the array, if the column's type is long enough for all of it."""
     if array.type not in (TEXT, BYTES) or column.type in ("longtext", "longblob"):
         return array
     match = re.fullmatch(r"var(?:char|binary)\((\d+)\)", column.type)
@@ -122,7 +122,7 @@ def _fitting(array: pa.Array, column: Column) -> pa.Array | None:
 
 
 def longest(array: pa.Array) -> int:
-    """The characters of the longest text, or the bytes of the longest binary value; 0 if there is none."""
+    """Return the characters of the longest text, or the bytes of the longest binary value; 0 without any."""
     lengths = pc.binary_length(array)
     if array.type == TEXT and (pc.max(lengths).as_py() or 0) > 255:
         lengths = pc.utf8_length(array)
@@ -156,7 +156,7 @@ def _value_by_value(series: pd.Series[Any], column: Column, wanted: pa.DataType)
 
 
 def python_values(series: pd.Series[Any]) -> Sequence[Any]:
-    """The values of a column as pandas' ``to_sql`` gives them to a driver."""
+    """Return the values of a column as pandas' ``to_sql`` gives them to a driver."""
     from pandas.io.sql import SQLTable
 
     table: Any = SQLTable.__new__(SQLTable)
@@ -165,7 +165,7 @@ def python_values(series: pd.Series[Any]) -> Sequence[Any]:
 
 
 def holds_bytes(series: pd.Series[Any]) -> bool:
-    """Whether a column has bytes in it and nothing else, missing values apart."""
+    """Return whether a column has bytes in it and nothing else, missing values apart."""
     if isinstance(series.dtype, pd.StringDtype):
         return False
     if series.dtype == np.dtype(object):
@@ -175,7 +175,7 @@ def holds_bytes(series: pd.Series[Any]) -> bool:
 
 
 def to_fields(table: pa.Table, columns: Sequence[Column]) -> list[Field]:
-    """The values of ``table``, to be loaded; they become text block by block, in :func:`lines`."""
+    """Return the values of ``table``, to be loaded; they become text block by block, in :func:`lines`."""
     return [_field(table.column(column.name), column) for column in columns]
 
 
@@ -191,7 +191,7 @@ def _field(values: pa.ChunkedArray, column: Column) -> Field:
 
 
 def lines(fields: Sequence[Field]) -> Iterator[memoryview]:
-    """Rows as ``LOAD DATA`` reads them, many in a piece.
+    """Return rows as ``LOAD DATA`` reads them, many in a piece.
 
     Args:
         fields: the columns, as :func:`to_fields` gives them.
@@ -219,7 +219,7 @@ def _as_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame | None:
-    """The frame that ``pandas.read_sql_table`` makes of these rows, its dtypes included.
+    """Return the frame that ``pandas.read_sql_table`` makes of these rows, its dtypes included.
 
     Returns:
         None where pandas is set to make text of a dtype that we do not know.

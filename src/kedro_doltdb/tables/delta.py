@@ -32,7 +32,7 @@ class Delta:
 
 
 def compare(old: pa.Table, new: pa.Table, primary_key: Sequence[str]) -> Delta:
-    """What has to be removed from and written to ``old`` to make it ``new``; both have unique keys.
+    """Return what has to be removed from and written to ``old`` to make it ``new``; both have unique keys.
 
     Args:
         old: the rows that stand.
@@ -59,7 +59,7 @@ def by_key(old: pa.Table, new: pa.Table, primary_key: Sequence[str]) -> Delta:
 
 
 def _matched(old: pa.Table, new: pa.Table, primary_key: Sequence[str]) -> tuple[Delta, Places]:
-    """The difference by key, and the places among the old rows of those whose key stays."""
+    """Return the difference by key, and the places among the old rows of those whose key stays."""
     old_keys, new_keys = _codes(old, new, primary_key)
     places = pc.index_in(new_keys, value_set=old_keys)
     is_new = places.is_null().to_numpy(zero_copy_only=False)
@@ -70,14 +70,14 @@ def _matched(old: pa.Table, new: pa.Table, primary_key: Sequence[str]) -> tuple[
 
 
 def at(rows: pa.Table, places: Places) -> pa.Table:
-    """The rows at ``places``, in that order."""
+    """Return the rows at ``places``, in that order."""
     if len(places) == len(rows) and (not len(places) or (places == np.arange(len(rows))).all()):
         return rows
     return rows.take(places)
 
 
 def _codes(old: pa.Table, new: pa.Table, primary_key: Sequence[str]) -> tuple[pa.Array, pa.Array]:
-    """A number for each key, the same in both tables."""
+    """Return a number for each key, the same in both tables."""
     codes = None
     for name in primary_key:
         chunks = [*old.column(name).chunks, *new.column(name).chunks]
@@ -98,7 +98,7 @@ def _numbered(values: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def _differing(old: pa.Table, new: pa.Table) -> np.ndarray[Any, Any]:
-    """Which rows differ in a column, to the bit."""
+    """Return which rows differ in a column, to the bit."""
     changed = np.zeros(len(new), bool)
     for name in new.column_names:
         changed |= _differ(old.column(name), new.column(name))

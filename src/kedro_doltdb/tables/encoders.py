@@ -18,7 +18,7 @@ Encoder = Callable[[Any], str]
 
 
 def encoders(column_type: str) -> dict[type, Encoder] | None:
-    """How a type is written, by the Python type of the value; other Python types it does not take.
+    """Return how a type is written, by the Python type of the value; other Python types it does not take.
 
     Args:
         column_type: as ``SHOW COLUMNS`` writes it.

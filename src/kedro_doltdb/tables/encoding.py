@@ -69,7 +69,7 @@ def encode(column: Column, values: Sequence[Any]) -> Field:
 
 
 def exact_texts(column: Column, values: Sequence[Any]) -> list[str]:
-    """Each value as text, bytes in hexadecimal, and ``NULL`` for None.
+    """Return each value as text, bytes in hexadecimal, and ``NULL`` for None.
 
     Args:
         column: where they go.
@@ -102,7 +102,7 @@ def _texts(column: Column, values: Sequence[Any]) -> tuple[list[str], dict[type,
 
 
 def _is_ambiguous(texts: list[str], values: Sequence[Any]) -> bool:
-    """Whether LOAD DATA would take some of these texts for something else."""
+    """Return whether LOAD DATA would take some of these texts for something else."""
     if texts.count(NULL) != values.count(None):
         return True
     joined = "".join(texts)
@@ -110,7 +110,7 @@ def _is_ambiguous(texts: list[str], values: Sequence[Any]) -> bool:
 
 
 def _plain(values: Sequence[Any]) -> Sequence[Any]:
-    """The values as Python's own types where they are of NumPy's, pandas' or a user's subclass."""
+    """Return the values as Python's own types where they are of NumPy's, pandas' or a user's subclass."""
     import numpy as np
     import pandas as pd
 
@@ -129,7 +129,7 @@ def _plain(values: Sequence[Any]) -> Sequence[Any]:
 
 
 def _to_datetime(value: Any) -> Any:
-    """A moment as Python's datetime; as it is where that cannot hold it."""
+    """Return a moment as Python's datetime; as it is where that cannot hold it."""
     import pandas as pd
 
     try:
@@ -176,7 +176,7 @@ def _for_class(cls: type, taken: dict[type, Encoder]) -> Encoder:
 
 
 def _remedy(cls: type) -> str:
-    """What makes values of a class that can be stored."""
+    """Return what makes values of a class that can be stored."""
     import numpy as np
 
     if issubclass(cls, dict | list | tuple):
@@ -195,7 +195,7 @@ def _remedy(cls: type) -> str:
 
 
 def _refusal(column: Column, values: Sequence[Any], by_class: dict[type, Encoder]) -> BulkLoadError:
-    """The error that says which of the values cannot be stored, and why the first of them cannot."""
+    """Return the error that says which of the values cannot be stored, and why the first of them cannot."""
     rows, reason = [], ""
     for row, value in enumerate(values):
         try:

@@ -37,7 +37,7 @@ _ATTEMPTS = 3
 def read_table(
     connection: pymysql.Connection[Cursor], table: str, cache: TableCache | None
 ) -> pa.Table | None:
-    """All rows of a table, in the order in which Dolt gives them.
+    """Return all rows of a table, in the order in which Dolt gives them.
 
     Args:
         connection: on the branch of the table.
@@ -69,7 +69,7 @@ def _read(
     try:
         rows = read_rows(connection, f"SELECT {names} FROM {quote(table)}", schema)
     except pa.ArrowInvalid:
-        # 0000-00-00, for one: what it becomes is the driver's affair.
+        # For example 0000-00-00: what it becomes is left to the driver.
         return None
     if cache:
         cache.put(content, rows)

@@ -1,10 +1,10 @@
 """Put a table in the place of another one, whole or not at all.
 
-Every statement that makes, drops or renames a table commits (seen), so a table that is dropped and made again
+Every statement that makes, drops or renames a table commits, so a table that is dropped and made again
 is missing and then empty for a while, and stays so if its rows are refused. So it is made under its own name
 on a branch of its own, which nobody else looks at, and taken over from there in one transaction. To rename a
 table into its place would do as well, but its columns would keep the tags of the other name: another content
-hash than a full save's, and a change that Dolt's own summary leaves out (seen).
+hash than a full save's, and a change that Dolt's own summary leaves out.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _status(cursor: Cursor, where: str = "") -> set[str]:
 
 @contextmanager
 def _branch(cursor: Cursor) -> Iterator[tuple[str, str]]:
-    """A branch that the cursor is on for the time being; yields what it was on before, and the branch."""
+    """Put the cursor on a new branch for a while; yield where it was before, and the branch."""
     cursor.execute("SELECT DATABASE()")
     home = str(cursor.fetchone()[0])  # type: ignore[index]
     branch = BUILDING_PREFIX + uuid.uuid4().hex

@@ -1,6 +1,6 @@
 """Copies of tables, in Arrow files outside the repository, under the tables' content hashes.
 
-What is in a copy counts only if its signature is right, made with a key that lies in the repository. So a
+What is in a copy counts only if its signature is right, made with a key that is in the repository. So a
 copy that is lost, old, cut short or forged costs time and changes no result. Nothing here raises: without a
 copy the table is read from Dolt.
 """
@@ -64,7 +64,7 @@ class TableCache:
             return None
 
     def get(self, content_hash: str) -> pa.Table | None:
-        """The rows of the table with that content, if they are here.
+        """Return the rows of the table with that content, if they are here.
 
         Args:
             content_hash: what ``dolt_hashof_table`` says.

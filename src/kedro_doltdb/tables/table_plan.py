@@ -134,7 +134,7 @@ def _refuse_columns(table: str, names: Sequence[str]) -> None:
 
 
 def _types(frame: pd.DataFrame, dtype: Mapping[Any, Any]) -> list[str]:
-    """The types that pandas chooses for each column, as ``SHOW COLUMNS`` writes them."""
+    """Return the types that pandas chooses for each column, as ``SHOW COLUMNS`` writes them."""
     from pandas.io.sql import SQLTable
     from sqlalchemy.dialects import mysql
 
@@ -151,7 +151,7 @@ def _shown(compiled: str) -> str:
 
 
 def _index_name(table: str, column: str) -> str:
-    """The name that SQLAlchemy gives to the index that pandas asks for."""
+    """Return the name that SQLAlchemy gives to the index that pandas asks for."""
     from sqlalchemy import Column, Integer, MetaData, Table
 
     from ..dolt.dialect import DoltDialect
@@ -162,7 +162,7 @@ def _index_name(table: str, column: str) -> str:
 
 
 def _values(series: Series[Any], column: Column) -> pa.Array:
-    """The values that a column is to store; as text where Arrow has no type for exactly those."""
+    """Return the values that a column is to store; as text where Arrow has no type for exactly those."""
     if arrow_type(column.type) is not None:
         return to_arrow(series, column)
     values = python_values(series)
@@ -184,7 +184,7 @@ def _text(series: Series[Any], name: str, is_key: bool) -> pa.Array:
 def _checked_key(
     rows: pa.Table, columns: Mapping[str, Column], series: Mapping[str, Any], method: BulkLoad, table: str
 ) -> tuple[pa.Table, bool]:
-    """The rows, in Dolt's order if they are comparable, and whether they are.
+    """Return the rows, in Dolt's order if they are comparable, and whether they are.
 
     Raises:
         BulkLoadError: a key is NULL, or there twice.
@@ -204,7 +204,7 @@ def _checked_key(
 
 
 def _in_order(rows: pa.Table, primary_key: Sequence[str]) -> pa.Table | None:
-    """The rows in Dolt's order; None if two of them have the same key."""
+    """Return the rows in Dolt's order; None if two of them have the same key."""
     if len(rows) < 2:
         return rows
     if len(primary_key) == 1:

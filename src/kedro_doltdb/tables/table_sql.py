@@ -22,12 +22,12 @@ _STATEMENT_CHARACTERS, _STATEMENT_VALUES = 1 << 20, 10_000
 
 
 def joined(names: Iterable[str]) -> str:
-    """Names as they stand in a sentence."""
+    """Return names as they stand in a sentence."""
     return ", ".join(names)
 
 
 def definition(cursor: Cursor, table: str) -> tuple[dict[str, Column], tuple[str, ...]]:
-    """The columns of a table and its primary key, empty when it has none.
+    """Return the columns of a table and its primary key, empty when it has none.
 
     Args:
         cursor: a cursor on the branch of the table.
@@ -90,7 +90,7 @@ def _keys(cursor: Cursor, table: str) -> list[dict[str, Any]]:
 
 
 def is_empty(cursor: Cursor, table: str) -> bool:
-    """Whether the table of that quoted name has no row."""
+    """Return whether the table of that quoted name has no row."""
     cursor.execute(f"SELECT 1 FROM {table} LIMIT 1")
     return cursor.fetchone() is None
 
@@ -250,7 +250,7 @@ def _load_data(cursor: Cursor, table: str, fields: list[Field], replace: bool) -
 
 
 def _insert(cursor: Cursor, table: str, fields: list[Field], replace: bool) -> int:
-    """The same texts in INSERT statements, for a server that takes no ``LOAD DATA LOCAL``."""
+    """Return the same texts in INSERT statements, for a server that takes no ``LOAD DATA LOCAL``."""
     return _send(cursor, "REPLACE" if replace else "INSERT", table, fields)
 
 
@@ -312,7 +312,7 @@ def _say_refused(host: str, words: str) -> None:
 
 
 def _lines(fields: list[Field]) -> Iterable[bytes | memoryview]:
-    """The rows as ``LOAD DATA`` reads them."""
+    """Return the rows as ``LOAD DATA`` reads them."""
     if isinstance(fields[0].texts, list):
         rows = zip(*(field.texts for field in fields), strict=True)
         return ((FIELD_END.join(row) + ROW_END).encode() for row in rows)

@@ -85,7 +85,7 @@ def write_rows(
         delta = None
     # What makes a temporary table ends the transaction, hence a new one below.
     if delta and (len(delta.removed) or standing.unique):
-        # Dolt may give the rows of a temporary table several times (seen), which does no harm to a DELETE.
+        # Dolt may give the rows of a temporary table several times, which does no harm to a DELETE.
         lines = [f"{quote(key.name)} {key.type} NOT NULL" for key in standing.keys]
         lines.append(f"PRIMARY KEY ({', '.join(map(quote, standing.primary_key))})")
         cursor.execute(f"CREATE TEMPORARY TABLE IF NOT EXISTS {_OLD_KEYS} ({', '.join(lines)})")
