@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from kedro_doltdb.catalog.credentials import Database
-from kedro_doltdb.cli.blame import blame
 from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.dolt.sql import identifier
 from kedro_doltdb.dolt_cli import initialise
+from kedro_doltdb.queries.blame import blame
 from kedro_doltdb.settings import Settings
 
 # What Dolt's own tables of blame, history and differences add, and what breaks statements.

@@ -11,11 +11,11 @@ from conftest import dolt, run_kedro
 from helpers import add_pipeline, branches, query
 
 from kedro_doltdb.catalog.credentials import Database
-from kedro_doltdb.cli.rerun import Parameters, parameters_of, starting_branch
 from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.dolt_cli import initialise
 from kedro_doltdb.errors import ConfigError
 from kedro_doltdb.journal.store import Edge, Run
+from kedro_doltdb.run.rerun import Parameters, parameters_of, starting_branch
 from kedro_doltdb.settings import Settings
 
 CODE = """

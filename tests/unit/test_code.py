@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kedro_doltdb.cli.code import CodeDiff, code_between
 from kedro_doltdb.journal.store import Run
+from kedro_doltdb.queries.code import CodeDiff, code_between
 
 
 def git(directory: Path, *args: str) -> str:

@@ -20,12 +20,8 @@ import pytest
 from click.testing import CliRunner
 
 from kedro_doltdb import terminal
-from kedro_doltdb.cli.blame import BlamedRow
 from kedro_doltdb.cli.check_view import check_sections
-from kedro_doltdb.cli.code import CodeDiff
-from kedro_doltdb.cli.compare import Comparison, TableDiff
 from kedro_doltdb.cli.compare_view import comparison_sections
-from kedro_doltdb.cli.listing import ListedRun, as_one, code_changes
 from kedro_doltdb.cli.main import dolt
 from kedro_doltdb.cli.render import (
     WIDEST,
@@ -36,13 +32,17 @@ from kedro_doltdb.cli.render import (
     width,
 )
 from kedro_doltdb.cli.runs_view import runs_listing
-from kedro_doltdb.cli.show import ShownRun
 from kedro_doltdb.cli.show_view import show_sections
 from kedro_doltdb.cli.views import blame_listing
 from kedro_doltdb.dolt.repository import TableChange
 from kedro_doltdb.dolt.row_diff import RowChange
 from kedro_doltdb.journal.history import Entry, Point
 from kedro_doltdb.journal.store import CheckResult, Edge, Run
+from kedro_doltdb.queries.blame import BlamedRow
+from kedro_doltdb.queries.code import CodeDiff
+from kedro_doltdb.queries.compare import Comparison, TableDiff
+from kedro_doltdb.queries.runs import ListedRun, as_one, code_changes
+from kedro_doltdb.queries.show import ShownRun
 
 SCREENS = Path(__file__).parent / "screens"
 NOW = datetime(2026, 11, 27, 18, 0)

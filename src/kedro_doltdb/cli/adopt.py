@@ -50,7 +50,7 @@ def _run_again(
 ) -> None:
     from ..journal.history import find, message_of
     from ..run.adopt import check_branch, runs_to_adopt
-    from .rerun import parameters_of, run_again
+    from ..run.rerun import parameters_of, run_again
 
     check_branch(repository, branch)
     runs = runs_to_adopt(repository, branch, target)

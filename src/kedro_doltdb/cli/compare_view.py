@@ -14,8 +14,8 @@ from .texts import LONGEST, elided, moment, number, pair, shown
 if TYPE_CHECKING:
     from ..dolt.row_diff import RowChange
     from ..journal.history import Point
-    from .code import CodeDiff
-    from .compare import Comparison, TableDiff
+    from ..queries.code import CodeDiff
+    from ..queries.compare import Comparison, TableDiff
 
 _SIGNS = {"added": ("+", GOOD), "removed": ("-", BAD), "modified": ("~", CHANGED)}
 _LETTERS = {"A": GOOD, "D": BAD}

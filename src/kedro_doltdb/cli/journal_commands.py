@@ -44,7 +44,7 @@ def runs(
     Example: kedro dolt runs --all --sort accuracy
     """
     from ..journal.store import now
-    from .listing import listed_runs
+    from ..queries.runs import listed_runs
     from .render import print_delimited, print_json, print_listing, width
     from .runs_view import runs_listing
 
@@ -80,8 +80,8 @@ def show(project: Project, run: str, as_json: bool) -> None:
 
     Example: kedro dolt show HEAD
     """
+    from ..queries.show import shown_run
     from .render import print_json, print_sections
-    from .show import shown_run
     from .show_view import show_sections
 
     with project.serving() as (database, repository):
@@ -114,8 +114,8 @@ def compare(
     Example: kedro dolt compare main experiment --table example_metrics
     """
     from ..journal.store import now
-    from .compare import compare as compare_points
-    from .compare import default_points
+    from ..queries.compare import compare as compare_points
+    from ..queries.compare import default_points
     from .compare_view import comparison_json, comparison_sections
     from .render import WIDEST, print_json, print_markdown, print_sections, width
 
@@ -161,10 +161,10 @@ def rerun(metadata: ProjectMetadata, run_id: str, conf_source: str | None) -> No
     from ..journal import reader
     from ..journal.history import find_run, message_of
     from ..journal.store import now
-    from .compare import compare as compare_points
+    from ..queries.compare import compare as compare_points
+    from ..run.rerun import moved, parameters_of, result_of, run_again, starting_branch, warnings
     from .compare_view import comparison_sections
     from .render import print_sections, width
-    from .rerun import moved, parameters_of, result_of, run_again, starting_branch, warnings
 
     project = Project(metadata, conf_source=conf_source)
     with project.serving(replica=False) as (database, repository):
@@ -234,7 +234,7 @@ def blame(project: Project, table: str, where: tuple[str, ...], limit: int) -> N
     Example: kedro dolt blame example_predictions --where sample_id=7
     """
     from ..journal.store import now
-    from .blame import blame as blame_rows
+    from ..queries.blame import blame as blame_rows
     from .render import print_listing, width
     from .views import blame_listing
 
@@ -263,8 +263,8 @@ def status(project: Project) -> None:
 
     Example: kedro dolt status
     """
+    from ..queries.status import status as look
     from .render import print_sections
-    from .status import status as look
     from .views import status_sections
 
     with project.serving() as (database, repository):

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from ..queries.runs import NO_EFFECT, UNDONE, ListedRun, differing_parameters
 from .layout import BAD, CHANGED, GOOD, QUIET, Cell, Column, Data, Listing, aligned, joined, styled
-from .listing import NO_EFFECT, UNDONE, ListedRun, differing_parameters
 from .texts import LONGEST, ROOMY, around, duration, elided_name, moment, number, shown, whole
 
 # What a run's outcome is marked with, and the colour of it.

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..journal.parameters import leaves
+from ..queries.runs import NO_EFFECT, UNDONE
+from ..run.rerun import inputs_of
 from .check_view import check_sections
 from .layout import BAD, CHANGED, GOOD, QUIET, Cell, Section, aligned, joined, styled
-from .listing import NO_EFFECT, UNDONE
-from .rerun import inputs_of
 from .runs_view import mark
 from .texts import duration, local_time, number, shown, whole
 
 if TYPE_CHECKING:
     from ..dolt.repository import TableChange
     from ..journal.store import Edge
-    from .listing import ListedRun
-    from .show import ShownRun
+    from ..queries.runs import ListedRun
+    from ..queries.show import ShownRun
 
 
 def show_sections(run: ShownRun) -> list[Section]:

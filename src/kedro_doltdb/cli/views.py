@@ -11,8 +11,8 @@ from .texts import ROOMY, elided, moment, shown
 
 if TYPE_CHECKING:
     from ..journal.lineage import Origin
-    from .blame import BlamedRow
-    from .status import Status
+    from ..queries.blame import BlamedRow
+    from ..queries.status import Status
 
 
 def blame_listing(rows: Sequence[BlamedRow], now: datetime, width: int, limit: int | None) -> Listing:

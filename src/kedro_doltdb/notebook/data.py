@@ -123,7 +123,7 @@ class DoltData:
             A row a run: its commit, start and status, its parameters as columns ``params.<name>``, its
             metrics as ``metrics.<name>``, and ``changes``, the rows that it changed by table.
         """
-        from ..cli.listing import listed_runs
+        from ..queries.runs import listed_runs
         from .frames import runs_frame
 
         with self._reading() as repository:
@@ -141,7 +141,7 @@ class DoltData:
         Raises:
             ConfigError: a name that is not known, or there are no two runs.
         """
-        from ..cli.compare import compare, default_points
+        from ..queries.compare import compare, default_points
         from .frames import ComparisonFrames
 
         with self._reading() as repository:

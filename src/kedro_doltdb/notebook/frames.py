@@ -12,10 +12,10 @@ import pandas as pd
 from ..journal.parameters import leaves
 
 if TYPE_CHECKING:
-    from ..cli.code import CodeDiff
-    from ..cli.compare import Comparison
-    from ..cli.listing import ListedRun
     from ..dolt.row_diff import RowChange
+    from ..queries.code import CodeDiff
+    from ..queries.compare import Comparison
+    from ..queries.runs import ListedRun
 
 _COLUMNS = (
     "commit", "started", "seconds", "branch", "status", "outcome", "published", "error", "git_commit",

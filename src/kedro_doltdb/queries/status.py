@@ -13,7 +13,7 @@ from ..dolt.remote import Remote
 from ..journal import reader
 from ..journal.history import entries_on, public_branches
 from ..run.adopt import last_adopted
-from .rerun import hash_now, inputs_of
+from ..run.rerun import hash_now, inputs_of
 
 if TYPE_CHECKING:
     from ..dolt.remote import Distance

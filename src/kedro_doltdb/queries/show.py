@@ -10,7 +10,7 @@ from ..dolt.names import RUN_PREFIX
 from ..journal import reader
 from ..journal.history import Entry, find_run
 from ..journal.metrics import metrics_at
-from .listing import ListedRun
+from .runs import ListedRun
 
 if TYPE_CHECKING:
     from ..dolt.repository import Repository
