@@ -74,7 +74,7 @@ def test_a_run_whose_server_hangs_fails_and_the_next_one_works(project: Path) ->
     output = " ".join((done.stdout + done.stderr).split())
     assert done.returncode == 1
     assert "Failed while saving data" in output and "or it hangs" in output
-    assert "the next run will see to what it left: The Dolt server" in output
+    assert "The next run will clean up what it left: The Dolt server" in output
     assert not server_is_running(project)
     assert len(messages(project)) == 2
     done = run_kedro(project, "run")

@@ -73,7 +73,7 @@ class ListedRun:
             "seconds": self.seconds,
             "metrics": self.metrics,
             "changes": [change.to_json() for change in self.changes],
-            "checks": list(self.checks),
+            "noted_checks": list(self.checks),
             **({"runs": [entry.run.run_id for entry in self.group]} if self.group else {}),
         }
 

@@ -121,12 +121,13 @@ class BegunRun:
                 self._add_missing_keys()
                 hash_files(record.edges, self.database.project_path)
                 assert record.run is not None
-                before = run_before(self._repository, record)
+                before, checked_out = run_before(self._repository, record), self._repository.checked_out()
                 published = self._transaction.publish(commit_message(record.run, before))
                 recorded, why = None, ""
                 if published is None:
                     always = self.database.settings.record == "always"
                     recorded, why = self._transaction.record_without_effect(always=always)
+                    tip = self._repository.head(record.target)
         except BaseException as error:
             status = "failed" if isinstance(error, Exception) else "interrupted"
             if isinstance(error, PublishError):
@@ -134,17 +135,19 @@ class BegunRun:
             kept = self.keep(f"could not be published: {type(error).__name__}", status, error)
             if isinstance(error, DoltError) and not isinstance(error, PublishError):
                 raise type(error)(f"{error.message} {kept}") from error
+            if not isinstance(error, PublishError):
+                logger.warning(kept)
             raise
         self.is_open = False
         if published is None and recorded is None:
-            self.database.leave(self._repository.head(record.target))
+            self.database.leave(tip)
             return f"This run changed no data on {record.target}. No commit was made: {why}."
         commit, changes = published or (str(recorded), [])
         self.database.leave(commit)
         look = f"kedro dolt compare {record.target}~1 {record.target}"
         if before is None:
             look = f"kedro dolt show {commit[:10]}"
-        elif record.target == self._repository.checked_out():
+        elif record.target == checked_out:
             look = "kedro dolt compare"
         what = f"Committed {commit[:10]} to {record.target}: {', '.join(map(str, changes))}."
         if not changes:
@@ -174,7 +177,7 @@ class BegunRun:
         if not self.is_open:
             return f"The run had ended on {record.target} before that."
         self.is_open = False
-        # Even if nothing can be kept, no dataset may go on to write, nor see the target as the run's.
+        # Even if nothing can be kept, no dataset may go on to write, or read the target as the run's.
         self.database.leave(record.base)
         try:
             with dolt_errors():
@@ -185,13 +188,16 @@ class BegunRun:
                     f"{type(error).__name__}: {error}".partition("\n")[0], self.database.secrets
                 )
                 kept = self._transaction.keep(how, status, first_line if error else None, store.now())
-                way_on = self._way_on() if kept else ""
+                way_on = self._way_on() if kept == "kept" else ""
         except DoltError as problem:
             # What ended the run is the error that counts, and the next run does what could not be done now.
-            return f"The run was not published, and the next run will see to what it left: {problem.message}"
+            return f"The next run will clean up what it left: {problem.message}"
+        if kept == "published":
+            self.database.leave(record.commit)
+            return f"It had been published to {record.target} by then."
         if record.head:
             self.database.leave(record.head)
-        if not kept:
+        if kept == "nothing":
             return f"The run left nothing to keep; {record.target} is as it was."
         return (
             f"The run was not published: {record.target} is as it was, what the run wrote is kept on "
@@ -242,7 +248,7 @@ def _transaction(
 def _prepare(
     request: Request, database: Database, lease: Lease, footprint: Footprint, records: Records, run_id: str
 ) -> Record:
-    """See to the runs before this one and to its target, and describe it."""
+    """Recover earlier runs, make the target ready, and build the record of this run."""
     repository = database.repository(lease.address)
     # Runs on another server may come from other machines, with other files.
     files = database.project_path if database.server.runs_dir else None
@@ -282,7 +288,7 @@ def _resume(request: Request, transaction: Transaction, records: Records) -> Non
 
 
 def _warn(request: Request, footprint: Footprint, database: str) -> None:
-    """Say what of the request is not done."""
+    """Warn about options that have no effect."""
     datasets = {name: request.catalog.get(name) for name in request.run_params.get("load_versions") or ()}
     if tables := [name for name, dataset in datasets.items() if dataset and find_database(dataset)]:
         logger.warning(

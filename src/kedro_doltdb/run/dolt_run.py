@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 _CLOSED = (
-    "This run was closed before it ended, because another run began where it seemed to have been left: "
+    "This run was closed before it ended, because another run began and took it for abandoned: "
     "nothing of it was published."
 )
 
@@ -88,7 +88,7 @@ class DoltRun:
     def __exit__(self, *error: object) -> None:
         self.end()
         if self._interruption is not None:
-            # A signal ended the run, and what the driver says of its broken connection came in its place.
+            # A signal ended the run, and the driver's error about its broken connection replaced it.
             raise self._interruption
 
     @property
@@ -98,7 +98,7 @@ class DoltRun:
 
     def begin(self) -> None:
         """Begin, unless the run has begun: see :meth:`start`."""
-        if self._begun is not None:
+        if self._begun is not None or self._waiting is not None:
             return
         opened(self, self._request.catalog)
         self._signals.start()
@@ -136,7 +136,7 @@ class DoltRun:
 
         Raises:
             PublishError: the data cannot be published; it is kept on the run's branch.
-            DoltError: the run was closed before it ended, by another one that took it for left.
+            DoltError: the run was closed before it ended, by another one that took it for abandoned.
         """
         if self._ended:
             raise DoltError(_CLOSED)

@@ -72,7 +72,8 @@ def publish_kept(
             message = commit_message(record.run, run_before(repository, record))
             published = transaction.publish_kept(branch, message)
         except BaseException:
-            if target.created:
+            # Ctrl-C may come when it has been published already.
+            if target.created and repository.head(branch) == target.base:
                 repository.delete_branch(branch)
             raise
     push(database, repository, branch)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pymysql
 
@@ -131,7 +131,7 @@ class Transaction:
             The tables; None when this run skips no node that ``failed`` finished.
 
         Raises:
-            DoltError: this run and what ``failed`` left would not be one whole run.
+            DoltError: this run and what ``failed`` left could not be one whole run.
         """
         repository, record = self._repository, self.record
         changed = repository.changed_tables(failed.base, record.base)
@@ -151,7 +151,7 @@ class Transaction:
         record.reads_all |= failed.reads_all
         for edge in record.edges:
             if edge.table_name and not edge.read_at and edge.table_name.lower() in folded(taken.tables):
-                # It was that of the base.
+                # It was that of the base: it is read again below.
                 edge.content_hash = None
         record.edges += taken.edges
         record.parameters_read = {**taken.parameters, **(record.parameters_read or {})}
@@ -224,7 +224,7 @@ class Transaction:
         return (published[0] if published else None), why
 
     def publish_kept(self, target: str, message: str) -> tuple[str, list[TableChange]] | None:
-        """Publish what a run has left that computed everything and was refused.
+        """Publish the data of a run that finished and was refused.
 
         Args:
             target: the branch to publish to, which is there.
@@ -367,7 +367,7 @@ class Transaction:
 
     def keep(
         self, why: str, status: str | None = None, error: str | None = None, finished: datetime | None = None
-    ) -> bool:
+    ) -> Literal["kept", "nothing", "published"]:
         """End a run that did not finish: what it wrote stays on its branch, the target is as it was.
 
         Args:
@@ -377,16 +377,16 @@ class Transaction:
             finished: when it ended, UTC, if that is known.
 
         Returns:
-            Whether there was anything to keep.
+            ``kept``; ``nothing`` if there was nothing to keep; ``published`` if it was stopped between the
+            publication and the end.
         """
         repository, record = self._repository, self.record
+        if record.commit and repository.contains(record.target, record.commit):
+            self.end()
+            return "published"
         if record.branch not in repository.branches():
             self._records.delete(record)
-            return False
-        if record.commit and repository.contains(record.target, record.commit):
-            # It was stopped between the publication and the end.
-            self.end()
-            return False
+            return "nothing"
         if status and record.run:
             finished_ones = self.finished_nodes()
             edges = [edge for edge in record.edges if edge.node in finished_ones]
@@ -400,13 +400,13 @@ class Transaction:
         head = repository.head(record.branch)
         if head == record.base:
             self.end()
-            return False
+            return "nothing"
         self._delete_publish_branch()
         record.status, record.commit, record.head = "kept", None, head
         record.number = 1 + max((other.number for other in self._records.all()), default=0)
         self._records.save(record)
         self._supersede()
-        return True
+        return "kept"
 
     def finished_nodes(self) -> set[str]:
         """Return the names of the nodes that are known to have finished."""
@@ -437,7 +437,7 @@ class Transaction:
             self._repository.delete_branch(self.record.branch)
 
     def end(self) -> None:
-        """Forget the run: nothing of it is to be kept."""
+        """Forget the run, of which nothing is to be kept. Those kept before it are not resumed any more."""
         self._delete_branches()
         self._records.delete(self.record)
         self._supersede()

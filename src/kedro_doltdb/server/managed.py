@@ -2,7 +2,7 @@
 
 A process that needs the server takes a *lease*, a lock file under ``data/.dolt/kedro/leases``. The first
 lease starts the server, the last one to go stops it. A server that a user started is used and left alone.
-Everything that says who lives is a file lock, which the kernel drops with its process.
+File locks tell which of them live: the kernel drops a lock with its process.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class ManagedServer:
 
     @property
     def log_file(self) -> Path:
-        """What the server that runs started last has printed."""
+        """The log of the server that a run started last."""
         return self._process.log_file
 
     @property
@@ -180,7 +180,7 @@ class ManagedLease:
 
     Attributes:
         server: the server.
-        lock: what says that the user lives.
+        lock: held for as long as the process that uses the server lives.
         address: where the server listens.
     """
 
