@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+from kedro_doltdb.cli.main import dolt
+
 TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
 OTHERS = "## What others say"
 DOCUMENTS = [
@@ -99,6 +101,16 @@ def anchors(document: Path) -> set[str]:
     """The anchors of a document's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_and_their_options_exist(document: Path) -> None:
+    for name, rest in re.findall(r"kedro dolt ([a-z]+)([^`\n|#;&]*)", document.read_text(encoding="utf-8")):
+        command = dolt.commands.get(name)
+        assert command, f"{document.relative_to(ROOT)} has `kedro dolt {name}`, which is no command"
+        known = {"--help", *(option for parameter in command.params for option in parameter.opts)}
+        options = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", rest))
+        assert options <= known, f"{document.relative_to(ROOT)} has `kedro dolt {name}{rest}`"
 
 
 def test_design_decisions_are_in_the_contents() -> None:
