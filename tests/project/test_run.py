@@ -179,6 +179,19 @@ def test_uncommitted_edits_are_committed_apart(project: Path) -> None:
     assert diff_types(project, "example_iris_data") == {}
 
 
+def test_an_uncommitted_rename_of_a_table_is_committed_apart(project: Path) -> None:
+    dolt(project, "sql", "-q", "RENAME TABLE example_iris_data TO iris_data")
+    catalog = project / "conf" / "base" / "catalog.yml"
+    catalog.write_text(catalog.read_text().replace("table_name: example_iris_data", "table_name: iris_data"))
+    assert "Committed the uncommitted edits of example_iris_data, iris_data on main" in " ".join(
+        run(project).split()
+    )
+    assert query(project, "SELECT diff_type FROM dolt_diff_summary('HEAD~2', 'HEAD~1')") == [
+        {"diff_type": "renamed"}
+    ]
+    assert query(project, "SELECT * FROM dolt_status") == []
+
+
 def test_uncommitted_edits_can_be_refused(project: Path) -> None:
     settings = project / "conf" / "base" / "dolt.yml"
     settings.write_text(settings.read_text().replace("on_uncommitted: commit", "on_uncommitted: refuse"))

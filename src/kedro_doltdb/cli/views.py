@@ -92,8 +92,8 @@ def status_sections(status: Status) -> list[Section]:
     if status.unknown_tables:
         rows = [[shown(name)] for name in status.unknown_tables]
         way_out = (
-            "If a dataset has another name now, keep its history with `RENAME TABLE <old> TO <new>` in "
-            "`dolt sql`; if it is gone, `DROP TABLE <old>`. Then commit."
+            "If a dataset has another name now, leave its `table_name`, or `RENAME TABLE <old> TO <new>` in "
+            "`kedro dolt sql`. If it is gone, `DROP TABLE <old>`. Then `dolt add -A` and `dolt commit`."
         )
         sections.append(Section("In no entry of the catalog", ["Table"], rows, way_out))
     return sections

@@ -328,8 +328,14 @@ def _commit(cursor: Cursor, message: str, author: str, *, verify: bool) -> str:
 
 
 def _uncommitted(cursor: Cursor, ignored: bool) -> list[str]:
-    cursor.execute("SELECT DISTINCT table_name, ignored FROM dolt_status_ignored")
-    return sorted({name for name, is_ignored in cursor.fetchall() if ignored or not is_ignored})
+    cursor.execute("SELECT DISTINCT table_name, ignored FROM dolt_status_ignored WHERE status <> 'renamed'")
+    names = {name for name, is_ignored in cursor.fetchall() if ignored or not is_ignored}
+    # Of a renamed table the status has both names in one text.
+    cursor.execute(
+        "SELECT from_table_name, to_table_name FROM dolt_diff_summary('HEAD', 'WORKING') "
+        "WHERE diff_type = 'renamed'"
+    )
+    return sorted(names.union(*cursor.fetchall()))
 
 
 def lock_name(database: str, what: str) -> str:
