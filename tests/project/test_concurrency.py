@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from conftest import dolt
 from helpers import add_pipeline, branches, messages, query, server_is_running
 
+from kedro_doltdb.dolt.address import Address
 from kedro_doltdb.server.managed import ManagedServer
 
-ROUNDS = 20
+ROUNDS = 50
 
 RUNS = """
 import sys
@@ -65,30 +69,35 @@ def finish(process: subprocess.Popen[str], project: Path) -> None:
     assert process.wait(timeout=600) == 0, (project / "output.txt").read_text()[-5000:]
 
 
+@contextmanager
+def serving(project: Path) -> Iterator[Address]:
+    """Keep one server for all runs: not its starts are tested here, and they take longer than the runs."""
+    lease = ManagedServer(project / "data").acquire("test")
+    try:
+        yield lease.address
+    finally:
+        lease.release()
+
+
 def test_a_reader_of_the_target_never_sees_half_a_run(project: Path) -> None:
     script = RUNS.format(
         rounds=ROUNDS, params="{'example_test_data_ratio': 0.1 + number % 7 / 10}", arguments=""
     )
-    server = ManagedServer(project / "data")
-    lease = server.acquire("reader")
-    address = lease.address
     looks = set()
-    try:
-        with address.connect() as connection, connection.cursor() as cursor:
-            first = python(project, script.replace(f"range({ROUNDS})", "range(1)"))
-            finish(first, project)
-            runs = python(project, script)
-            while runs.poll() is None:
-                cursor.execute("START TRANSACTION")
-                counts = []
-                for table in ("test_x", "test_y", "predictions", "train_x", "train_y"):
-                    cursor.execute(f"SELECT COUNT(*) FROM example_{table}")
-                    counts.append(int((cursor.fetchone() or [0])[0]))
-                connection.commit()
-                looks.add(tuple(counts))
-            finish(runs, project)
-    finally:
-        lease.release()
+    with serving(project) as address, address.connect() as connection, connection.cursor() as cursor:
+        first = python(project, script.replace(f"range({ROUNDS})", "range(1)"))
+        finish(first, project)
+        runs = python(project, script)
+        while runs.poll() is None:
+            cursor.execute("START TRANSACTION")
+            counts = []
+            for table in ("test_x", "test_y", "predictions", "train_x", "train_y"):
+                cursor.execute(f"SELECT COUNT(*) FROM example_{table}")
+                counts.append(int((cursor.fetchone() or [0])[0]))
+            connection.commit()
+            looks.add(tuple(counts))
+            time.sleep(0.01)
+        finish(runs, project)
     tests = [round(150 * (0.1 + number / 10)) for number in range(7)]
     assert looks <= {(n, n, n, 150 - n, 150 - n) for n in tests}
     assert len(looks) == 7
@@ -109,8 +118,9 @@ def test_independent_nodes_save_at_the_same_time(project: Path, runner: str) -> 
     with open(project / "conf" / "base" / "parameters.yml", "a") as file:
         file.write("\nseed: 0\n")
     arguments = f"pipeline_names=['wide'], runner={runner}"
-    runs = python(project, RUNS.format(rounds=ROUNDS, params="{'seed': number}", arguments=arguments))
-    finish(runs, project)
+    with serving(project):
+        script = RUNS.format(rounds=ROUNDS, params="{'seed': number}", arguments=arguments)
+        finish(python(project, script), project)
     assert len(messages(project)) == 2 + ROUNDS
     for n in range(8):
         changed = query(
