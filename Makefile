@@ -25,7 +25,7 @@ demo: .venv/.demo-installed dolt ## generate a project in demo/, run it twice, s
 
 # Runs of Kedro wait as much as they compute: three at a time keep two cores busy.
 test: .venv/.installed dolt ## run the tests; ARGS="-k name -x" reaches pytest
-	@.venv/bin/python -m pytest --numprocesses 3 $(ARGS)
+	@.venv/bin/python -m pytest --numprocesses 3 --dist loadgroup $(ARGS)
 
 test-slow: .venv/.corpus-installed dolt ## wheel and sdist in new environments, and a hundred real tables
 	@.venv/bin/python -m pytest -m slow $(ARGS)

@@ -89,4 +89,7 @@ def plugins(session: nox.Session) -> None:
 
 def _test(session: nox.Session, *requirements: str) -> None:
     session.install("--editable", ".[fast]", *TEST_TOOLS, *requirements)
-    session.run("python", "-m", "pytest", "--quiet", "--numprocesses=3", *(session.posargs or TESTS))
+    session.run(
+        "python", "-m", "pytest", "--quiet", "--numprocesses=3", "--dist=loadgroup",
+        *(session.posargs or TESTS),
+    )  # fmt: skip

@@ -19,6 +19,18 @@ from kedro_doltdb.dolt_cli import find_dolt
 ROOT = Path(__file__).resolve().parents[1]
 
 
+LONG = ("test_torture.py", "test_concurrency.py", "test_replication.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest; what shares a server or a project is for one process (`--dist loadgroup`)."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+    for item in items:
+        if item.path.parent.name == "dolt" or item.path.name == "test_story.py":
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 @cache
 def _forked_kedro() -> ForkedKedro:
     return ForkedKedro()

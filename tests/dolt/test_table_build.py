@@ -352,7 +352,7 @@ def unreadable(*_: Any) -> Any:
 
 
 @given(pairs())
-@settings(relaxed, max_examples=10 * EXAMPLES)
+@settings(relaxed, max_examples=25 * EXAMPLES)
 def test_warm_cold_and_unreadable_saves_leave_the_same(
     database: Database,
     cache_home: Path,
