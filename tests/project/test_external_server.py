@@ -164,6 +164,23 @@ def test_a_server_that_takes_no_local_files(project: Path, external: External) -
     assert external.hashes("loaded") == external.hashes("inserted") == external.hashes("denied")
 
 
+def test_a_server_that_commits_each_transaction_by_itself(
+    project: Path, external: External, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = external.messages()
+    external.root("SET GLOBAL dolt_transaction_commit = 1")
+    assert "Committed" in kedro(project, "run", "--params", "example_test_data_ratio=0.3")
+    assert external.messages()[1:] == log and len(external.messages("kedro/state")) == len(log)
+    break_node(project, "report_accuracy")
+    with monkeypatch.context() as patch:
+        patch.setenv("BREAK", "raise ValueError('broken')")
+        output = kedro(project, "run", "--params", "example_test_data_ratio=0.1", code=1)
+    assert "what the run wrote is kept on kedro/" in output
+    nodes = "--from-nodes=report_accuracy"
+    assert "took over" in kedro(project, "run", nodes, "--params", "example_test_data_ratio=0.1")
+    assert external.messages()[2:] == log
+
+
 def test_fast_tables(
     project: Path, external: External, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

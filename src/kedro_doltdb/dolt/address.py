@@ -97,8 +97,11 @@ class Address:
         import pymysql
         from pymysql.constants import CLIENT
 
-        # Dolt does not report that autocommit is on, so PyMySQL would not turn it off by itself.
-        session = [] if autocommit else ["autocommit = 0"]
+        # Where a server commits each transaction by itself, a run would find nothing that it has changed.
+        session = ["dolt_transaction_commit = 0"]
+        if not autocommit:
+            # Dolt does not report that it is on, so PyMySQL would not turn it off by itself.
+            session.append("autocommit = 0")
         if branch and qualified:
             # Without it, a name qualified with the database would mean the branch checked out in data/.
             head = pymysql.converters.escape_string(branch)
@@ -111,7 +114,7 @@ class Address:
             database=f"{self.database}/{branch}" if branch else self.database,
             charset="utf8mb4",
             autocommit=autocommit,
-            init_command=f"SET {', '.join(session)}" if session else None,
+            init_command=f"SET {', '.join(session)}",
             # The driver is to send no file, whatever a server asks for: see local_infile.py.
             client_flag=CLIENT.LOCAL_FILES,
             local_infile=False,

@@ -122,6 +122,7 @@ class ExternalServer:
             ServerError: the server does not answer, its certificate is not trusted, or it refuses the login.
         """
         import pymysql
+        from pymysql.constants import ER
 
         address = self._address
         try:
@@ -129,6 +130,8 @@ class ExternalServer:
         except (OSError, pymysql.err.Error) as error:
             if isinstance(error, pymysql.err.Error) and answers.is_full(error):
                 raise answers.plain(error) from error
+            if error.args[0] == ER.UNKNOWN_SYSTEM_VARIABLE:
+                raise self._no_dolt(error) from error
             raise ServerError(
                 f"The Dolt server {self.name} cannot be used: {error.args[-1]}. Does it run, and is `dolt` "
                 "in conf/*/credentials.yml right?"
@@ -142,11 +145,14 @@ class ExternalServer:
                 raise LeaseTakenError(f"The lease {name} is in use by another process.")
         except pymysql.err.Error as error:
             lease.release()
-            raise ServerError(f"{self.name} does not serve Dolt: {error.args[-1]}.") from error
+            raise self._no_dolt(error) from error
         except BaseException:
             lease.release()
             raise
         return lease
+
+    def _no_dolt(self, error: Exception) -> ServerError:
+        return ServerError(f"{self.name} does not serve Dolt: {error.args[-1]}.")
 
     def is_leased(self, name: str) -> bool:
         """Return whether the process that took the lease ``name`` still lives."""
