@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import dolt, run_kedro
-from helpers import add_pipeline, branches, hashes, messages, query
+from helpers import add_pipeline, branches, break_node, hashes, messages, query
 
 RATIO = "example_test_data_ratio"
 OTHER = """
@@ -113,12 +113,40 @@ def test_what_cannot_be_adopted(experiment: Path) -> None:
     for args, words in [
         (["nothing"], "There is no branch nothing"),
         (["main"], "main is the branch that it would be adopted to"),
+        (["experiment", "--to", "typo"], "There is no branch typo"),
         (["experiment", "--to", "kedro/x"], "No run can publish to kedro/x"),
     ]:
         assert words in adopt(experiment, *args, check=False)
+    assert branches(experiment) == ["experiment", "main"]
     dolt(experiment, "sql", "-q", "USE `data/experiment`; DELETE FROM example_metrics")
     output = adopt(experiment, "experiment", check=False)
     assert "example_metrics has uncommitted edits on experiment, which cannot be adopted" in output
+
+
+def test_a_second_adoption_counts_what_changed_before_the_first(experiment: Path) -> None:
+    """Its runs began with what the branch had then, and not with what is on the target."""
+    change = "UPDATE example_iris_data SET sepal_length = 50.5 WHERE sample_id = 1"
+    dolt(experiment, "branch", "second")
+    dolt(experiment, "sql", "-q", f"{change}; CALL DOLT_COMMIT('-am', 'Correct')")
+    run_kedro(experiment, "run", "--pipeline=other", "--params", "dolt_branch=second,size=5")
+    assert "Adopted 1 commit" in adopt(experiment, "second")
+    run_kedro(experiment, "run", "--pipeline=iris", "--params", "dolt_branch=second")
+    before = messages(experiment)
+    output = adopt(experiment, "second", check=False)
+    assert "not adopted: example_iris_data, which its runs read or wrote, changed on main since" in output
+    assert messages(experiment) == before
+
+
+def test_what_an_unpublished_run_left_is_not_adopted_under_another_name(experiment: Path) -> None:
+    break_node(experiment, "make_predictions")
+    run_kedro(experiment, "run", "--pipeline=iris", check=False, BREAK="raise RuntimeError")
+    [kept] = [name for name in branches(experiment) if name.startswith("kedro/")]
+    dolt(experiment, "branch", "mine", kept)
+    run_kedro(experiment, "run", "--pipeline=other", "--params", "dolt_branch=mine,size=4")
+    before = messages(experiment)
+    output = adopt(experiment, "mine", check=False)
+    assert f"on it is what the unpublished run {kept.removeprefix('kedro/')} left" in output
+    assert messages(experiment) == before
 
 
 def test_a_branch_with_a_merge_is_not_taken_apart(experiment: Path) -> None:

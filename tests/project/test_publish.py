@@ -87,6 +87,15 @@ def test_commits_of_the_user_on_the_branch_of_a_run_are_not_lost(project: Path, 
     assert messages(project, f"kedro/{refused}")[0] == "Mine" and "experiment" not in branches(project)
 
 
+def test_uncommitted_edits_on_the_branch_of_a_run_are_not_lost(project: Path, refused: str) -> None:
+    dolt(project, "sql", "-q", f"USE `data/kedro/{refused}`; DELETE FROM example_metrics")
+    output = publish(project, refused, "--to", "experiment", check=False)
+    assert f"kedro/{refused} has uncommitted edits of yours in example_metrics" in output
+    assert kept_runs(project) == [refused] and "experiment" not in branches(project)
+    rows = query(project, f"USE `data/kedro/{refused}`; SELECT COUNT(*) AS n FROM example_metrics")
+    assert rows == [{"n": "0"}]
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [

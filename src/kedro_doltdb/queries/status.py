@@ -88,7 +88,7 @@ def _ahead(repository: Repository, branch: str) -> dict[str, int]:
     with repository.on() as cursor:
         counts = {}
         for name in others:
-            base, _ = last_adopted(repository, name, branch)
+            base = last_adopted(repository, name, branch)
             cursor.execute("SELECT COUNT(*) FROM dolt_log(%s)", (f"{base}..{name}" if base else name,))
             counts[name] = int((cursor.fetchone() or (0,))[0])
     return {name: count for name, count in counts.items() if count}

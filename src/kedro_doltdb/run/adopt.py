@@ -13,11 +13,11 @@ import pymysql
 from ..checks.audit import accepted_as_before, audit, described, refusing, storable
 from ..dolt import answers
 from ..dolt.fast_forward import EditedError, fast_forward
-from ..dolt.names import BUILDING_PREFIX
+from ..dolt.names import BUILDING_PREFIX, RUN_PREFIX
 from ..errors import CheckError, ConfigError, DoltError, PublishError
 from ..journal import reader, store
 from ..journal.edges import base_name
-from ..journal.message import run_id_in
+from ..journal.message import is_kept, run_id_in
 from .options import RunOptions
 from .records import folded
 from .target import prepare_target, push
@@ -69,7 +69,8 @@ def runs_to_adopt(repository: Repository, branch: str, target: str) -> list[Run]
     with repository.on(target) as cursor:
         known = {run.run_id for run in reader.runs(cursor, "HEAD")}
     with repository.on(branch) as cursor:
-        return [run for run in reader.runs(cursor, "HEAD") if run.run_id not in known]
+        found = reader.runs(cursor, "HEAD")
+    return [run for run in found if run.run_id not in known and run.status == "succeeded"]
 
 
 def adopt(database: Database, repository: Repository, branch: str, to: str | None = None) -> Adoption:
@@ -91,20 +92,25 @@ def adopt(database: Database, repository: Repository, branch: str, to: str | Non
         DoltError: a branch has uncommitted edits that stand in the way.
     """
     check_branch(repository, branch)
+    if to is not None:
+        _check_there(repository, to)
     target = prepare_target(database, repository, RunOptions(to), f"of {branch}").branch
     if branch == target:
         raise ConfigError(f"{branch} is the branch that it would be adopted to: name another one with --to.")
     with repository.locked(target):
         tip, head = repository.head(target), repository.head(branch)
-        base, there = last_adopted(repository, branch, target)
+        base = last_adopted(repository, branch, target)
         if base is None:
             raise PublishError(f"{branch} and {target} have no commit in common: nothing was adopted.")
         if base == head:
             return Adoption(target, 0, [])
         commits = _commits(repository, base, head)
+        _check_published(branch, commits)
         if base != tip:
-            _check_untouched(repository, branch, target, base, there)
+            _check_untouched(repository, branch, target, base)
             head = _on_top(repository, database.checks, branch, tip, commits)
+            if head == tip:
+                return Adoption(target, 0, [])
         _move(repository, target, head)
         changes = repository.changes(tip, head)
     push(database, repository, target)
@@ -118,9 +124,8 @@ def check_branch(repository: Repository, branch: str) -> None:
         ConfigError: there is no such branch, or it is one of those that kedro-dolt keeps for itself.
         DoltError: it has uncommitted edits, which no commit holds.
     """
-    if branch not in repository.branches():
-        raise ConfigError(f"There is no branch {branch}: `dolt branch` {repository.where} lists them.")
-    if branch.lower().startswith("kedro/"):
+    _check_there(repository, branch)
+    if branch.lower().startswith(RUN_PREFIX):
         raise ConfigError(
             f"{branch} is what an unpublished run wrote: `kedro dolt publish` publishes it if it is whole."
         )
@@ -131,10 +136,13 @@ def check_branch(repository: Repository, branch: str) -> None:
         )
 
 
-def last_adopted(repository: Repository, branch: str, target: str) -> tuple[str | None, str]:
-    """Return the last commit of ``branch`` that ``target`` has, and that which it is there.
+def _check_there(repository: Repository, branch: str) -> None:
+    if branch not in repository.branches() and not branch.lower().startswith(RUN_PREFIX):
+        raise ConfigError(f"There is no branch {branch}: `dolt branch` {repository.where} lists them.")
 
-    The two are one commit, unless it was adopted on top of others.
+
+def last_adopted(repository: Repository, branch: str, target: str) -> str | None:
+    """Return the last commit of ``branch`` that ``target`` has, be it as a copy on top of others.
 
     Args:
         repository: where the branches are.
@@ -142,18 +150,15 @@ def last_adopted(repository: Repository, branch: str, target: str) -> tuple[str 
         target: the branch that adopts it.
 
     Returns:
-        None in the first place if the branches have no commit in common.
+        None if the branches have no commit in common.
     """
     with repository.on() as cursor:
-        cursor.execute(
-            "SELECT commit_hash, message FROM dolt_log(%s) WHERE message LIKE %s", (target, f"%{_ADOPTED}%")
-        )
-        for there, message in cursor.fetchall():
+        cursor.execute("SELECT message FROM dolt_log(%s) WHERE message LIKE %s", (target, f"%{_ADOPTED}%"))
+        for (message,) in cursor.fetchall():
             commit = message.rpartition(", ")[2].strip()
             if re.fullmatch("[0-9a-v]{32}", commit) and repository.contains(branch, commit):
-                return commit, there
-    base = repository.merge_base(branch, target)
-    return base, base or ""
+                return str(commit)
+    return repository.merge_base(branch, target)
 
 
 def _commits(repository: Repository, base: str, head: str) -> list[_Commit]:
@@ -171,8 +176,20 @@ def _commits(repository: Repository, base: str, head: str) -> list[_Commit]:
     ]
 
 
-def _check_untouched(repository: Repository, branch: str, target: str, base: str, there: str) -> None:
-    theirs = repository.changed_tables(there, target)
+def _check_published(branch: str, commits: Sequence[_Commit]) -> None:
+    """Refuse what an unpublished run left, which may be half a run, or what a check has refused."""
+    for commit in commits:
+        if is_kept(commit.message):
+            run_id = run_id_in(commit.message)
+            raise PublishError(
+                f"{branch} is not adopted: {commit.name[:10]} on it is what the unpublished run {run_id} "
+                f"left. Publish that, `kedro dolt publish {run_id}`, if it is whole, or use `--rerun`."
+            )
+
+
+def _check_untouched(repository: Repository, branch: str, target: str, base: str) -> None:
+    # What the runs of the branch began with, and the target now; what was adopted before is the same in both.
+    theirs = repository.changed_tables(base, target)
     touched = folded(repository.changed_tables(base, branch))
     anything = False
     with repository.on(branch) as cursor:

@@ -62,6 +62,11 @@ def publish_kept(
                 f"{record.branch} has commits of yours since the run: keep them under another name, "
                 f"`dolt branch -m {record.branch} <branch>` {repository.where}."
             )
+        if tables := repository.uncommitted(record.branch, ignored=True):
+            raise DoltError(
+                f"{record.branch} has uncommitted edits of yours in {', '.join(tables)} that would be lost: "
+                "undo them on that branch with `dolt reset --hard`, or commit them and rename the branch."
+            )
         assert record.run is not None
         branch = to or record.target
         check_target(branch)

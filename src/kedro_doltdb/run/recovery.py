@@ -71,6 +71,7 @@ def recover(
                 and record.branch != checked_out
                 # What somebody has committed on it since is theirs to delete.
                 and record.head in (None, repository.head(record.branch))
+                and not repository.uncommitted(record.branch, ignored=True)
             ):
                 repository.delete_branch(record.branch)
                 records.delete(record)

@@ -45,7 +45,13 @@ def prepare_target(database: Database, repository: Repository, options: RunOptio
     branch = options.branch or checked_out
     check_target(branch)
     _pull(database, repository, branch)
-    created = branch not in repository.branches()
+    branches = repository.branches()
+    created = branch not in branches
+    if created and (alike := [name for name in branches if name.lower() == branch.lower()]):
+        raise ConfigError(
+            f"There is no branch {branch}, but {alike[0]}, and Dolt confuses branches that differ in case "
+            f"alone: use {alike[0]}, or another name."
+        )
     if not created:
         _settle_uncommitted(database, repository, branch, run_id)
     base = _start(repository, options.start, branch, checked_out if created else branch)

@@ -220,7 +220,8 @@ class Transaction:
 
         with repository.locked(record.target):
             published = self._move_target(journal_on)
-        self.end()
+        # The data is as it was: what failed before can still be resumed.
+        self._forget()
         return (published[0] if published else None), why
 
     def publish_kept(self, target: str, message: str) -> tuple[str, list[TableChange]] | None:
@@ -438,9 +439,12 @@ class Transaction:
 
     def end(self) -> None:
         """Forget the run, of which nothing is to be kept. Those kept before it are not resumed any more."""
+        self._forget()
+        self._supersede()
+
+    def _forget(self) -> None:
         self._delete_branches()
         self._records.delete(self.record)
-        self._supersede()
 
     def _supersede(self) -> None:
         for other in self._records.all():
