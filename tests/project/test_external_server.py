@@ -164,12 +164,14 @@ def test_a_server_that_takes_no_local_files(project: Path, external: External) -
     assert external.hashes("loaded") == external.hashes("inserted") == external.hashes("denied")
 
 
-def test_a_server_that_commits_each_transaction_by_itself(
+def test_a_server_that_commits_each_transaction_and_limits_results(
     project: Path, external: External, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = external.messages()
-    external.root("SET GLOBAL dolt_transaction_commit = 1")
+    external.root("SET GLOBAL dolt_transaction_commit = 1", "SET GLOBAL sql_select_limit = 2")
     assert "Committed" in kedro(project, "run", "--params", "example_test_data_ratio=0.3")
+    external.root("SET GLOBAL sql_select_limit = 2147483647")
+    assert ("test_rows", 45.0) in external.root("SELECT * FROM example_metrics")
     assert external.messages()[1:] == log and len(external.messages("kedro/state")) == len(log)
     break_node(project, "report_accuracy")
     with monkeypatch.context() as patch:
