@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from conftest import dolt
 
 from kedro_doltdb import state_files
 from kedro_doltdb.dolt.repository import Repository
@@ -177,6 +178,8 @@ def test_a_branch_whose_record_is_lost_is_kept_as_others_are(
     lost[0].write_text("{")
     lost[1].unlink()
     branches = set(runs.kept)
+    # As if it had been killed in the middle of its publication.
+    dolt(tmp_path, "branch", f"kedro/{lost[1].stem}.publish")
     runs.run()
     assert runs.kept == branches
     for path in lost:

@@ -91,7 +91,9 @@ def _adopt(repository: Repository, records: Records, is_alive: Callable[[str], b
         if not _RUN_BRANCH.fullmatch(branch) or run_id in known or branch == target or is_alive(run_id):
             continue
         if branch.endswith(PUBLISH_SUFFIX):
-            repository.delete_branch(branch)
+            # It may have gone with the branch of its run.
+            if branch in repository.branches():
+                repository.delete_branch(branch)
             continue
         base = repository.merge_base(target, branch) or ""
         record = Record(run_id, target, base, [], status="kept")
