@@ -103,6 +103,12 @@ def test_skipping_a_node_that_did_not_finish_is_refused() -> None:
         resume("three", complete="a b", written="a b")
 
 
+def test_skipping_nodes_of_which_it_is_lost_that_they_finished_is_refused() -> None:
+    with pytest.raises(DoltError, match="one, other, two did not finish and would not run now"):
+        resume("three", complete="")
+    assert resume("three", complete="", written="c") is None
+
+
 def test_a_node_has_finished_when_another_has_begun_to_load_from_it() -> None:
     # A generator's outputs are noted only then.
     taken = resume("three", complete="b d")

@@ -79,7 +79,7 @@ def take_over(failed: Record, complete: set[str], written: set[str], run: Record
         run: the run that is to resume it.
 
     Returns:
-        None when ``failed`` finished no node that ``run`` skips.
+        None when ``failed`` finished no node that ``run`` skips, and none of those has written anything.
 
     Raises:
         DoltError: the result could not be that of a whole run.
@@ -87,12 +87,13 @@ def take_over(failed: Record, complete: set[str], written: set[str], run: Record
     again = {edge.node for edge in run.edges}
     skipped = {edge.node for edge in failed.edges} - again
     finished = finished_nodes(failed.edges, complete)
-    if not skipped & finished:
-        return None
     edges = [edge for edge in failed.edges if edge.node in skipped]
+    tables = {edge.table_name for edge in edges if edge.direction == "save" and edge.table_name}
+    # What was noted of the finished nodes may be lost, and the run would mix what they wrote with older data.
+    if not skipped & finished and not folded(tables) & folded(written):
+        return None
     _check_finished(failed, edges, finished)
     _check_same_circumstances(failed, run, skipped, again)
-    tables = {edge.table_name for edge in edges if edge.direction == "save" and edge.table_name}
     _check_tables(failed, tables, written, again)
     _check_files(failed, edges, run)
     return TakeOver(
