@@ -55,7 +55,8 @@ TESTS = [
     "tests/project/test_journal.py::test_a_run_is_journalled_in_its_own_commit",
     "tests/project/test_journal.py::test_partial_runs_are_told_apart",
     "tests/project/test_commands.py::test_rerun_says_what_is_not_as_it_was",
-    "tests/project/test_commands.py::test_names_of_runs_and_tables",
+    "tests/project/test_commands.py::test_a_run_is_named_by_its_commit_a_tag_or_a_reference",
+    "tests/project/test_commands.py::test_show_tells_of_a_run_what_the_list_tells_and_its_lineage",
     "tests/project/test_generate.py::test_projects_own_tests_pass",
 ]
 TEST_TOOLS = ["build", "hypothesis", "omegaconf<2.4", "pytest>=8", "pytest-xdist"]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pymysql
@@ -35,68 +34,124 @@ def sql(project: Path, statement: str) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_with_an_example(project: Path, command: str) -> None:
-    output = say(project, command, "--help")
+def test_every_command_has_help_with_an_example(no_runs: Path, command: str) -> None:
+    output = say(no_runs, command, "--help")
     assert f"Example: kedro dolt {command}" in output
 
 
-def test_a_repository_without_runs(project: Path) -> None:
-    assert "There are no runs on main: `kedro run` makes one." in say(project, "runs")
-    assert run_kedro(project, "dolt", "runs", "--json").stdout == "[]\n"
-    assert "There are no runs on main to compare" in say(project, "compare", code=1)
-    assert "x names no run, commit, branch or tag: see" in say(project, "rerun", "x", code=1)
-    for command in ("rerun", "show"):
-        assert "HEAD is not a run" in say(project, command, "HEAD", code=1)
-    assert "No run has saved a dataset x, and there is no table of that name" in say(
-        project, "lineage", "x", code=1
-    )
-    tree = say(project, "lineage", "example_iris_data")
+@pytest.fixture(scope="module")
+def no_runs(generated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that has not run; not to be changed."""
+    return Path(shutil.copytree(generated, tmp_path_factory.mktemp("no_runs") / "iris-dolt"))
+
+
+@pytest.fixture(scope="module")
+def two_runs(generated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with two runs, of which the first is tagged ``v1``; not to be changed."""
+    project = Path(shutil.copytree(generated, tmp_path_factory.mktemp("two_runs") / "iris-dolt"))
+    run_kedro(project, "run")
+    dolt(project, "tag", "v1")
+    run_kedro(project, "run", "--params=example_test_data_ratio=0.3")
+    return project
+
+
+def ids(project: Path) -> list[str]:
+    """The ids of the runs, the first run first."""
+    return [row["run_id"] for row in query(project, "SELECT run_id FROM kedro_runs ORDER BY 1")]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (["runs"], 0, "There are no runs on main: `kedro run` makes one."),
+        (["status"], 0, "Last run  none"),
+        (["compare"], 1, "There are no runs on main to compare"),
+        (["rerun", "x"], 1, "x names no run, commit, branch or tag: see"),
+        (["rerun", "HEAD"], 1, "HEAD is not a run"),
+        (["show", "HEAD"], 1, "HEAD is not a run"),
+        (["lineage", "x"], 1, "No run has saved a dataset x, and there is no table of that name"),
+        (["blame", "x"], 1, "There is no table x on main"),
+        (["runs", "--branch=x"], 1, "There is no branch x"),
+    ],
+)
+def test_a_repository_without_runs_is_said_to_have_none(
+    no_runs: Path, args: list[str], code: int, words: str
+) -> None:
+    assert words in say(no_runs, *args, code=code)
+    assert not server_is_running(no_runs)
+
+
+def test_the_runs_of_a_repository_without_runs_are_an_empty_list(no_runs: Path) -> None:
+    assert run_kedro(no_runs, "dolt", "runs", "--json").stdout == "[]\n"
+
+
+def test_lineage_ends_at_a_commit_that_is_no_run(no_runs: Path) -> None:
+    tree = say(no_runs, "lineage", "example_iris_data")
     assert "no run; commit" in tree and "Import the iris data set" in tree
-    assert "There is no table x on main" in say(project, "blame", "x", code=1)
-    assert "There is no branch x" in say(project, "runs", "--branch=x", code=1)
-    assert "Last run  none" in say(project, "status")
-    assert not server_is_running(project)
 
 
-def test_names_of_runs_and_tables(project: Path) -> None:
+def test_one_run_is_not_compared(project: Path) -> None:
     run_kedro(project, "run")
     assert "There are not two runs on main to compare" in say(project, "compare", code=1)
-    run_kedro(project, "run", "--params=example_test_data_ratio=0.3")
-    first, second = (row["run_id"] for row in query(project, "SELECT run_id FROM kedro_runs ORDER BY 1"))
+
+
+def test_a_run_is_named_by_the_beginning_of_its_id_if_no_other_begins_so(two_runs: Path) -> None:
+    first, second = ids(two_runs)
     assert f"2 is the beginning of several runs' ids: {first}, {second}." in say(
-        project, "compare", "2", code=1
+        two_runs, "compare", "2", code=1
     )
-    assert "is the beginning of several" not in say(project, "compare", first[:-2])
-    commit = query(project, "SELECT hashof('HEAD~1') AS h")[0]["h"]
-    dolt(project, "tag", "v1", "HEAD~1")
+    assert "is the beginning of several" not in say(two_runs, "compare", first[:-2])
+
+
+def test_a_run_is_named_by_its_commit_a_tag_or_a_reference(two_runs: Path) -> None:
+    first, second = ids(two_runs)
+    commit = query(two_runs, "SELECT hashof('HEAD~1') AS h")[0]["h"]
     for name in (commit, commit[:8], "v1", "HEAD~1", "main~1"):
-        found = json.loads(run_kedro(project, "dolt", "compare", name, second, "--json").stdout)
+        found = json.loads(run_kedro(two_runs, "dolt", "compare", name, second, "--json").stdout)
         assert found["old"]["commit"] == commit and found["old"]["run"]["run_id"] == first, name
-    assert "There is no table nope in" in say(project, "compare", "--table=nope", code=1)
-    assert "No run has the metric nope: there is accuracy, test_rows." in say(
-        project, "runs", "--sort=nope", code=1
-    )
+
+
+def test_a_run_begins_at_the_commit_of_the_run_that_dolt_from_names(two_runs: Path, tmp_path: Path) -> None:
+    project = Path(shutil.copytree(two_runs, tmp_path / "iris-dolt"))
+    first, _ = ids(project)
     run_kedro(project, "run", f"--params=dolt_branch=again,dolt_from={first},example_random_state=9")
-    assert (
-        query(project, "SELECT base FROM kedro_runs AS OF 'again' ORDER BY started DESC")[0]["base"] == commit
-    )
-    assert "exclude each other" in say(project, "compare", "--json", "--md", code=2)
-    assert "exclude each other" in say(project, "runs", "--json", "--csv", code=2)
+    (run,) = query(project, "SELECT base FROM kedro_runs AS OF 'again' ORDER BY started DESC LIMIT 1")
+    assert query(project, "SELECT hashof('v1') AS base") == [run]
+
+
+def test_show_tells_of_a_run_what_the_list_tells_and_its_lineage(two_runs: Path) -> None:
+    _, second = ids(two_runs)
+    (listed,) = json.loads(run_kedro(two_runs, "dolt", "runs", "--limit=1", "--json").stdout)
     for name in (second, second[:-2], "HEAD", "main"):
-        shown = json.loads(run_kedro(project, "dolt", "show", name, "--json").stdout)
-        (listed,) = json.loads(run_kedro(project, "dolt", "runs", "--limit=1", "--json").stdout)
+        shown = json.loads(run_kedro(two_runs, "dolt", "show", name, "--json").stdout)
+        assert len(shown.pop("lineage")) == 12
         assert {check["status"] for check in shown.pop("checks")} == {"passed"}
-        assert len(shown.pop("lineage")) == 12 and shown == {
-            k: listed[k] for k in listed if k != "code_changed"
-        }
-    assert f"Run       {second}" in say(project, "show", "HEAD")
-    assert "sample_id is no column" not in say(project, "blame", "example_test_x", "--where=sample_id=1")
-    assert "species is no column of the primary key of example_test_y: sample_id is." in say(
-        project, "blame", "example_test_y", "--where=species=x", code=1
-    )
-    assert "example_test_y has no such row." in say(
-        project, "blame", "example_test_y", "--where=sample_id=999"
-    )
+        assert shown == {k: listed[k] for k in listed if k != "code_changed"}
+    assert f"Run       {second}" in say(two_runs, "show", "HEAD")
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (["compare", "--table=nope"], 1, "There is no table nope in"),
+        (["runs", "--sort=nope"], 1, "No run has the metric nope: there is accuracy, test_rows."),
+        (["compare", "--json", "--md"], 2, "exclude each other"),
+        (["runs", "--json", "--csv"], 2, "exclude each other"),
+        (
+            ["blame", "example_test_y", "--where=species=x"], 1,
+            "species is no column of the primary key of example_test_y: sample_id is.",
+        ),
+        (["blame", "example_test_y", "--where=sample_id=999"], 0, "example_test_y has no such row."),
+    ],
+)  # fmt: skip
+def test_what_is_not_there_or_cannot_be_is_named(
+    two_runs: Path, args: list[str], code: int, words: str
+) -> None:
+    assert words in say(two_runs, *args, code=code)
+
+
+def test_blame_finds_a_row_by_its_key(two_runs: Path) -> None:
+    assert "sample_id is no column" not in say(two_runs, "blame", "example_test_x", "--where=sample_id=1")
 
 
 def test_tables_without_a_key_or_that_are_gone(project: Path) -> None:
@@ -135,8 +190,8 @@ def test_a_dirty_working_set_is_said_and_not_looked_at(project: Path) -> None:
     sql(project, "INSERT INTO kedro_runs (run_id, started) VALUES ('zzz', now())")
     output = say(project, "compare")
     assert "Note: example_iris_data, kedro_runs has uncommitted edits on main" in output
-    compared = json.loads(run_kedro(project, "dolt", "compare", "--json").stdout)
-    assert "example_iris_data" not in json.dumps(compared["tables"])
+    found = json.loads(run_kedro(project, "dolt", "compare", "--json").stdout)
+    assert "example_iris_data" not in {table["table"] for table in found["tables"]}
     assert "zzz" not in say(project, "runs")
     output = say(project, "status")
     assert "example_iris_data ~1" in output and "Changed since the last run read them" in output
@@ -185,26 +240,22 @@ def test_an_older_journal_is_read(project: Path) -> None:
     assert "kedro_runs is not kedro-dolt's journal: it has no column run_id" in say(project, "runs", code=1)
 
 
-def test_piped_output_has_no_colours_and_no_cut_columns(project: Path) -> None:
-    for ratio in (0.1, 0.2):
-        run_kedro(project, "run", f"--params=example_test_data_ratio={ratio}")
-    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR")}
-    command = [sys.executable, "-m", "kedro", "dolt"]
-    for args in (
-        ["runs"],
-        ["compare"],
-        ["lineage", "example_metrics"],
-        ["blame", "example_test_x"],
-        ["status"],
-    ):
-        done = subprocess.run(
-            [*command, *args], cwd=project, env=environment, capture_output=True, check=True
-        )
-        assert b"\x1b" not in done.stdout and "…".encode() not in done.stdout, args
-        if args == ["runs"]:
-            header, *lines = done.stdout.splitlines()
-            assert header.startswith(b"run_id\tcommit\tstarted\t") and len(lines) == 2
-            assert all(b"example_train_y" in line for line in lines)
+@pytest.mark.parametrize(
+    "args",
+    [["runs"], ["compare"], ["lineage", "example_metrics"], ["blame", "example_test_x"], ["status"]],
+    ids=lambda args: args[0],
+)
+def test_piped_output_has_no_colours_and_no_cut_columns(
+    two_runs: Path, args: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS")
+    monkeypatch.delenv("NO_COLOR")
+    output = run_kedro(two_runs, "dolt", *args).stdout
+    assert "\x1b" not in output and "…" not in output
+    if args == ["runs"]:
+        header, *lines = output.splitlines()
+        assert header.startswith("run_id\tcommit\tstarted\t") and len(lines) == 2
+        assert all("example_train_y" in line for line in lines)
 
 
 def test_the_server_lets_the_named_user_in_until_it_is_stopped(project: Path) -> None:
