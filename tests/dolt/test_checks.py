@@ -396,6 +396,16 @@ def test_hostile_names(branch: Branch) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["other", "table checked", "table referred to"])
+def test_a_table_with_the_name_of_an_alias_is_referred_to(branch: Branch, name: str) -> None:
+    branch.commit(f"CREATE TABLE `{name}` (id INT PRIMARY KEY, up INT)", f"INSERT INTO `{name}` VALUES (1, 1)")
+    checks = {"shop": {"references": {"sold": f"{name}.id"}}, name: {"references": {"up": "shop.id"}}}
+    found = branch.check(checks, f"UPDATE `{name}` SET up = 7")
+    assert found["shop.references.sold"].found == "3 such rows"
+    assert list(found[f"{name}.references.up"].offending) == [{"id": 1, "up": 7, "written by": "this run"}]
+    assert branch.one(name, {"references": {"up": f"{name}.id"}}).found == "1 such rows"
+
+
 def test_what_is_accepted(branch: Branch) -> None:
     section = {
         "shop": {

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from .definitions import Check
     from .tables import CheckedTable
 
+# Tables have aliases, so that none is hidden by the alias of another, whatever they are called.
+_CHECKED = "`table checked`"
+
 
 def _not_null(check: Check, table: CheckedTable, _: Mapping[str, CheckedTable]) -> Finding:
     if (column := table.column(check.of)) is None:
@@ -46,16 +49,16 @@ def _references(check: Check, table: CheckedTable, tables: Mapping[str, CheckedT
         return failed(f"there is no table {name}")
     if (referred := other.column(there)) is None:
         return failed(f"{name} has no column {there}")
-    mine = f"{identifier(table.name)}.{identifier(column)}"
+    mine = f"{_CHECKED}.{identifier(column)}"
     condition = (
-        f"{mine} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {identifier(other.name)} other "
-        f"WHERE other.{identifier(referred)} = {mine})"
+        f"{mine} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {identifier(other.name)} `table referred to` "
+        f"WHERE `table referred to`.{identifier(referred)} = {mine})"
     )
     return _rows_where(table, [column], condition, [])
 
 
 def _rows_where(table: CheckedTable, columns: list[str], condition: str, values: list[Any]) -> Finding:
-    source = f"FROM {identifier(table.name)} WHERE {condition}"
+    source = f"FROM {identifier(table.name)} {_CHECKED} WHERE {condition}"
     table.cursor.execute(f"SELECT COUNT(*) {source}", values)
     row = table.cursor.fetchone()
     number = int(row[0]) if row else 0
