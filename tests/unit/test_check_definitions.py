@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from importlib import resources
 from typing import Any
 
@@ -92,6 +93,23 @@ def test_what_is_wrong_is_named(section: Any, words: str) -> None:
         parse(section)
     assert words in error.value.message and error.value.message.startswith("conf/*/dolt.yml: `checks")
     assert "\n" not in error.value.message
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan")])
+@pytest.mark.parametrize(
+    "check",
+    [
+        lambda number: {"max_rows_changed": number},
+        lambda number: {"max_change": {"acc": number}},
+        lambda number: {"max_change": {"acc": {"rise": number}}},
+        lambda number: {"accepted_values": {"a": [1, number]}},
+        lambda number: {"between": {"a": [0, number]}},
+        lambda number: {"row_count": [0, number]},
+    ],
+)
+def test_numbers_without_end_are_refused(check: Callable[[float], Any], number: float) -> None:
+    with pytest.raises(ConfigError, match=r"`checks\.t\..* must be "):
+        parse({"t": check(number)})
 
 
 def test_what_can_be_accepted() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -177,7 +178,7 @@ def _accepted(where: str, value: Any) -> _Bounds:
     for column, values in _by_column(where, value).items():
         if not isinstance(values, list | tuple) or not values:
             _refuse(f"{where}.{column}", "a list of values", values)
-        if not all(isinstance(item, _SCALARS) for item in values):
+        if not all(_is_value(item) for item in values):
             _refuse(f"{where}.{column}", "a list of texts, numbers and dates", values)
         found.append((column, list(values)))
     return found
@@ -195,7 +196,12 @@ def _range(where: str, value: Any) -> list[Any]:
 
 
 def _is_end(value: object) -> bool:
-    return value is None or (isinstance(value, _SCALARS) and not isinstance(value, bool))
+    return value is None or (_is_value(value) and not isinstance(value, bool))
+
+
+def _is_value(value: object) -> bool:
+    # YAML's .inf and .nan are numbers that SQL has no word for.
+    return isinstance(value, _SCALARS) and (not isinstance(value, float) or math.isfinite(value))
 
 
 def _row_count(where: str, value: Any) -> _Bounds:
@@ -272,7 +278,7 @@ def _is_whole(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and _is_value(value)
 
 
 def _mapping(where: str, value: object) -> Mapping[Any, Any]:
