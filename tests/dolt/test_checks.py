@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -396,9 +397,55 @@ def test_hostile_names(branch: Branch) -> None:
     )
 
 
+KINDS = (
+    "CREATE TABLE kinds (id INT PRIMARY KEY, word TEXT, way ENUM('a', 'b'), exact DECIMAL(9, 2), flag BOOLEAN, "
+    "day DATE, at DATETIME, hour TIME, doc JSON, point VARCHAR(9) NOT NULL)",
+    "INSERT INTO kinds VALUES (1, 'setosa', 'a', 1.5, 1, '2026-01-31', '2026-01-31 12:00', '12:00', '1', 'x')",
+)
+
+
+@pytest.mark.parametrize(
+    ("check", "status", "found"),
+    [
+        ({"accepted_values": {"word": [True, False]}}, "failed",
+         "word is text, which cannot be compared with true, a boolean: YAML makes booleans of yes, no, on and off"),
+        ({"accepted_values": {"word": [0]}}, "failed", "word is text, which cannot be compared with 0, a number"),
+        ({"accepted_values": {"word": ["setosa", 1]}}, "failed", "word is text"),
+        ({"accepted_values": {"way": [1]}}, "failed", "way is enum('a','b')"),
+        ({"accepted_values": {"point": [0.0]}}, "failed", "point is varchar(9)"),
+        ({"between": {"word": [0, 1]}}, "failed", "word is text"),
+        ({"between": {"word": [None, 0]}}, "failed", "word is text"),
+        ({"between": {"word": ["a", "t"]}}, "passed", ""),
+        ({"between": {"word": ["t", "z"]}}, "failed", "1 such rows"),
+        ({"accepted_values": {"id": ["setosa"]}}, "failed",
+         "id is int, which cannot be compared with 'setosa', text: write it without quotes"),
+        ({"between": {"exact": ["a", None]}}, "failed", "exact is decimal(9,2)"),
+        ({"between": {"exact": [1, 1.5]}}, "passed", ""),
+        ({"accepted_values": {"flag": [True, False]}}, "passed", ""),
+        ({"accepted_values": {"flag": [False]}}, "failed", "1 such rows"),
+        ({"between": {"day": [date(2026, 1, 1), "2026-02-01"]}}, "passed", ""),
+        ({"between": {"at": [date(2026, 2, 1), None]}}, "failed", "1 such rows"),
+        # YAML makes 43200 of 12:00:00.
+        ({"between": {"hour": [43200, None]}}, "failed", "hour is time"),
+        ({"accepted_values": {"doc": [1]}}, "passed", ""),
+        ({"references": {"word": "kinds.id"}}, "failed", "word is text, and kinds.id is int"),
+        ({"references": {"exact": "kinds.word"}}, "failed", "exact is decimal(9,2), and kinds.word is text"),
+        ({"references": {"word": "kinds.point"}}, "failed", "1 such rows"),
+    ],
+)  # fmt: skip
+def test_text_is_not_compared_with_numbers(
+    branch: Branch, check: dict[str, Any], status: str, found: str
+) -> None:
+    branch.commit(*KINDS)
+    result = branch.one("kinds", check)
+    assert (result.status, result.found.startswith(found)) == (status, True), result.found
+
+
 @pytest.mark.parametrize("name", ["other", "table checked", "table referred to"])
 def test_a_table_with_the_name_of_an_alias_is_referred_to(branch: Branch, name: str) -> None:
-    branch.commit(f"CREATE TABLE `{name}` (id INT PRIMARY KEY, up INT)", f"INSERT INTO `{name}` VALUES (1, 1)")
+    branch.commit(
+        f"CREATE TABLE `{name}` (id INT PRIMARY KEY, up INT)", f"INSERT INTO `{name}` VALUES (1, 1)"
+    )
     checks = {"shop": {"references": {"sold": f"{name}.id"}}, name: {"references": {"up": "shop.id"}}}
     found = branch.check(checks, f"UPDATE `{name}` SET up = 7")
     assert found["shop.references.sold"].found == "3 such rows"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..dolt.as_of import as_dicts
 from ..dolt.sql import identifier, quote
 from ..journal.blame import writers
+from .comparable import are_alike, misfit
 from .finding import Finding, failed, judged, passed
 from .tables import MOST_ROWS, WRITTEN_BY, plain_rows
 
@@ -28,6 +29,8 @@ def _not_null(check: Check, table: CheckedTable, _: Mapping[str, CheckedTable]) 
 def _accepted_values(check: Check, table: CheckedTable, _: Mapping[str, CheckedTable]) -> Finding:
     if (column := table.column(check.of)) is None:
         return _no_column(check.of)
+    if why := misfit(column, table.types[column], check.bound):
+        return failed(why)
     allowed = ", ".join(["%s"] * len(check.bound))
     return _rows_where(table, [column], f"{identifier(column)} NOT IN ({allowed})", check.bound)
 
@@ -36,6 +39,8 @@ def _between(check: Check, table: CheckedTable, _: Mapping[str, CheckedTable]) -
     if (column := table.column(check.of)) is None:
         return _no_column(check.of)
     ends = [(sign, end) for sign, end in zip("<>", check.bound, strict=True) if end is not None]
+    if why := misfit(column, table.types[column], [end for _, end in ends]):
+        return failed(why)
     condition = " OR ".join(f"{identifier(column)} {sign} %s" for sign, _ in ends)
     return _rows_where(table, [column], condition, [end for _, end in ends])
 
@@ -49,6 +54,9 @@ def _references(check: Check, table: CheckedTable, tables: Mapping[str, CheckedT
         return failed(f"there is no table {name}")
     if (referred := other.column(there)) is None:
         return failed(f"{name} has no column {there}")
+    types = table.types[column], other.types[referred]
+    if not are_alike(*types):
+        return failed(f"{column} is {types[0]}, and {name}.{referred} is {types[1]}: they cannot be compared")
     mine = f"{_CHECKED}.{identifier(column)}"
     condition = (
         f"{mine} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {identifier(other.name)} `table referred to` "

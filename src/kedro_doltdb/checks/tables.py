@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..dolt.as_of import columns_at
+from ..dolt.as_of import column_types, columns_at
 from ..dolt.names import JOURNAL_TABLES
 from ..dolt.repository import changed_names
 from ..dolt.row_diff import changed_lines, changed_rows
@@ -73,6 +73,11 @@ class CheckedTable:
     def columns_before(self) -> dict[str, bool]:
         """What they were."""
         return columns_at(self.cursor, self.name, self.base) if self.was else {}
+
+    @cached_property
+    def types(self) -> dict[str, str]:
+        """The types of its columns, as they are now."""
+        return column_types(self.cursor, self.name)
 
     @property
     def keys(self) -> list[str]:

@@ -30,14 +30,23 @@ def columns_at(cursor: Cursor, table: str, ref: str | None) -> dict[str, bool]:
     Returns:
         Nothing if the table is not there.
     """
+    return {row[0]: row[3] == "PRI" for row in _columns(cursor, table, ref)}
+
+
+def column_types(cursor: Cursor, table: str) -> dict[str, str]:
+    """Return the types of a table's columns on the cursor's branch; nothing if it is not there."""
+    return {row[0]: str(row[1]) for row in _columns(cursor, table, None)}
+
+
+def _columns(cursor: Cursor, table: str, ref: str | None) -> tuple[tuple[Any, ...], ...]:
     at, values = (" AS OF %s", (ref,)) if ref else ("", ())
     try:
         cursor.execute(f"SHOW COLUMNS FROM {identifier(table)}{at}", values)
     except pymysql.err.Error as error:
         if is_missing_table(error):
-            return {}
+            return ()
         raise
-    return {row[0]: row[3] == "PRI" for row in cursor.fetchall()}
+    return tuple(cursor.fetchall())
 
 
 def read_at(cursor: Cursor, table: str, ref: str, limit: int | None = None) -> list[dict[str, Any]]:
