@@ -319,6 +319,9 @@ def test_a_table_without_a_key_tells_rows_added_and_removed(branch: Branch) -> N
     assert "no row counts as modified" in found["heap.columns_changed_within"].found
 
 
+OTHER_KEY = "its primary key has changed, so that each row counts as removed and added"
+
+
 def test_a_primary_key_that_changes(branch: Branch) -> None:
     checks = {
         "max_rows_removed": 1,
@@ -329,6 +332,32 @@ def test_a_primary_key_that_changes(branch: Branch) -> None:
     found = branch.check({"shop": checks}, "ALTER TABLE shop DROP PRIMARY KEY, ADD PRIMARY KEY (id, sold)")
     assert {result.status for result in found.values()} == {"failed"}
     assert "each row counts as removed and added" in found["shop.max_rows_removed"].found
+
+
+def test_a_primary_key_whose_type_changes(branch: Branch) -> None:
+    branch.commit(
+        "CREATE TABLE texts (id VARCHAR(255) PRIMARY KEY, n INT)",
+        "INSERT INTO texts VALUES ('a', 1), ('b', 2)",
+    )
+    checks = {
+        "max_rows_added": 1,
+        "max_rows_removed": 1,
+        "columns_changed_within": "n",
+        "unchanged": True,
+        "max_rows_modified": 0,
+    }
+    found = branch.check({"texts": checks}, "ALTER TABLE texts MODIFY id VARCHAR(1023) NOT NULL")
+    assert {name.partition(".")[2]: (result.status, result.found) for name, result in found.items()} == {
+        "max_rows_added": ("failed", f"2 of 2 rows added ({OTHER_KEY})"),
+        "max_rows_removed": ("failed", f"2 of 2 rows removed ({OTHER_KEY})"),
+        "max_rows_modified": ("passed", f"0 of 2 rows modified ({OTHER_KEY})"),
+        "columns_changed_within": (
+            "failed", "its primary key has changed, so that no row can be compared with what it was"
+        ),
+        "unchanged": (
+            "failed", f"2 rows added, 2 removed, 0 modified, and its schema changed ({OTHER_KEY})"
+        ),
+    }  # fmt: skip
 
 
 def test_a_renamed_table_is_one_dropped_and_one_new(branch: Branch) -> None:
@@ -398,9 +427,10 @@ def test_hostile_names(branch: Branch) -> None:
 
 
 KINDS = (
-    "CREATE TABLE kinds (id INT PRIMARY KEY, word TEXT, way ENUM('a', 'b'), exact DECIMAL(9, 2), flag BOOLEAN, "
-    "day DATE, at DATETIME, hour TIME, doc JSON, point VARCHAR(9) NOT NULL)",
-    "INSERT INTO kinds VALUES (1, 'setosa', 'a', 1.5, 1, '2026-01-31', '2026-01-31 12:00', '12:00', '1', 'x')",
+    "CREATE TABLE kinds (id INT PRIMARY KEY, word TEXT, way ENUM('a', 'b'), exact DECIMAL(9, 2), "
+    "flag BOOLEAN, day DATE, at DATETIME, hour TIME, doc JSON, point VARCHAR(9) NOT NULL)",
+    "INSERT INTO kinds VALUES (1, 'setosa', 'a', 1.5, 1, '2026-01-31', '2026-01-31 12:00', "
+    "'12:00', '1', 'x')",
 )
 
 
@@ -408,8 +438,9 @@ KINDS = (
     ("check", "status", "found"),
     [
         ({"accepted_values": {"word": [True, False]}}, "failed",
-         "word is text, which cannot be compared with true, a boolean: YAML makes booleans of yes, no, on and off"),
-        ({"accepted_values": {"word": [0]}}, "failed", "word is text, which cannot be compared with 0, a number"),
+         "word is text, which cannot be compared with true, a boolean: YAML makes booleans of yes, no"),
+        ({"accepted_values": {"word": [0]}}, "failed",
+         "word is text, which cannot be compared with 0, a number"),
         ({"accepted_values": {"word": ["setosa", 1]}}, "failed", "word is text"),
         ({"accepted_values": {"way": [1]}}, "failed", "way is enum('a','b')"),
         ({"accepted_values": {"point": [0.0]}}, "failed", "point is varchar(9)"),

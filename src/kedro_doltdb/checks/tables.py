@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import pymysql
+
+from ..dolt.answers import is_other_key
 from ..dolt.as_of import column_types, columns_at
 from ..dolt.names import JOURNAL_TABLES
 from ..dolt.repository import changed_names
@@ -89,7 +92,25 @@ class CheckedTable:
         """Whether the primary key has changed, so that no row can be told from another."""
         if not (self.was and self.is_now and self.changed):
             return False
-        return self.keys != [name for name, is_key in self.columns_before.items() if is_key]
+        return (
+            self.keys != [name for name, is_key in self.columns_before.items() if is_key]
+            or self._statistics is None
+        )
+
+    @cached_property
+    def _statistics(self) -> tuple[int, int, int] | None:
+        """How many rows were added, removed and modified; None if Dolt cannot tell one row from another."""
+        try:
+            self.cursor.execute(
+                "SELECT rows_added, rows_deleted, rows_modified FROM dolt_diff_stat(%s, %s, %s)",
+                (self.base, NOW, self.name),
+            )
+        except pymysql.err.Error as error:
+            if is_other_key(error):
+                return None
+            raise
+        added, removed, modified = self.cursor.fetchone() or (0, 0, 0)
+        return added or 0, removed or 0, modified or 0
 
     def column(self, name: str) -> str | None:
         """Return the name of a column as the table has it; None if it has no such column."""
@@ -103,17 +124,12 @@ class CheckedTable:
         if not self.is_now:
             before = self._rows(self.base)
             return Counts(0, before, 0, before, "it was dropped")
-        if self.has_other_key:
+        if self.has_other_key or self._statistics is None:
             before, now = self._rows(self.base), self._rows(NOW)
             note = "its primary key has changed, so that each row counts as removed and added"
             return Counts(now, before, 0, before, note)
-        self.cursor.execute(
-            "SELECT rows_added, rows_deleted, rows_modified FROM dolt_diff_stat(%s, %s, %s)",
-            (self.base, NOW, self.name),
-        )
-        added, removed, modified = self.cursor.fetchone() or (0, 0, 0)
         note = "" if self.keys else "it has no primary key: a changed row is one removed and one added"
-        return Counts(added or 0, removed or 0, modified or 0, self._rows(self.base), note)
+        return Counts(*self._statistics, self._rows(self.base), note)
 
     def _rows(self, ref: str) -> int:
         self.cursor.execute(f"SELECT COUNT(*) FROM {identifier(self.name)} AS OF %s", (ref,))

@@ -40,6 +40,11 @@ def is_missing_table(error: Error) -> bool:
     )
 
 
+def is_other_key(error: Error) -> bool:
+    """Return whether the primary keys of a table differ, by columns or types, so that no row is compared."""
+    return "primary key set changed" in words(error)
+
+
 def is_conflict(error: Error) -> bool:
     """Return whether somebody else has committed what cannot be merged with the transaction."""
     return bool(error.args[0] == ER.LOCK_DEADLOCK)
