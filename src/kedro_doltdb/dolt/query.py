@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pymysql.err import Error, ProgrammingError
 
 from ..errors import QueryError
+from . import select
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 # What MySQL runs although it looks like a comment, /*! ... */, is none here.
 _COMMENTS = re.compile(r"(?:\s+|--(?=\s|$)[^\n]*|#[^\n]*|/\*(?!!).*?\*/)*", re.DOTALL)
 _READING = {"SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "TABLE", "VALUES"}
+_EXPLAINING = re.compile(r"(EXPLAIN|DESCRIBE|DESC|PLAN|ANALYZE|FORMAT\s*=\s*\w+)\b", re.IGNORECASE)
 _READ_ONLY_TRANSACTION = 1792
 _MISFITS = (KeyError, TypeError, ValueError, ProgrammingError)
 
@@ -24,7 +27,7 @@ def read(cursor: Cursor, query: str, parameters: Sequence[Any] | Mapping[str, An
     """Execute a query that writes nothing.
 
     Dolt's read-only transactions refuse INSERT, UPDATE and DELETE alone. What makes and drops tables,
-    and the procedures, are refused here, by the statement's first word.
+    and the procedures, are refused here, by the statement's first word; INTO by preparing a derived table.
 
     Args:
         cursor: a cursor in no transaction; the caller fetches what was found.
@@ -36,10 +39,13 @@ def read(cursor: Cursor, query: str, parameters: Sequence[Any] | Mapping[str, An
         pymysql.err.Error: Dolt refused it.
     """
     begin = _COMMENTS.match(query)
-    rest = query[begin.end() if begin else 0 :].lstrip("( \t\r\n")
+    statement = query[begin.end() if begin else 0 :]
+    rest = statement.lstrip("( \t\r\n")
     first = re.match(r"\w*", rest)
     if first is None or first[0].upper() not in _READING:
         raise _refusal(rest)
+    if _may_have_into(statement):
+        _refuse_into(cursor, statement, parameters)
     cursor.execute("START TRANSACTION READ ONLY")
     try:
         execute(cursor, query, parameters)
@@ -47,6 +53,38 @@ def read(cursor: Cursor, query: str, parameters: Sequence[Any] | Mapping[str, An
         if error.args[0] != _READ_ONLY_TRANSACTION:
             raise
         raise _refusal(rest) from error
+
+
+def _may_have_into(statement: str) -> bool:
+    """Return whether a statement may be a SELECT with INTO, or explain one, so that it must be looked at."""
+    return "into" in statement.lower() and _selects(statement)
+
+
+def _selects(statement: str) -> bool:
+    return re.match(r"(SELECT|WITH|TABLE|VALUES)\b|\(|/\*!", _explained(statement), re.IGNORECASE) is not None
+
+
+def _explained(statement: str) -> str:
+    """Return a statement without the words that ask for its plan."""
+    while begin := _EXPLAINING.match(statement):
+        statement = statement[begin.end() :]
+        comments = _COMMENTS.match(statement)
+        statement = statement[comments.end() if comments else 0 :]
+    return statement
+
+
+def _refuse_into(
+    cursor: Cursor, statement: str, parameters: Sequence[Any] | Mapping[str, Any] | None
+) -> None:
+    # Dolt's read-only transactions let INTO write files and variables; a derived table cannot have it.
+    text = _explained(statement)
+    if parameters:
+        with suppress(*_MISFITS):
+            text = cursor.mogrify(text, parameters)
+    try:
+        select.check(cursor, text.strip().rstrip(";"))
+    except QueryError as error:
+        raise QueryError(f"{_refusal(statement).message} Dolt says: {error.message}") from error
 
 
 def _refusal(statement: str) -> QueryError:

@@ -1,0 +1,72 @@
+"""Queries that write files or variables are refused on a server that lets files be written anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dolt_server import dolt_server
+
+from kedro_doltdb.dolt.query import read
+from kedro_doltdb.errors import QueryError
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with dolt_server(tmp_path_factory.mktemp("read")) as engine:
+        yield engine
+
+
+@pytest.fixture
+def cursor(server: Any) -> Iterator[Any]:
+    connection = server.raw_connection()
+    with connection.cursor() as cursor:
+        yield cursor
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT 1 INTO OUTFILE '{file}'",
+        "SELECT 1INTO OUTFILE '{file}'",
+        "SELECT 1 into\n/* a */ dumpfile '{file}';",
+        "SELECT 1 /*!INTO OUTFILE '{file}' */",
+        "(SELECT 1 INTO OUTFILE '{file}')",
+        "(SELECT 1) INTO OUTFILE '{file}'",
+        "WITH a AS (SELECT 1) SELECT * FROM a INTO OUTFILE '{file}'",
+        "TABLE dolt_log INTO OUTFILE '{file}'",
+        "VALUES ROW(1) INTO OUTFILE '{file}'",
+        "EXPLAIN SELECT 1 INTO OUTFILE '{file}'",
+        "DESCRIBE /* a */ ANALYZE -- b\n SELECT 1 INTO OUTFILE '{file}'",
+        "SELECT %s INTO OUTFILE '{file}'",
+        "SELECT 1 INTO @x",
+    ],
+)
+def test_into_is_refused(cursor: Any, tmp_path: Path, query: str) -> None:
+    query = query.replace("{file}", str(tmp_path / "out"))
+    with pytest.raises(QueryError, match="Only queries can be sent here"):
+        read(cursor, query, ["a"] if "%s" in query else None)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("query", "parameters"),
+    [
+        ("SELECT 'put into @x', 50 % 7", None),
+        ("SELECT %s INTO_", ["into outfile"]),
+        ("SELECT message FROM dolt_log WHERE message LIKE %(a)s;", {"a": "into"}),
+        ("SELECT 1 AS a, 2 AS a, 'into'", None),
+        ("WITH into_ AS (SELECT 1) SELECT * FROM into_ -- into", None),
+        ("(SELECT 'into') UNION (SELECT 2) ORDER BY 1 LIMIT 1", None),
+        ("SHOW TABLES LIKE '%into%'", None),
+        ("DESCRIBE dolt_log -- into", None),
+        ("EXPLAIN ANALYZE SELECT 'into'", None),
+        ("TABLE dolt_log # into", None),
+    ],
+)
+def test_the_word_may_stand_elsewhere(cursor: Any, query: str, parameters: Any) -> None:
+    read(cursor, query, parameters)
+    cursor.fetchall()
