@@ -502,4 +502,5 @@ def test_what_is_accepted(branch: Branch) -> None:
     assert left() == ["max_rows_changed", "not_null.name", "not_null.sold"]
     assert left("max_rows_changed", "not_null.name") == ["not_null.sold"]
     assert left("shop.not_null", "shop.max_rows_changed") == []
+    assert left("SHOP.not_null.name", "Shop.max_rows_changed") == ["not_null.sold"]
     assert left("heap.not_null", "unique", "row_count") == left()

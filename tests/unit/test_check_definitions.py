@@ -113,10 +113,29 @@ def test_numbers_without_end_are_refused(check: Callable[[float], Any], number: 
 
 
 def test_what_can_be_accepted() -> None:
-    names = ("max_rows_changed", "t.max_rows_changed", "t.not_null.a", "my.table.unique", "dolt_tests.rows")
-    assert accepted_names(names) == names
-    with pytest.raises(ConfigError, match="did you mean `max_rows_changed`"):
-        accepted_names(["t.max_row_changed"])
+    checks = parse({
+        "t": GOOD, "my.table": {"unique": "id"}, "x_*": {"unchanged": True, "sql": "SELECT 1"},
+        "off": {"row_count": False},
+    })  # fmt: skip
+    names = (
+        "max_rows_changed", "t.max_rows_changed", "T.max_rows_changed", "t.not_null.a", "t.not_null",
+        "not_null.a", "my.table.unique", "My.Table.unique.id", "t.max_change.avg(price)", "X_y.unchanged",
+        "x_*.sql", "dolt_tests.rows",
+    )  # fmt: skip
+    assert accepted_names(names, checks) == names
+    for name, hint in {
+        "t.max_row_changed": "did you mean `max_rows_changed`",
+        "x.y.max_rows_changed": "did you mean `t.max_rows_changed`",
+        "max_rows_changed.foo": "did you mean `t.max_rows_changed`",
+        "t.not_null.c": "did you mean `t.not_null.[ab]`",
+        "off.row_count": "did you mean `t.row_count`",
+        "u.unchanged": "did you mean `t.unchanged`|`x_",
+        "dolt_tests": "known are",
+    }.items():
+        with pytest.raises(ConfigError, match=rf"{name} is not a check that could be accepted: .*{hint}"):
+            accepted_names([name], checks)
+    with pytest.raises(ConfigError, match="there are none under `checks`"):
+        accepted_names(["t.unchanged"], ())
 
 
 def test_the_schema_for_editors_says_the_same() -> None:

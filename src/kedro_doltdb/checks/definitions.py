@@ -80,30 +80,58 @@ def parse(section: object) -> tuple[Check, ...]:
     return tuple(found)
 
 
-def accepted_names(names: Iterable[str]) -> tuple[str, ...]:
+def accepted_names(names: Iterable[str], checks: Iterable[Check]) -> tuple[str, ...]:
     """Return the names of checks whose failure is accepted.
 
     Args:
         names: ``max_rows_changed``, ``not_null.species``, each with or without ``table.`` before it, or a
             test of Dolt's, ``dolt_tests.name``.
+        checks: those of ``dolt.yml``.
 
     Raises:
         ConfigError: one is not a check's; the nearest right one is named.
     """
-    names = tuple(names)
+    names, checks = tuple(names), tuple(checks)
     for name in names:
         parts = name.split(".")
-        if not set(parts) & set(KINDS) and parts[0] != "dolt_tests":
+        if may_be_accepted(name, checks):
+            continue
+        if not set(parts) & set(KINDS):
             raise ConfigError(f"{name} is not a check that could be accepted: {suggestion(parts[-1], KINDS)}")
+        known = list(
+            dict.fromkeys(f"{check.tables}.{check.name}" for check in checks if check.bound is not False)
+        )
+        reason = suggestion(name, known) if known else "there are none under `checks` in dolt.yml."
+        raise ConfigError(f"{name} is not a check that could be accepted: {reason}")
     return names
+
+
+def may_be_accepted(name: str, checks: Iterable[Check]) -> bool:
+    """Return whether the failure of a check, or of a test of Dolt's, may have a name."""
+    return name.lower().startswith("dolt_tests.") or any(_may_be(name, check) for check in checks)
+
+
+def _may_be(name: str, check: Check) -> bool:
+    """Return whether the result of a check may have a name."""
+    if check.bound is False:
+        return False
+    for end in (check.kind, check.name):
+        table = name.removesuffix(f".{end}")
+        if name == end or (table != name and _is_of(table, check)):
+            return True
+    return False
+
+
+def _is_of(table: str, check: Check) -> bool:
+    name, pattern = table.lower(), check.tables.lower()
+    return name == pattern or fnmatchcase(name, pattern)
 
 
 def checks_of(table: str, checks: Iterable[Check]) -> list[Check]:
     """Return the checks of a table: of those of one name, the last one counts."""
     found: dict[str, Check] = {}
     for check in checks:
-        name, pattern = table.lower(), check.tables.lower()
-        if name != pattern and not fnmatchcase(name, pattern):
+        if not _is_of(table, check):
             continue
         if check.bound is False:
             found = {key: other for key, other in found.items() if other.kind != check.kind}

@@ -158,6 +158,7 @@ def rerun(metadata: ProjectMetadata, run_id: str, conf_source: str | None) -> No
 
     Example: kedro dolt rerun 2026-11-23T18.27
     """
+    from ..checks.definitions import may_be_accepted
     from ..journal import reader
     from ..journal.history import find_run, message_of
     from ..journal.store import now
@@ -171,9 +172,11 @@ def rerun(metadata: ProjectMetadata, run_id: str, conf_source: str | None) -> No
         point, run = find_run(repository, run_id)
         with repository.on(point.commit) as cursor:
             edges = reader.edges(cursor, run.run_id)
-            # It is to be the same run, with what was accepted of it.
+            # It is to be the same run, with what was accepted of it, if dolt.yml has that check still.
             accepted = [
-                result.name for result in reader.checks(cursor, run.run_id) if result.status == "accepted"
+                result.name
+                for result in reader.checks(cursor, run.run_id)
+                if result.status == "accepted" and may_be_accepted(result.name, database.checks)
             ]
             message = message_of(cursor, point.commit)
         parameters = parameters_of(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..catalog.footprint import Footprint, find_database
 from ..checks.audit import Acceptance
+from ..checks.definitions import accepted_names
 from ..dolt.repository import dolt_errors
 from ..errors import ConfigError, DoltError, PublishError
 from ..journal import store
@@ -73,9 +74,11 @@ class BegunRun:
             footprint: the tables of its pipeline.
 
         Raises:
-            ConfigError: the target's name is not allowed, or ``dolt_from`` names no commit.
+            ConfigError: the target's name is not allowed, ``dolt_from`` names no commit, or ``dolt_accept``
+                no check.
             DoltError: uncommitted edits are to be refused, or a failed run cannot be resumed.
         """
+        accepted_names(request.options.accept, database.checks)
         run_id, lease = lease_for_run(database, request.kedro_run_id, request.options.branch)
         try:
             with dolt_errors():

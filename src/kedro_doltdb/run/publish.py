@@ -51,7 +51,7 @@ def publish_kept(
         DoltError: the run did not compute everything.
         RemoteError: the branch was published here and not pushed, and ``on_push_failure`` is ``fail``.
     """
-    acceptance = Acceptance(accepted_names(accept), repository.author, reason)
+    acceptance = Acceptance(accepted_names(accept, database.checks), repository.author, reason)
     records = records_of(database.server, repository.address)
     # No run may prune the branch meanwhile.
     with repository.locked("recovery"):
