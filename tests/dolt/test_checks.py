@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from dolt_server import dolt_server
 from pymysql.cursors import Cursor
+from pymysql.err import OperationalError
 
 from kedro_doltdb.checks.audit import Acceptance, audit, described, refusing
 from kedro_doltdb.checks.definitions import parse
 from kedro_doltdb.dolt import select
+from kedro_doltdb.dolt.answers import is_answer
 from kedro_doltdb.errors import QueryError
 from kedro_doltdb.journal.store import CheckResult
 
@@ -424,6 +426,27 @@ def test_hostile_names(branch: Branch) -> None:
     assert described(found[f"{table}.max_rows_changed"]) == (
         f"{table}.max_rows_changed: 1 of 2 rows changed; bound: 0; first rows: ({column}=2)"
     )
+
+
+def test_what_dolt_or_the_driver_refuses_fails_that_check_alone(branch: Branch) -> None:
+    checks = parse(
+        {"shop": {"between": {"sold": [0, 5]}, "row_count": 4, "accepted_values": {"name": ["x"]}}}
+    )
+    broken = [
+        replace(check, bound=[0, float("inf")]) if check.kind == "between" else check for check in checks
+    ]
+    found = {result.check_name: result for result in audit(branch.cursor, branch.base, broken)}
+    assert found["row_count"].status == "passed" and found["accepted_values.name"].status == "failed"
+    assert found["between.sold"].status == "failed"
+    assert found["between.sold"].found.startswith("Dolt refused the check: inf can not be used")
+
+
+@pytest.mark.parametrize(
+    ("code", "answers"),
+    [(1105, True), (1064, True), (3140, True), (1045, False), (2006, False), (2013, False)],
+)
+def test_which_errors_are_the_servers_answers(code: int, answers: bool) -> None:
+    assert is_answer(OperationalError(code, "no")) is answers
 
 
 KINDS = (

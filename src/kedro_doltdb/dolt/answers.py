@@ -23,7 +23,8 @@ def words(error: Error) -> str:
 def is_answer(error: Error) -> bool:
     """Return whether a server that lets us in has answered; if not, the driver or the login is at fault."""
     code = error.args[0]
-    return isinstance(code, int) and code < CR.CR_ERROR_FIRST and code != ER.ACCESS_DENIED_ERROR
+    # Codes from 2000 are the driver's; those from 3000 are the server's again.
+    return isinstance(code, int) and not 2000 <= code < 3000 and code != ER.ACCESS_DENIED_ERROR
 
 
 def is_full(error: Error) -> bool:
