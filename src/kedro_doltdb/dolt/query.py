@@ -84,13 +84,13 @@ def _refuse_into(
     try:
         select.check(cursor, text.strip().rstrip(";"))
     except QueryError as error:
-        raise QueryError(f"{_refusal(statement).message} Dolt says: {error.message}") from error
+        raise _refusal(statement, f" Dolt says: {error.message}") from error
 
 
-def _refusal(statement: str) -> QueryError:
+def _refusal(statement: str, words: str = "") -> QueryError:
     return QueryError(
         f"Only queries can be sent here, and this writes, or is none: {statement[:60]!r}. Write to tables in "
-        "a run, or in `kedro dolt sql`."
+        f"a run, or in `kedro dolt sql`.{words}"
     )
 
 
