@@ -6,6 +6,7 @@ import shutil
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -168,6 +169,10 @@ def test_plain_text_follows_the_offer_to_encrypt(server: External, directory: Pa
         pytest.raises(ServerError, match="cannot be used"),
     ):
         log_in(server, somebody, directory)
+    # Their thread may still have to read it.
+    deadline = time.monotonic() + 10
+    while len(somebody.heard) <= 36 and time.monotonic() < deadline:
+        time.sleep(0.01)
     # The packet that asks for encryption, and then the first of TLS.
     assert somebody.heard[36:37] == b"\x16" and b"kedro" not in somebody.heard
 
