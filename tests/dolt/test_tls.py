@@ -162,17 +162,21 @@ def test_the_offer_to_encrypt_is_taken_out(server: External, directory: Path) ->
 
 
 def test_plain_text_follows_the_offer_to_encrypt(server: External, directory: Path) -> None:
-    with (
-        between(
-            server, encrypt=lambda client: client.sendall(b"\x07\0\0\x02\0\0\0\x02\0\0\0") or client.dup()
-        ) as somebody,
-        pytest.raises(ServerError, match="cannot be used"),
-    ):
-        log_in(server, somebody, directory)
-    # Their thread may still have to read it.
-    deadline = time.monotonic() + 10
-    while len(somebody.heard) <= 36 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    def answer(client: socket.socket) -> socket.socket:
+        client.sendall(b"\x07\0\0\x02\0\0\0\x02\0\0\0")
+        return client.dup()
+
+    # On a busy machine Dolt now and then does not greet in time, and there is nothing to hear.
+    for _ in range(3):
+        with between(server, encrypt=answer) as somebody:
+            with pytest.raises(ServerError, match=r"cannot be used|says nothing"):
+                log_in(server, somebody, directory)
+            # Their thread may still have to read it.
+            deadline = time.monotonic() + 5
+            while len(somebody.heard) <= 36 and time.monotonic() < deadline:
+                time.sleep(0.01)
+        if somebody.heard:
+            break
     # The packet that asks for encryption, and then the first of TLS.
     assert somebody.heard[36:37] == b"\x16" and b"kedro" not in somebody.heard
 

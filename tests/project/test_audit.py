@@ -307,7 +307,7 @@ def test_results_are_shown_with_the_runs(project: Path) -> None:
     run(project)
     run(project, "dolt_accept=unchanged", ratio=0.3)
     second, first = json.loads(run_kedro(project, "dolt", "runs", "--json").stdout)
-    assert (first["checks"], second["checks"]) == ([], ["accepted", "warning"])
+    assert (first["noted_checks"], second["noted_checks"]) == ([], ["accepted", "warning"])
     output = run_kedro(project, "dolt", "show", "HEAD").stdout
     assert "15 of 30 rows changed" in output and "accepted when the run was started" in output
     output = run_kedro(project, "dolt", "compare", "--md").stdout
