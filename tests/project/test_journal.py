@@ -226,6 +226,20 @@ def test_a_table_of_the_journals_name_is_not_touched(project: Path) -> None:
     assert "No dataset can be saved to kedro_lineage" in output.stdout + output.stderr
 
 
+def test_a_journal_that_cannot_be_written_costs_one_run_and_no_later_one(project: Path) -> None:
+    run_kedro(project, "run")
+    dolt(project, "sql", "-q", "ALTER TABLE kedro_lineage ADD COLUMN mine INT NOT NULL")
+    done = run_kedro(project, "run", "--params", "example_test_data_ratio=0.3", check=False)
+    output = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == 1 and "its column mine must have a value" in output
+    (kept,) = set(branches(project)) - {"main"}
+    rows = query(project, f"SELECT COUNT(*) AS n FROM example_test_x AS OF '{kept}'")
+    assert f"kept on {kept}" in output and rows == [{"n": "45"}]
+    dolt(project, "sql", "-q", "ALTER TABLE kedro_lineage DROP COLUMN mine")
+    done = run_kedro(project, "run", "--params", "example_test_data_ratio=0.3")
+    assert "Committed" in done.stdout + done.stderr and kept in branches(project)
+
+
 def test_the_journal_survives_merge_and_clone(project: Path, tmp_path: Path) -> None:
     # Both branches make the journal, and write different data.
     run_kedro(project, "run", "--params=dolt_branch=one,example_test_data_ratio=0.1")

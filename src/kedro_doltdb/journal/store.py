@@ -280,8 +280,10 @@ def _prepare(cursor: Cursor, table: str) -> None:
         f"CREATE TABLE IF NOT EXISTS {table} ({declared}, PRIMARY KEY ({', '.join(_KEYS[table])}))"
     )
     found = _columns(cursor, table)
-    if [name for name, key in found.items() if key] != list(_KEYS[table]):
+    if [name for name, (key, _) in found.items() if key] != list(_KEYS[table]):
         raise not_a_journal(table, f"its primary key is not {', '.join(_KEYS[table])}")
+    if needed := [name for name, (_, is_needed) in found.items() if is_needed and name not in columns]:
+        raise not_a_journal(table, f"its column {needed[0]} must have a value, which runs do not know")
     for name, kind in columns.items():
         if name not in found:
             cursor.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
@@ -300,9 +302,13 @@ def columns_of(table: str) -> tuple[tuple[str, ...], list[str]]:
     return _KEYS[table], list(_COLUMNS[table])
 
 
-def _columns(cursor: Cursor, table: str) -> dict[str, bool]:
+def _columns(cursor: Cursor, table: str) -> dict[str, tuple[bool, bool]]:
+    """Return the columns, whether they are part of the key, and whether each row must give them a value."""
     cursor.execute(f"SHOW COLUMNS FROM {table}")
-    return {row[0]: row[3] == "PRI" for row in cursor.fetchall()}
+    return {
+        name: (key == "PRI", null == "NO" and default is None and not extra)
+        for name, _, null, key, default, extra in cursor.fetchall()
+    }
 
 
 def _insert(cursor: Cursor, table: str, rows: list[dict[str, Any]]) -> None:

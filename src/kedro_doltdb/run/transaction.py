@@ -392,9 +392,7 @@ class Transaction:
             finished_ones = self.finished_nodes()
             edges = [edge for edge in record.edges if edge.node in finished_ones]
             record.run = replace(record.run, status=status, error=error, finished=finished)
-            with repository.on(record.branch) as cursor:
-                hashed = with_hashes(edges, self._hashes(edges, record.branch))
-                store.write(cursor, record.run, hashed, map(storable, self._results))
+            self._write_journal_if_possible(record.run, edges)
         repository.commit_all(record.branch, f"Kept from Kedro run {record.run_id}, which {why}")
         if record.created_target:
             self._delete_unused_target()
@@ -408,6 +406,19 @@ class Transaction:
         self._records.save(record)
         self._supersede()
         return "kept"
+
+    def _write_journal_if_possible(self, run: Run, edges: list[Edge]) -> None:
+        """Write the journal of a run that is kept; else the next run would have to, and each after it."""
+        try:
+            with self._repository.on(self.record.branch) as cursor:
+                hashed = with_hashes(edges, self._hashes(edges, self.record.branch))
+                store.write(cursor, run, hashed, map(storable, self._results))
+        except DoltError as error:
+            logger.warning("Run %s is not in the journal: %s", run.run_id, error.message)
+        except pymysql.err.Error as error:
+            if not answers.is_answer(error):
+                raise
+            logger.warning("Run %s is not in the journal: %s", run.run_id, answers.words(error))
 
     def finished_nodes(self) -> set[str]:
         """Return the names of the nodes that are known to have finished."""
