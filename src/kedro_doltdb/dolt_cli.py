@@ -15,8 +15,8 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,8 @@ _HOW_TO_GET_DOLT = (
     "Get it with scripts/install_dolt of the kedro-dolt repository or as "
     "https://docs.dolthub.com/introduction/installation says, and put it on PATH or name it in DOLT_PATH."
 )
+# A repository is made in such a directory of the data's.
+_BESIDE = ".dolt-new-"
 # What a child process needs to keep off the network; Dolt reads these from its configuration alone.
 _QUIET = {"metrics.disabled": "true", "versioncheck.disabled": "true"}
 
@@ -226,18 +228,14 @@ def initialise(data_dir: Path, tables: Iterable[InitialTable]) -> None:
     """
     # Behind a symbolic link the directory's parent is another one.
     project = data_dir.absolute().parent
-    repository = _new_repository(data_dir)
-    data_dir = repository.parent
-    name, email = identity(data_dir)
-    try:
-        run_dolt(["init", "--name", name, "--email", email, "--initial-branch", "main"], data_dir)
-        keep_quiet(data_dir)
-        keep_private(repository)
+    with _new_repository(data_dir) as made:
+        made.mkdir()
+        name, email = identity(data_dir)
+        run_dolt(["init", "--name", name, "--email", email, "--initial-branch", "main"], made)
+        keep_quiet(made)
+        keep_private(made / ".dolt")
         for table in tables:
-            _import_table(data_dir, table, project)
-    except BaseException:
-        shutil.rmtree(repository, ignore_errors=True)
-        raise
+            _import_table(made, table, project)
 
 
 def clone(data_dir: Path, url: str, name: str, user: str | None, timeout: float) -> bool:
@@ -258,26 +256,20 @@ def clone(data_dir: Path, url: str, name: str, user: str | None, timeout: float)
     Raises:
         DoltCommandError: ``data_dir`` is a repository already, or Dolt could not clone; nothing was made.
     """
-    repository = _new_repository(data_dir)
-    for left in repository.parent.glob(".dolt-clone-*"):
-        shutil.rmtree(left, ignore_errors=True)
-    # Beside it first: Dolt clones into new directories only, and one that is half full must not be found.
-    with tempfile.TemporaryDirectory(prefix=".dolt-clone-", dir=repository.parent) as beside:
-        keep_private(Path(beside))
-        user_option = ["--user", user] if user else []
-        command = [find_dolt(), "clone", "--remote", name, *user_option, url, "data"]
-        try:
+    try:
+        with _new_repository(data_dir) as cloned:
+            user_option = ["--user", user] if user else []
+            command = [find_dolt(), "clone", "--remote", name, *user_option, url, cloned.name]
+            beside = str(cloned.parent)
             own = {} if home() else {"DOLT_ROOT_PATH": beside}
-            _run_in(command, Path(beside), {"TMPDIR": beside, **own}, timeout)
-        except DoltCommandError as error:
-            if "contains no Dolt data" in str(error) or "no branches" in str(error):
-                return False
-            raise
-        cloned = Path(beside, "data")
-        keep_quiet(cloned)
-        keep_private(cloned / ".dolt")
-        _keep_identity(cloned)
-        (cloned / ".dolt").rename(repository)
+            _run_in(command, cloned.parent, {"TMPDIR": beside, **own}, timeout)
+            keep_quiet(cloned)
+            keep_private(cloned / ".dolt")
+            _keep_identity(cloned)
+    except DoltCommandError as error:
+        if "contains no Dolt data" in str(error) or "no branches" in str(error):
+            return False
+        raise
     return True
 
 
@@ -289,8 +281,13 @@ def _keep_identity(data_dir: Path) -> None:
     replace_file(file, json.dumps(config).encode())
 
 
-def _new_repository(data_dir: Path) -> Path:
-    """Return the path of the repository to be made in ``data_dir``, which is made if it is not there."""
+@contextmanager
+def _new_repository(data_dir: Path) -> Iterator[Path]:
+    """Give the path of a directory to be made, whose ``.dolt`` is put into ``data_dir`` at the end.
+
+    Dolt clones into new directories only, and a repository that is half full must not be found, should this
+    process be killed.
+    """
     data_dir = data_dir.resolve()
     if (data_dir / ".dolt").exists():
         raise DoltCommandError(f"{data_dir} is a Dolt repository already; nothing was changed.")
@@ -298,7 +295,13 @@ def _new_repository(data_dir: Path) -> Path:
         data_dir.mkdir(exist_ok=True)
     except OSError as error:
         raise DoltCommandError(f"{data_dir} cannot be created: {error}.") from error
-    return data_dir / ".dolt"
+    for left in data_dir.glob(f"{_BESIDE}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=_BESIDE, dir=data_dir) as beside:
+        keep_private(Path(beside))
+        made = Path(beside, "data")
+        yield made
+        (made / ".dolt").rename(data_dir / ".dolt")
 
 
 def keep_quiet(data_dir: Path) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -252,6 +255,25 @@ class TestInitialise:
             initialise(data_dir, [NUMBERS, table])
 
         assert sorted(path.name for path in data_dir.iterdir()) == ["numbers.csv", "t.csv"]
+
+    def test_killed_in_the_middle_it_can_be_done_again(self, data_dir: Path) -> None:
+        code = (
+            "from pathlib import Path\n"
+            "from kedro_doltdb.dolt_cli import InitialTable, initialise\n"
+            f"initialise(Path({str(data_dir)!r}), [{NUMBERS!r}])"
+        )
+        process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+        while not list(data_dir.glob(".dolt-new-*/data/.dolt/noms")):
+            assert process.poll() is None
+            time.sleep(0.001)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+        assert not (data_dir / ".dolt").exists()
+        initialise(data_dir, [NUMBERS])
+
+        assert "nothing to commit" in run_dolt(["status"], data_dir)
+        assert not list(data_dir.glob(".dolt-new-*"))
 
     def test_missing_dolt_leaves_no_repository(
         self, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -140,7 +140,7 @@ def test_the_last_ten_are_kept_and_the_last_one_is_resumed(tmp_path: Path) -> No
             transaction.begin()
             with repository.on(record.branch) as cursor:
                 cursor.execute("CREATE TABLE t (id INT PRIMARY KEY)")
-            assert transaction.keep("failed: KeyError", "failed")
+            assert transaction.keep("failed: KeyError", "failed") == "kept"
         recover(repository, records, server.is_leased)
         assert [record.run_id for record in records.all()] == names[-KEPT_BRANCHES:]
         assert repository.branches() == {"main", *(f"kedro/{name}" for name in names[-KEPT_BRANCHES:])}

@@ -223,7 +223,7 @@ def test_init_makes_nothing_of_a_remote_that_is_away_and_all_of_one_that_is_empt
             [sys.executable, "-m", "kedro", "dolt", "init"], cwd=clone, start_new_session=True,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        while not list((clone / "data").glob(".dolt-clone-*")):
+        while not list((clone / "data").glob(".dolt-new-*")):
             time.sleep(0.02)
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(60) != 0
