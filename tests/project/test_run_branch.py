@@ -276,6 +276,8 @@ def test_a_run_inside_a_run_publishes_both(project: Path) -> None:
     assert "to main: three +3" in output and "to main: one +1, two +1" in output
     assert clean(project) and branches(project) == ["main"]
     assert [message.startswith("Update data") for message in messages(project)[:3]] == [True, True, False]
+    # What an outer node saves after an inner run is noted for the outer run, and goes with its record.
+    assert list((project / "data" / ".dolt" / "kedro" / "runs").iterdir()) == []
 
 
 def test_a_run_that_another_one_has_closed_is_never_a_success(project: Path) -> None:

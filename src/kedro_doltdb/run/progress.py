@@ -57,10 +57,13 @@ class _Progress:
 
 
 class _Current(threading.local):
-    node: _Progress | None = None
+    """What runs in this thread, where a node starts and saves. A node may run another pipeline meanwhile."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[Node, _Progress] = {}
+        self.noted: tuple[str, set[str]] = ("", set())
 
 
-# A node starts and saves in one thread.
 _current = _Current()
 
 
@@ -70,10 +73,11 @@ def node_started(node: Node, catalog: DataCatalog) -> None:
     records = records_of(database.server, database.get_address()) if database else None
     run_id = ((database and database.branch) or "").removeprefix(RUN_PREFIX)
     replaced = {name for name in node.outputs if replaces(catalog.get(name))}
-    last = _current.node
-    noted = last.noted if last and last.run_id == run_id else set()
-    _current.node = _Progress(records, run_id, set(node.outputs), replaced, noted)
-    _current.node.note(node.inputs)
+    if _current.noted[0] != run_id:
+        _current.noted = run_id, set()
+    progress = _Progress(records, run_id, set(node.outputs), replaced, _current.noted[1])
+    _current.nodes[node] = progress
+    progress.note(node.inputs)
 
 
 def dataset_saved(name: str, node: Node) -> None:
@@ -82,7 +86,7 @@ def dataset_saved(name: str, node: Node) -> None:
     Raises:
         ConfigError: the node saves in chunks what each save replaces.
     """
-    progress = _current.node
+    progress = _current.nodes.get(node)
     if progress is None:
         return
     if name in progress.replaced and name not in progress.missing:
