@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..dolt.as_of import as_dicts
-from ..dolt.sql import identifier, quote
+from ..dolt.sql import identifier
 from ..journal.blame import writers
 from .comparable import are_alike, misfit
 from .finding import Finding, failed, judged, passed
-from .tables import MOST_ROWS, WRITTEN_BY, plain_rows
+from .tables import MOST_ROWS, NOW, WRITTEN_BY, counted, plain_rows
 
 if TYPE_CHECKING:
     from .definitions import Check
@@ -67,9 +67,7 @@ def _references(check: Check, table: CheckedTable, tables: Mapping[str, CheckedT
 
 def _rows_where(table: CheckedTable, columns: list[str], condition: str, values: list[Any]) -> Finding:
     source = f"FROM {identifier(table.name)} {_CHECKED} WHERE {condition}"
-    table.cursor.execute(f"SELECT COUNT(*) {source}", values)
-    row = table.cursor.fetchone()
-    number = int(row[0]) if row else 0
+    number = counted(table.cursor, source, values)
 
     def rows() -> tuple[dict[str, Any], ...]:
         names = list(dict.fromkeys([*table.keys, *columns])) if table.keys else list(table.columns)
@@ -98,24 +96,20 @@ def _unique(check: Check, table: CheckedTable, _: Mapping[str, CheckedTable]) ->
         columns.append(column)
     if table.keys and set(table.keys) <= set(columns):
         return passed("the primary key")
-    names = ", ".join(map(quote, columns))
-    there = " AND ".join(f"{quote(name)} IS NOT NULL" for name in columns)
-    groups = f"FROM {quote(table.name)} WHERE {there} GROUP BY {names} HAVING COUNT(*) > 1"
-    table.cursor.execute(f"SELECT COUNT(*) FROM (SELECT 1 {groups}) twice")
-    row = table.cursor.fetchone()
-    number = int(row[0]) if row else 0
+    names = ", ".join(map(identifier, columns))
+    there = " AND ".join(f"{identifier(name)} IS NOT NULL" for name in columns)
+    groups = f"FROM {identifier(table.name)} WHERE {there} GROUP BY {names} HAVING COUNT(*) > 1"
+    number = counted(table.cursor, f"FROM (SELECT 1 {groups}) twice")
 
     def rows() -> tuple[dict[str, Any], ...]:
-        table.cursor.execute(f"SELECT {names} {groups} ORDER BY {names} LIMIT {MOST_ROWS}")
+        table.cursor.execute(f"SELECT {names} {groups} ORDER BY {names} LIMIT {MOST_ROWS}", ())
         return plain_rows(as_dicts(table.cursor))
 
     return judged(number == 0, f"{number} values more than once", rows)
 
 
 def _row_count(check: Check, table: CheckedTable, _: Mapping[str, CheckedTable]) -> Finding:
-    table.cursor.execute(f"SELECT COUNT(*) FROM {quote(table.name)}")
-    row = table.cursor.fetchone()
-    number = int(row[0]) if row else 0
+    number = table.rows_at(NOW)
     lowest, highest = check.bound
     good = (lowest is None or number >= lowest) and (highest is None or number <= highest)
     return passed(f"{number} rows") if good else failed(f"{number} rows")

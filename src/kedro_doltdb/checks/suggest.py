@@ -12,6 +12,7 @@ from ..dolt.as_of import columns_at
 from ..dolt.sql import identifier
 from ..journal.history import entries_on
 from ..journal.metrics import metrics_at
+from .tables import NOW, counted, rows_at
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -71,7 +72,7 @@ def _of_change(
         change = next((change for change in changed if change.table == table), None)
         if change is None:
             continue
-        before = _rows(cursor, table, entry.parent)
+        before = rows_at(cursor, table, entry.parent)
         only_added = only_added and not change.removed and not change.modified
         if before:
             shares.append((change.added + change.removed + change.modified) / before)
@@ -86,12 +87,6 @@ def _of_change(
     if 0 < percent < 100:
         checks["max_rows_changed"] = f"{percent}%"
     return checks
-
-
-def _rows(cursor: Cursor, table: str, ref: str) -> int:
-    cursor.execute(f"SELECT COUNT(*) FROM {identifier(table)} AS OF %s", (ref,))
-    row = cursor.fetchone()
-    return int(row[0]) if row else 0
 
 
 def _of_metrics(cursor: Cursor, table: str, entries: Sequence[Entry]) -> dict[str, Any]:
@@ -109,15 +104,12 @@ def _of_state(cursor: Cursor, table: str) -> dict[str, Any]:
     cursor.execute(f"SHOW COLUMNS FROM {identifier(table)}", ())
     columns = [(row[0], str(row[1]), row[2] == "YES", row[3] == "PRI") for row in cursor.fetchall()]
     filled, ranges, values = [], {}, {}
-    number = _rows(cursor, table, "WORKING")
+    number = rows_at(cursor, table, NOW)
     for name, kind, may_be_null, is_key in columns:
         if is_key or not number:
             continue
         column = identifier(name)
-        asked = f"SELECT COUNT(*) FROM {identifier(table)} WHERE {column} IS NULL"
-        cursor.execute(asked, ())
-        row = cursor.fetchone()
-        if may_be_null and row and not row[0]:
+        if may_be_null and not counted(cursor, f"FROM {identifier(table)} WHERE {column} IS NULL"):
             filled.append(name)
         if kind.startswith(("int", "bigint", "smallint", "double", "float", "decimal")):
             cursor.execute(f"SELECT MIN({column}), MAX({column}) FROM {identifier(table)}", ())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -120,21 +120,20 @@ class CheckedTable:
     def counts(self) -> Counts:
         """How many rows differ, from Dolt's statistics of the change."""
         if not self.changed:
-            return Counts(0, 0, 0, self._rows(self.base))
+            return Counts(0, 0, 0, self.rows_at(self.base))
         if not self.is_now:
-            before = self._rows(self.base)
+            before = self.rows_at(self.base)
             return Counts(0, before, 0, before, "it was dropped")
         if self.has_other_key or self._statistics is None:
-            before, now = self._rows(self.base), self._rows(NOW)
+            before, now = self.rows_at(self.base), self.rows_at(NOW)
             note = "its primary key has changed, so that each row counts as removed and added"
             return Counts(now, before, 0, before, note)
         note = "" if self.keys else "it has no primary key: a changed row is one removed and one added"
-        return Counts(*self._statistics, self._rows(self.base), note)
+        return Counts(*self._statistics, self.rows_at(self.base), note)
 
-    def _rows(self, ref: str) -> int:
-        self.cursor.execute(f"SELECT COUNT(*) FROM {identifier(self.name)} AS OF %s", (ref,))
-        row = self.cursor.fetchone()
-        return int(row[0]) if row else 0
+    def rows_at(self, ref: str) -> int:
+        """Return how many rows it has at a commit, or now."""
+        return rows_at(self.cursor, self.name, ref)
 
     def changed_keys(self, *kinds: str) -> tuple[dict[str, Any], ...]:
         """Return the first rows that differ so: their keys; without one, all columns."""
@@ -188,6 +187,24 @@ def tables_between(cursor: Cursor, base: str) -> dict[str, CheckedTable]:
             changed=folded in changed,
         )  # fmt: skip
     return tables
+
+
+def counted(cursor: Cursor, source: str, values: Sequence[Any] = ()) -> int:
+    """Return how many rows there are.
+
+    Args:
+        cursor: on the branch that is checked.
+        source: a SELECT from FROM on, its names as :func:`identifier` writes them.
+        values: its values.
+    """
+    cursor.execute(f"SELECT COUNT(*) {source}", values)
+    row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def rows_at(cursor: Cursor, table: str, ref: str) -> int:
+    """Return how many rows a table has at a commit, or at :data:`NOW`."""
+    return counted(cursor, f"FROM {identifier(table)} AS OF %s", (ref,))
 
 
 def plain_rows(rows: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
