@@ -80,10 +80,12 @@ class Log:
     """The commits of a history. They say which run came first: clocks are set back.
 
     Attributes:
+        commits: each commit and the beginning of its message, the newest first.
         places: the commits, and which place each has: that of the oldest is 0.
         runs: the commit of each run by its id.
     """
 
+    commits: tuple[tuple[str, str], ...]
     places: dict[str, int]
     runs: dict[str, str]
 
@@ -96,9 +98,9 @@ class Log:
             ref: a commit or a branch; ``HEAD`` is the cursor's own.
         """
         cursor.execute("SELECT commit_hash, LEFT(message, %s) FROM dolt_log(%s)", (_BEGINNING, ref))
-        log = cursor.fetchall()
-        places = {commit: place for place, (commit, _) in enumerate(reversed(log))}
-        return cls(places, _first_commits(log))
+        commits = cursor.fetchall()
+        places = {commit: place for place, (commit, _) in enumerate(reversed(commits))}
+        return cls(tuple(commits), places, _first_commits(commits))
 
     def place(self, run_id: str) -> int:
         """Return the place of a run's commit; -1 if it is not in this history."""
@@ -113,10 +115,7 @@ def entries_on(repository: Repository, branch: str) -> list[Entry]:
 
 def _entries_on(repository: Repository, branch: str) -> tuple[list[Entry], Log]:
     with repository.on(branch) as cursor:
-        found = reader.runs(cursor, "HEAD")
-        if not found:
-            return [], Log({}, {})
-        log = Log.of(cursor)
+        found, log = reader.runs(cursor, "HEAD"), Log.of(cursor)
         if any(run.run_id not in log.runs for run in found):
             # Its commit was squashed or reworded: the one that brought the row will do.
             cursor.execute(f"SELECT run_id, `commit` FROM dolt_blame_{RUNS}")
@@ -136,7 +135,7 @@ def _first_commits(log: Iterable[tuple[Any, ...]]) -> dict[str, str]:
     return commits
 
 
-def undone_on(repository: Repository, branch: str, known: Collection[str]) -> list[Entry]:
+def undone_on(repository: Repository, branch: str, log: Log, known: Collection[str]) -> list[Entry]:
     """Return the runs that were published to ``branch`` and whose rows are no longer there.
 
     The commit of a run that was reverted is in the log still. That of one that was reset is in Dolt's reflog,
@@ -145,14 +144,13 @@ def undone_on(repository: Repository, branch: str, known: Collection[str]) -> li
     Args:
         repository: where the branch is.
         branch: its name.
+        log: its history.
         known: the ids of runs that do not count.
     """
     with repository.on(branch) as cursor:
-        cursor.execute("SELECT commit_hash, LEFT(message, %s) FROM dolt_log", (_BEGINNING,))
-        log = list(cursor.fetchall())
         cursor.execute("SELECT DISTINCT commit_hash FROM dolt_reflog(%s)", (branch,))
         reflog = [row[0] for row in cursor.fetchall()]
-        seen = {commit for commit, _ in log}
+        messages, seen = list(log.commits), set(log.places)
         for head in [commit for commit in reflog if commit not in seen][:_MOST_UNDONE]:
             if head not in seen:
                 cursor.execute(
@@ -160,8 +158,8 @@ def undone_on(repository: Repository, branch: str, known: Collection[str]) -> li
                 )
                 lost = [row for row in cursor.fetchall() if row[0] not in seen]
                 seen.update(commit for commit, _ in lost)
-                log += lost
-        commits = _first_commits(row for row in log if not is_kept(row[1]))
+                messages += lost
+        commits = _first_commits(row for row in messages if not is_kept(row[1]))
         gone = [(run_id, commit) for run_id, commit in commits.items() if run_id not in known]
         found = [
             (commit, run)
@@ -191,7 +189,7 @@ def list_runs(repository: Repository, branches: Iterable[str], kept_for: set[str
     # By commit: when the last run up to it had begun, and its place in the log.
     order: dict[str, tuple[datetime, float]] = {}
     branches = list(branches)
-    readable = []
+    logs: dict[str, Log] = {}
     for branch in branches:
         try:
             entries, log = _entries_on(repository, branch)
@@ -200,7 +198,7 @@ def list_runs(repository: Repository, branches: Iterable[str], kept_for: set[str
                 raise
             logger.warning("The runs of %s are left out: %s", branch, error.message)
             continue
-        readable.append(branch)
+        logs[branch] = log
         for entry in entries:
             found.setdefault(entry.run.run_id, entry)
         started, latest = {entry.commit: entry.run.started for entry in entries}, datetime.min
@@ -211,8 +209,8 @@ def list_runs(repository: Repository, branches: Iterable[str], kept_for: set[str
         kept = _kept_on(repository, branch)
         if kept and (kept_for is None or kept.run.branch in kept_for):
             found.setdefault(kept.run.run_id, kept)
-    for branch in readable:
-        for entry in undone_on(repository, branch, found):
+    for branch, log in logs.items():
+        for entry in undone_on(repository, branch, log, found):
             found.setdefault(entry.run.run_id, entry)
 
     def key(entry: Entry) -> tuple[datetime, float, datetime, str]:
