@@ -57,11 +57,8 @@ def read(cursor: Cursor, query: str, parameters: Sequence[Any] | Mapping[str, An
 
 def _may_have_into(statement: str) -> bool:
     """Return whether a statement may be a SELECT with INTO, or explain one, so that it must be looked at."""
-    return "into" in statement.lower() and _selects(statement)
-
-
-def _selects(statement: str) -> bool:
-    return re.match(r"(SELECT|WITH|TABLE|VALUES)\b|\(|/\*!", _explained(statement), re.IGNORECASE) is not None
+    selects = re.compile(r"(SELECT|WITH|TABLE|VALUES)\b|\(|/\*!", re.IGNORECASE)
+    return "into" in statement.lower() and selects.match(_explained(statement)) is not None
 
 
 def _explained(statement: str) -> str:

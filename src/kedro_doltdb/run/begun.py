@@ -27,6 +27,7 @@ from .transaction import Transaction, run_before
 
 if TYPE_CHECKING:
     from ..catalog.credentials import Database
+    from ..dolt.repository import Repository
     from ..server.base import Lease
     from .records import Records
     from .request import Request
@@ -82,12 +83,13 @@ class BegunRun:
         run_id, lease = lease_for_run(database, request.kedro_run_id, request.options.branch)
         try:
             with dolt_errors():
+                repository = database.repository(lease.address)
                 records = records_of(database.server, lease.address)
-                record = _prepare(request, database, lease, footprint, records, run_id)
-                transaction = _transaction(request, database, lease, records, record)
+                record = _prepare(request, database, repository, footprint, records, run_id)
+                transaction = _transaction(request, database, repository, records, record)
                 try:
                     transaction.begin()
-                    pins = pin(database.repository(lease.address), record.edges, record.base)
+                    pins = pin(repository, record.edges, record.base)
                     _resume(request, transaction, records)
                     _warn(request, footprint, database.name)
                     database.enter(lease.address, record.branch, pins)
@@ -241,18 +243,21 @@ class BegunRun:
 
 
 def _transaction(
-    request: Request, database: Database, lease: Lease, records: Records, record: Record
+    request: Request, database: Database, repository: Repository, records: Records, record: Record
 ) -> Transaction:
-    repository = database.repository(lease.address)
     acceptance = Acceptance(request.options.accept, repository.author, "accepted when the run was started")
     return Transaction(repository, records, record, database.checks, acceptance)
 
 
 def _prepare(
-    request: Request, database: Database, lease: Lease, footprint: Footprint, records: Records, run_id: str
+    request: Request,
+    database: Database,
+    repository: Repository,
+    footprint: Footprint,
+    records: Records,
+    run_id: str,
 ) -> Record:
     """Recover earlier runs, make the target ready, and build the record of this run."""
-    repository = database.repository(lease.address)
     # Runs on another server may come from other machines, with other files.
     files = database.project_path if database.server.runs_dir else None
     for dead in recover(repository, records, database.server.is_leased, files):
