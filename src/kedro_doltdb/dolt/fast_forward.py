@@ -7,6 +7,7 @@ the move another branch says where the first one was, and whoever comes next fin
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ from .sql import quote
 
 if TYPE_CHECKING:
     from .repository import Repository
+
+
+_ATTEMPTS = 20
 
 
 class EditedError(Exception):
@@ -45,10 +49,22 @@ def fast_forward(repository: Repository, branch: str, to: str) -> None:
     Raises:
         EditedError: it cannot, for the sake of uncommitted edits.
         DoltError: a merge on the branch is not finished.
-        pymysql.err.Error: Dolt's own words. It says now and then that edits would be stomped where there are
-            none: try again.
+        pymysql.err.Error: Dolt's own words, for example because somebody who knows no lock of ours has
+            committed meanwhile.
     """
-    tip, moving = repository.head(branch), MOVING_PREFIX + branch
+    tip = repository.head(branch)
+    for attempt in range(_ATTEMPTS):
+        try:
+            return _move(repository, branch, tip, to)
+        except pymysql.err.Error:
+            if attempt == _ATTEMPTS - 1 or repository.head(branch) != tip:
+                raise
+            # Dolt says now and then that edits would be stomped where there are none.
+            time.sleep(0.05)
+
+
+def _move(repository: Repository, branch: str, tip: str, to: str) -> None:
+    moving = MOVING_PREFIX + branch
     with repository.on(branch) as cursor:
         cursor.execute("CALL DOLT_BRANCH('-f', %s, %s)", (moving, tip))
         try:

@@ -7,7 +7,6 @@ https://docs.dolthub.com/sql-reference/version-control/remotes.
 from __future__ import annotations
 
 import re
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from .repository import Repository
 
 _DOLTHUB = "https://doltremoteapi.dolthub.com/"
-_MERGE_ATTEMPTS = 20
 # Dolt's words for a remote that has no such branch, or nothing at all.
 _NO_BRANCH = ("invalid ref spec", "no branches found")
 
@@ -163,18 +161,13 @@ class Remote:
 
     def _fast_forward(self, branch: str) -> None:
         repository, theirs = self._repository, self._tracking(branch)
-        for attempt in range(_MERGE_ATTEMPTS):
-            try:
-                return fast_forward(repository, branch, theirs)
-            except EditedError as error:
-                raise RemoteError(
-                    f"{', '.join(error.tables)} has uncommitted edits on {branch} and has changed on "
-                    f'{theirs}: {repository.where}, `dolt commit -am "My edits"`, then `dolt merge {theirs}`.'
-                ) from None
-            except pymysql.err.Error:
-                if attempt == _MERGE_ATTEMPTS - 1:
-                    raise
-                time.sleep(0.05)
+        try:
+            fast_forward(repository, branch, theirs)
+        except EditedError as error:
+            raise RemoteError(
+                f"{', '.join(error.tables)} has uncommitted edits on {branch} and has changed on "
+                f'{theirs}: {repository.where}, `dolt commit -am "My edits"`, then `dolt merge {theirs}`.'
+            ) from None
 
     def _diverged(self, branch: str, distance: Distance) -> RemoteError:
         theirs, mine = self._tracking(branch), free_name(f"{branch}-mine", self._repository.branches())

@@ -6,7 +6,6 @@ run's connections never see anybody else's writes. The pattern is write, audit, 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -320,9 +319,9 @@ class Transaction:
                     "`dolt commit -a`, or, if it is new and dolt_ignore matches it, rename or drop it"
                 ) from error
             except pymysql.err.Error as error:
-                if attempt == MERGE_ATTEMPTS - 1:
+                # Somebody who knows no lock of ours may have committed meanwhile.
+                if attempt == MERGE_ATTEMPTS - 1 or repository.head(record.target) == tip:
                     raise self._not_published(f"Dolt refused the merge: {answers.words(error)}") from error
-                time.sleep(0.05)
             else:
                 return record.commit, repository.changes(tip, record.commit)
         raise AssertionError("unreachable")
