@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..journal.edges import inputs_of
 from ..journal.parameters import leaves
 from ..queries.runs import NO_EFFECT, UNDONE
-from ..run.rerun import inputs_of
 from .check_view import check_sections
 from .layout import BAD, CHANGED, GOOD, QUIET, Cell, Section, aligned, joined, styled
 from .runs_view import mark

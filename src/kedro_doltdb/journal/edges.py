@@ -50,6 +50,14 @@ def finished_nodes(edges: Iterable[Edge], complete: set[str]) -> set[str]:
     return finished
 
 
+def inputs_of(edges: Iterable[Edge]) -> list[Edge]:
+    """Return what a run loaded as it was when the run began, and did not produce itself."""
+    edges = list(edges)
+    produced = {base_name(edge.dataset) for edge in edges if edge.direction == "save"}
+    loads = [edge for edge in edges if edge.direction == "load" and edge.read_at is None]
+    return [edge for edge in loads if base_name(edge.dataset) not in produced]
+
+
 def with_hashes(edges: list[Edge], tables: Mapping[str, str]) -> list[Edge]:
     """Fill in the hashes of tables that are not known yet.
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from ..dolt.names import JOURNAL_TABLES
 from ..dolt.remote import Remote
 from ..journal import reader
+from ..journal.edges import inputs_of
 from ..journal.history import entries_on, public_branches
 from ..run.adopt import last_adopted
-from ..run.rerun import hash_now, inputs_of
+from ..run.rerun import hash_now
 
 if TYPE_CHECKING:
     from ..dolt.remote import Distance

@@ -16,7 +16,7 @@ from ..dolt.fast_forward import EditedError, fast_forward
 from ..dolt.names import BUILDING_PREFIX, RUN_PREFIX
 from ..errors import CheckError, ConfigError, DoltError, PublishError
 from ..journal import reader, store
-from ..journal.edges import base_name
+from ..journal.edges import inputs_of
 from ..journal.message import is_kept, run_id_in
 from .options import RunOptions
 from .records import folded
@@ -195,14 +195,9 @@ def _check_untouched(repository: Repository, branch: str, target: str, base: str
     with repository.on(branch) as cursor:
         for run in runs_to_adopt(repository, branch, target):
             edges = reader.edges(cursor, run.run_id)
-            produced = {base_name(edge.dataset) for edge in edges if edge.direction == "save"}
             touched |= folded(edge.table_name for edge in edges if edge.table_name)
             # A dataset that is neither a table nor a file may be a query, which reads any table.
-            anything |= any(
-                not (edge.table_name or edge.file) and base_name(edge.dataset) not in produced
-                for edge in edges
-                if edge.direction == "load"
-            )
+            anything |= any(not (edge.table_name or edge.file) for edge in inputs_of(edges))
     conflicts = sorted(theirs if anything else {table for table in theirs if table.lower() in touched})
     if conflicts:
         raise PublishError(

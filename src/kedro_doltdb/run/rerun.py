@@ -14,11 +14,11 @@ import pymysql
 
 from ..dolt.repository import free_name
 from ..errors import ConfigError, DoltError
-from ..journal.edges import base_name, file_hash
+from ..journal.edges import file_hash, inputs_of
 from ..journal.history import Point, entries_on
 from ..journal.message import runtime_params_in
 from ..journal.parameters import leaves, plain, restored, same
-from ..run.kedro_params import FILTERS, git_commit
+from .kedro_params import FILTERS, git_commit
 
 if TYPE_CHECKING:
     from ..dolt.repository import Repository
@@ -102,13 +102,6 @@ def _delete_if_unused(repository: Repository, branch: str, start: str) -> None:
 def _own(edges: list[Edge]) -> list[Edge]:
     """Return the edges of the nodes that the run ran itself."""
     return [edge for edge in edges if not edge.computed_by]
-
-
-def inputs_of(edges: list[Edge]) -> list[Edge]:
-    """Return what a run loaded as it was when the run began, and did not produce itself."""
-    produced = {base_name(edge.dataset) for edge in edges if edge.direction == "save"}
-    loads = [edge for edge in edges if edge.direction == "load" and edge.read_at is None]
-    return [edge for edge in loads if base_name(edge.dataset) not in produced]
 
 
 def hash_now(edge: Edge, project_path: Path) -> str | None:

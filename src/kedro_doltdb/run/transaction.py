@@ -22,7 +22,7 @@ from ..dolt.names import PUBLISH_SUFFIX
 from ..dolt.repository import Repository, TableChange
 from ..errors import CheckError, DoltError, PublishError
 from ..journal import store
-from ..journal.edges import base_name, finished_nodes, pin, with_hashes
+from ..journal.edges import finished_nodes, inputs_of, pin, with_hashes
 from ..journal.history import audited_from, last_run
 from ..journal.message import commit_message
 from ..journal.parameters import same
@@ -89,9 +89,7 @@ class Transaction:
         self._repository.create_branch(self.record.branch, self.record.base)
 
     def _note_inputs(self, ref: str) -> None:
-        record = self.record
-        produced = {base_name(edge.dataset) for edge in record.edges if edge.direction == "save"}
-        inputs = [edge for edge in record.edges if base_name(edge.dataset) not in produced]
+        inputs = inputs_of(self.record.edges)
         with_hashes(inputs, self._hashes(inputs, ref))
 
     def note_late(self, footprint: Footprint, edges: list[Edge]) -> None:
