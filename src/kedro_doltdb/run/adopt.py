@@ -18,7 +18,7 @@ from ..errors import CheckError, ConfigError, DoltError, PublishError
 from ..journal import reader, store
 from ..journal.edges import inputs_of
 from ..journal.message import is_kept, run_id_in
-from .options import RunOptions
+from .options import RunOptions, check_target
 from .records import folded
 from .target import prepare_target, push
 
@@ -93,6 +93,7 @@ def adopt(database: Database, repository: Repository, branch: str, to: str | Non
     """
     check_branch(repository, branch)
     if to is not None:
+        check_target(to)
         _check_there(repository, to)
     target = prepare_target(database, repository, RunOptions(to), f"of {branch}").branch
     if branch == target:
@@ -124,11 +125,11 @@ def check_branch(repository: Repository, branch: str) -> None:
         ConfigError: there is no such branch, or it is one of those that kedro-dolt keeps for itself.
         DoltError: it has uncommitted edits, which no commit holds.
     """
-    _check_there(repository, branch)
     if branch.lower().startswith(RUN_PREFIX):
         raise ConfigError(
             f"{branch} is what an unpublished run wrote: `kedro dolt publish` publishes it if it is whole."
         )
+    _check_there(repository, branch)
     if tables := repository.uncommitted(branch):
         raise DoltError(
             f"{', '.join(tables)} has uncommitted edits on {branch}, which cannot be adopted: commit or undo "
@@ -137,7 +138,7 @@ def check_branch(repository: Repository, branch: str) -> None:
 
 
 def _check_there(repository: Repository, branch: str) -> None:
-    if branch not in repository.branches() and not branch.lower().startswith(RUN_PREFIX):
+    if branch not in repository.branches():
         raise ConfigError(f"There is no branch {branch}: `dolt branch` {repository.where} lists them.")
 
 
