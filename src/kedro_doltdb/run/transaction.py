@@ -279,11 +279,13 @@ class Transaction:
         return told(self._results)
 
     def _write_journal(self, cursor: Cursor) -> str:
-        record = self.record
-        if record.run:
-            edges = with_hashes(record.edges, self._hashes(record.edges, record.branch))
-            store.write(cursor, record.run, edges, map(storable, self._results))
+        if self.record.run:
+            self._write_run(cursor, self.record.run, self.record.edges)
         return ""
+
+    def _write_run(self, cursor: Cursor, run: Run, edges: list[Edge]) -> None:
+        hashed = with_hashes(edges, self._hashes(edges, self.record.branch))
+        store.write(cursor, run, hashed, map(storable, self._results))
 
     def _refused(self, results: Sequence[CheckResult]) -> CheckError:
         record = self.record
@@ -408,8 +410,7 @@ class Transaction:
         """Write the journal of a run that is kept; else the next run would have to, and each after it."""
         try:
             with self._repository.on(self.record.branch) as cursor:
-                hashed = with_hashes(edges, self._hashes(edges, self.record.branch))
-                store.write(cursor, run, hashed, map(storable, self._results))
+                self._write_run(cursor, run, edges)
         except DoltError as error:
             logger.warning("Run %s is not in the journal: %s", run.run_id, error.message)
         except pymysql.err.Error as error:
@@ -425,8 +426,7 @@ class Transaction:
         """Undo what has been begun. The run that failed before can still be resumed."""
         if self.record.created_target:
             self._delete_unused_target()
-        self._delete_branches()
-        self._records.delete(self.record)
+        self._forget()
 
     def _delete_unused_target(self) -> None:
         record = self.record
