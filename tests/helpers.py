@@ -8,9 +8,16 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from conftest import dolt
+
+from kedro_doltdb.dolt.repository import Repository
+from kedro_doltdb.dolt_cli import initialise
+from kedro_doltdb.server.leases import is_held
+from kedro_doltdb.server.managed import ManagedServer
 
 TABLES = (
     "example_metrics",
@@ -118,8 +125,18 @@ def wait_for(path: Path, timeout: float = 60.0) -> None:
         time.sleep(0.02)
 
 
+@contextmanager
+def new_repository(directory: Path) -> Iterator[tuple[Repository, ManagedServer]]:
+    """Make a repository in ``directory / "data"``, and serve it without Kedro."""
+    initialise(directory / "data", [])
+    server = ManagedServer(directory / "data")
+    lease = server.acquire("test")
+    try:
+        yield Repository(lease.address, "Ada <ada@localhost>"), server
+    finally:
+        lease.release()
+
+
 def server_is_running(project: Path) -> bool:
     """Whether a process has the project's repository open."""
-    from kedro_doltdb.server.leases import is_held
-
     return is_held(project / "data" / ".dolt" / "noms" / "LOCK")

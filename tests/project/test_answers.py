@@ -9,7 +9,7 @@ from pathlib import Path
 import pymysql
 import pytest
 from conftest import dolt
-from helpers import branches, break_node, let_go, start_slow_run
+from helpers import branches, break_node, let_go, new_repository, start_slow_run
 
 from kedro_doltdb.dolt import answers
 from kedro_doltdb.dolt.repository import Repository, dolt_errors
@@ -38,12 +38,7 @@ MERGE = (
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Iterator[tuple[Repository, ManagedServer]]:
-    initialise(tmp_path / "data", [])
-    server = ManagedServer(tmp_path / "data")
-    lease = server.acquire("test")
-    address = lease.address
-    try:
-        repository = Repository(address, "Ada <ada@localhost>")
+    with new_repository(tmp_path) as (repository, server):
         execute(
             repository,
             "CREATE TABLE t (a INT PRIMARY KEY, b INT)",
@@ -51,8 +46,6 @@ def repository(tmp_path: Path) -> Iterator[tuple[Repository, ManagedServer]]:
             "CALL DOLT_COMMIT('-Am', 't')",
         )
         yield repository, server
-    finally:
-        lease.release()
 
 
 def execute(repository: Repository, *statements: str) -> None:

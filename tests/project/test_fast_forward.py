@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 from conftest import dolt, run_kedro
-from helpers import branches, hashes, messages, query
+from helpers import branches, hashes, messages, new_repository, query
 
 from kedro_doltdb.dolt.fast_forward import EditedError, fast_forward, finish_moves
 from kedro_doltdb.dolt.repository import Repository
-from kedro_doltdb.dolt_cli import initialise
-from kedro_doltdb.server.managed import ManagedServer
 
 HALF_MOVED = """
     CALL DOLT_BRANCH('kedro/moving/main', 'main');
@@ -22,12 +20,7 @@ HALF_MOVED = """
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Iterator[Repository]:
-    initialise(tmp_path / "data", [])
-    server = ManagedServer(tmp_path / "data")
-    lease = server.acquire("test")
-    address = lease.address
-    try:
-        found = Repository(address, "tester <tester@localhost>")
+    with new_repository(tmp_path) as (found, _):
         run(
             found,
             "CREATE TABLE changed (id INT PRIMARY KEY, value INT)",
@@ -50,8 +43,6 @@ def repository(tmp_path: Path) -> Iterator[Repository]:
             branch="new",
         )
         yield found
-    finally:
-        lease.release()
 
 
 def run(repository: Repository, *statements: str, branch: str = "main") -> None:

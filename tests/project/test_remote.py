@@ -19,13 +19,11 @@ from typing import Any
 import pymysql
 import pytest
 from conftest import _server_of, dolt, run_kedro
-from helpers import branches, break_node, hashes, messages, query, server_is_running
+from helpers import branches, break_node, hashes, messages, new_repository, query, server_is_running
 
 from kedro_doltdb.dolt.remote import Remote
-from kedro_doltdb.dolt.repository import Repository
-from kedro_doltdb.dolt_cli import find_dolt, initialise
+from kedro_doltdb.dolt_cli import find_dolt
 from kedro_doltdb.errors import ConfigError, RemoteError
-from kedro_doltdb.server.managed import ManagedServer
 from kedro_doltdb.settings import RemoteSettings, Settings
 
 
@@ -137,12 +135,7 @@ def test_diverged_branches_are_mended_as_the_message_says(ada: Path, bob: Path) 
 
 @pytest.mark.parametrize("name", ["gone", "not mounted/gone", "dírectory with space"])
 def test_a_directory_that_is_not_there_is_never_made(tmp_path: Path, name: str) -> None:
-    initialise(tmp_path / "data", [])
-    server = ManagedServer(tmp_path / "data")
-    lease = server.acquire("test")
-    address = lease.address
-    try:
-        repository = Repository(address, "Ada <ada@localhost>")
+    with new_repository(tmp_path) as (repository, _):
         remote = Remote(repository, RemoteSettings((tmp_path / name).as_uri()))
         for action in (remote.prepare, lambda: remote.pull("main"), lambda: remote.push("main")):
             with pytest.raises(RemoteError, match="is not there: mount it"):
@@ -151,8 +144,6 @@ def test_a_directory_that_is_not_there_is_never_made(tmp_path: Path, name: str) 
         (tmp_path / name).mkdir(parents=True)
         remote.prepare()
         assert remote.pull("main") == 0 and remote.push("main")
-    finally:
-        lease.release()
 
 
 def test_a_push_that_fails_spoils_nothing_and_the_next_run_catches_up(
