@@ -59,7 +59,7 @@ class Between:
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        with client, socket.create_connection(("127.0.0.1", self._server)) as server, suppress(OSError):
+        with suppress(OSError), client, socket.create_connection(("127.0.0.1", self._server)) as server:
             client.sendall(self._greet(_packet(server)))
             if self._encrypt:
                 # The packet that asks for encryption.
