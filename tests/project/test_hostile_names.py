@@ -6,14 +6,15 @@ import itertools
 import json
 import re
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline import Pipeline, node
@@ -70,7 +71,7 @@ class Project:
         key: str,
         table: str = "plain",
         dataset: str = "frame",
-        **params: Any,
+        params: Mapping[str, Any] = MappingProxyType({}),
     ) -> str:
         """Save a frame, or what a function gives, in a run; returns what the run said."""
         config = {
@@ -83,7 +84,7 @@ class Project:
         credentials = Database(self.path, Settings()).credentials()
         catalog = DataCatalog.from_config({dataset: config}, {"dolt": credentials})
         pipeline = Pipeline([node(frame if callable(frame) else lambda: frame, None, dataset, name="make")])
-        run = DoltRun({"run_id": f"run-{next(numbers)}", "runtime_params": params}, pipeline, catalog)
+        run = DoltRun({"run_id": f"run-{next(numbers)}", "runtime_params": dict(params)}, pipeline, catalog)
         run.start_server()
         run.begin()
         try:
@@ -147,6 +148,7 @@ values = st.recursive(
 
 
 @given(dataset=names, name=names, value=values)
+@example(dataset="std", name="table", value="std")
 @hostile
 def test_datasets_and_parameters(project: Project, dataset: str, name: str, value: Any) -> None:
     assume(name not in ("dolt_branch", "dolt_from"))
@@ -158,7 +160,7 @@ def test_datasets_and_parameters(project: Project, dataset: str, name: str, valu
     before = project.state()
     frame = pd.DataFrame({"id": [next(numbers)]})
     try:
-        project.run(frame, "id", dataset=dataset, **{name: value})
+        project.run(frame, "id", dataset=dataset, params={name: value})
     except (DoltError, DatasetError):
         assert project.state() == before
         return
@@ -182,7 +184,7 @@ def test_branches(project: Project, branch: str) -> None:
     there = project.repository.branches()
     frame = pd.DataFrame({"id": [next(numbers)]})
     try:
-        project.run(frame, "id", dolt_branch=branch)
+        project.run(frame, "id", params={"dolt_branch": branch})
     except (DoltError, DatasetError):
         assert project.state() == before
         assert {name for name in project.repository.branches() if not name.startswith("kedro/")} == {
