@@ -51,6 +51,11 @@ def is_conflict(error: Error) -> bool:
     return bool(error.args[0] == ER.LOCK_DEADLOCK)
 
 
+def is_overtaken(error: Error) -> bool:
+    """Return whether somebody else has written to the repository in the middle, so that one tries again."""
+    return "optimistic lock failed" in words(error)
+
+
 def is_interrupted(error: Error) -> bool:
     """Return whether Dolt could not read on after the only row that it expected, for a reason it does not
     give."""

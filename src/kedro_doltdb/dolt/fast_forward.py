@@ -15,6 +15,7 @@ import pymysql
 
 from . import answers
 from .answers import GONE
+from .branches import make_branch
 from .names import JOURNAL_TABLES, MOVING_PREFIX
 from .repository import changed_names
 from .sql import quote
@@ -66,7 +67,7 @@ def fast_forward(repository: Repository, branch: str, to: str) -> None:
 def _move(repository: Repository, branch: str, tip: str, to: str) -> None:
     moving = MOVING_PREFIX + branch
     with repository.on(branch) as cursor:
-        cursor.execute("CALL DOLT_BRANCH('-f', %s, %s)", (moving, tip))
+        make_branch(cursor, moving, tip, force=True)
         try:
             cursor.execute("CALL DOLT_MERGE('--ff-only', %s)", (to,))
         except pymysql.err.Error as error:

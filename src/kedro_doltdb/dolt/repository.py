@@ -16,6 +16,7 @@ import pymysql
 
 from ..errors import ConfigError, DoltError
 from . import answers
+from .branches import make_branch
 from .names import JOURNAL_TABLES
 from .sql import quote
 
@@ -153,7 +154,7 @@ class Repository:
         """
         with self.on() as cursor:
             try:
-                cursor.execute("CALL DOLT_BRANCH(%s, %s)", (branch, commit))
+                make_branch(cursor, branch, commit)
                 self._made = branch
             except pymysql.err.Error as error:
                 if "invalid branch name" not in answers.words(error):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pymysql
 
 from ..dolt.answers import is_conflict
+from ..dolt.branches import make_branch
 from ..dolt.names import BUILDING_PREFIX
 from ..dolt.repository import lock_name
 from ..dolt.sql import quote
@@ -109,7 +110,7 @@ def _branch(cursor: Cursor) -> Iterator[tuple[str, str]]:
     # Whoever finds the branch can tell by the lock whether somebody still builds.
     cursor.execute("SELECT GET_LOCK(%s, 0)", (lock,))
     try:
-        cursor.execute("CALL DOLT_BRANCH(%s)", (branch,))
+        make_branch(cursor, branch)
         cursor.execute(f"USE {quote(home.partition('/')[0] + '/' + branch)}")
         yield home, branch
     finally:
