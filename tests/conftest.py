@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 from forked_kedro import ForkedKedro, can_be_forked
 
-from kedro_doltdb.dolt_cli import find_dolt
+from kedro_doltdb.catalog.credentials import Database
+from kedro_doltdb.dolt_cli import find_dolt, initialise
+from kedro_doltdb.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -122,6 +124,25 @@ def project(generated: Path, tmp_path: Path) -> Iterator[Path]:
     if pid is not None:
         os.kill(pid, signal.SIGTERM)
         pytest.fail(f"the test left a Dolt server, process {pid}")
+
+
+@pytest.fixture(scope="module")
+def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where datasets keep their copies of tables: empty at first."""
+    with pytest.MonkeyPatch.context() as patch:
+        home = tmp_path_factory.mktemp("cache")
+        patch.setenv("XDG_CACHE_HOME", str(home))
+        yield home / "kedro-dolt" / "tables"
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Iterator[Database]:
+    """An empty repository for datasets, without a Kedro project."""
+    project = tmp_path_factory.mktemp("project")
+    initialise(project / "data", [])
+    database = Database(project, Settings())
+    yield database
+    database.close()
 
 
 def _server_of(data_dir: Path) -> int | None:

@@ -11,9 +11,7 @@ from kedro_datasets.pandas import SQLTableDataset
 from sqlalchemy import types
 from sqlalchemy.dialects import mysql
 from test_table_dataset import (
-    cache_home,
     columns_of,
-    database,
     empty,
     hash_of,
     ours,

@@ -22,9 +22,7 @@ from sqlalchemy import types
 from sqlalchemy.dialects import mysql
 from test_table_dataset import (
     as_ours,
-    cache_home,
     columns_of,
-    database,
     empty,
     hash_of,
     ours,

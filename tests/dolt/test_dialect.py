@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,18 +11,7 @@ from kedro.io import DatasetError
 from kedro_datasets.pandas import SQLQueryDataset, SQLTableDataset
 
 from kedro_doltdb.catalog.credentials import Database
-from kedro_doltdb.dolt_cli import initialise
-from kedro_doltdb.settings import Settings
 from kedro_doltdb.tables.bulk_load import bulk_load
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    project = tmp_path_factory.mktemp("project")
-    initialise(project / "data", [])
-    database = Database(project, Settings())
-    yield database
-    database.close()
 
 
 def table(database: Database, name: str, method: Any = None) -> SQLTableDataset:

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pandas as pd
 import pytest
-from test_table_dataset import cache_home, database, query, same, stock
+from test_table_dataset import query, same, stock
 
 from kedro_doltdb.catalog.credentials import Database
 from kedro_doltdb.dolt.query import read

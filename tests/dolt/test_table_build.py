@@ -1,4 +1,3 @@
-# ruff: noqa: F401, F811
 """Saves are whole or refused: what stood stays, whatever the frame is like and whatever ends the save."""
 
 from __future__ import annotations
@@ -24,9 +23,7 @@ from sqlalchemy import types
 from test_bulk_load import relaxed
 from test_table_dataset import (
     EXAMPLES,
-    cache_home,
     columns_of,
-    database,
     empty,
     hash_of,
     ours,

@@ -30,9 +30,7 @@ from test_bulk_load import BETTER, HARD_NAMES, INT64, SAME, TEXTS, maybe, relaxe
 import kedro_doltdb
 from kedro_doltdb.catalog.credentials import Database
 from kedro_doltdb.catalog.table_dataset import DoltTableDataset
-from kedro_doltdb.dolt_cli import initialise
 from kedro_doltdb.errors import ConfigError
-from kedro_doltdb.settings import Settings
 from kedro_doltdb.tables import keyed_table
 from kedro_doltdb.tables.bulk_load import bulk_load
 from kedro_doltdb.tables.table_cache import TableCache
@@ -55,23 +53,6 @@ KEYS: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
     "datetime": ("datetime64[us]", st.datetimes(dt.datetime(1700, 1, 1), dt.datetime(2200, 1, 1))),
     "float": ("float64", st.floats(allow_nan=False, allow_infinity=False).map(lambda value: value + 0.0)),
 }
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    project = tmp_path_factory.mktemp("project")
-    initialise(project / "data", [])
-    database = Database(project, Settings())
-    yield database
-    database.close()
-
-
-@pytest.fixture(autouse=True, scope="module")
-def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        home = tmp_path_factory.mktemp("cache")
-        patch.setenv("XDG_CACHE_HOME", str(home))
-        yield home / "kedro-dolt" / "tables"
 
 
 def ours(database: Database, *key: str, table: str = "t", **args: Any) -> DoltTableDataset:

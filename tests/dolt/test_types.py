@@ -19,9 +19,7 @@ from kedro.io import DatasetError
 from sqlalchemy import types
 from test_table_dataset import (
     as_ours,
-    cache_home,
     columns_of,
-    database,
     empty,
     ours,
     query,
