@@ -1,4 +1,4 @@
-"""A branch that Dolt refuses to make because something else wrote meanwhile, which no test can bring about."""
+"""A branch that Dolt refuses to make because something else wrote meanwhile: no test can bring that about."""
 
 from __future__ import annotations
 
