@@ -561,7 +561,7 @@ def test_values_that_cannot_be_stored(
 
 def test_message_names_few_rows_and_counts_the_rest() -> None:
     with pytest.raises(BulkLoadError) as caught:
-        encode(Column("x", "tinyint"), [1, 500, None, 501, 502, 503, 504])
+        encode([Column("x", "tinyint")], [[1, 500, None, 501, 502, 503, 504]])
     assert str(caught.value) == (
         "Column 'x' (tinyint) cannot hold 500 in row 1, 501 in row 3, 502 in row 4 and 2 more exactly: "
         "the range of the type is -128 to 127."

@@ -87,7 +87,7 @@ def test_an_interruption_in_a_save_is_no_failure_of_the_save(
             "def load(cursor, *args):\n"
             f"    threading.Timer(0.5, os.kill, (os.getpid(), {int(number)})).start()\n"
             "    cursor.execute('SELECT SLEEP(20)')\n\n\n"
-            "module.load_fields = load\n"
+            "module.load_rows = load\n"
         )
     done = run_kedro(project, "run", check=False)
     assert done.returncode in returncodes

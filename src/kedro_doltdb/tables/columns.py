@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -174,38 +175,50 @@ def holds_bytes(series: pd.Series[Any]) -> bool:
     return bool(classes) and all(issubclass(cls, bytes) for cls in classes)
 
 
-def to_fields(table: pa.Table, columns: Sequence[Column]) -> list[Field]:
-    """Return the values of ``table``, to be loaded; they become text block by block, in :func:`lines`."""
-    return [_field(table.column(column.name), column) for column in columns]
+@dataclass(frozen=True)
+class ArrowRows:
+    """Rows in Arrow arrays, which become text block by block, while they are sent.
+
+    Attributes:
+        fields: what each row has, in order.
+        values: for each field, the values of all rows.
+    """
+
+    fields: list[Field]
+    values: list[pa.ChunkedArray]
+
+    def __len__(self) -> int:
+        return len(self.values[0])
+
+    def lines(self) -> Iterator[memoryview]:
+        """Yield the rows as ``LOAD DATA`` reads them, many in a piece."""
+        # Arrow joins a column of empty texts for the end of the row: what it makes is the file, byte by byte.
+        end, mark = pa.scalar("", TEXT), pa.scalar(ROW_END, TEXT)
+        for start in range(0, len(self), _BLOCK_ROWS):
+            block = [_as_text(values.slice(start, _BLOCK_ROWS)) for values in self.values]
+            joined = pc.binary_join_element_wise(*block, pa.scalar(FIELD_END, TEXT))
+            for chunk in pc.binary_join_element_wise(joined, end, mark).chunks:
+                _, offsets, data = chunk.buffers()
+                bounds = np.frombuffer(offsets, np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
+                if len(chunk):
+                    yield memoryview(data)[bounds[0] : bounds[-1]]
 
 
-def _field(values: pa.ChunkedArray, column: Column) -> Field:
+def to_rows(table: pa.Table, columns: Sequence[Column]) -> ArrowRows:
+    """Return the rows of ``table`` with these columns, ready to be sent."""
+    pairs = [_field(table.column(column.name), column) for column in columns]
+    return ArrowRows([field for field, _ in pairs], [values for _, values in pairs])
+
+
+def _field(values: pa.ChunkedArray, column: Column) -> tuple[Field, pa.ChunkedArray]:
     if values.type == BYTES:
-        return Field(column, values, "UNHEX({})")
+        return Field(column, "UNHEX({})"), values
     if values.type == TEXT and (
         pc.any(pc.equal(values, NULL)).as_py()
         or any(pc.any(pc.match_substring(values, mark)).as_py() for mark in (FIELD_END, ROW_END))
     ):
-        return Field(column, values.cast(BYTES), "CONVERT(UNHEX({}) USING utf8mb4)")
-    return Field(column, values)
-
-
-def lines(fields: Sequence[Field]) -> Iterator[memoryview]:
-    """Return rows as ``LOAD DATA`` reads them, many in a piece.
-
-    Args:
-        fields: the columns, as :func:`to_fields` gives them.
-    """
-    # Arrow joins a column of empty texts for the end of the row: what it makes is the file, byte by byte.
-    end, mark = pa.scalar("", TEXT), pa.scalar(ROW_END, TEXT)
-    for start in range(0, len(fields[0].texts), _BLOCK_ROWS):
-        block = [_as_text(field.texts.slice(start, _BLOCK_ROWS)) for field in fields]
-        joined = pc.binary_join_element_wise(*block, pa.scalar(FIELD_END, TEXT))
-        for chunk in pc.binary_join_element_wise(joined, end, mark).chunks:
-            _, offsets, data = chunk.buffers()
-            bounds = np.frombuffer(offsets, np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
-            if len(chunk):
-                yield memoryview(data)[bounds[0] : bounds[-1]]
+        return Field(column, "CONVERT(UNHEX({}) USING utf8mb4)"), values.cast(BYTES)
+    return Field(column), values
 
 
 def _as_text(values: pa.ChunkedArray) -> pa.ChunkedArray:

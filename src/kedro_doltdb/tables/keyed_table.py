@@ -17,7 +17,7 @@ import pymysql
 from ..dolt.sql import quote
 from ..errors import BulkLoadError
 from .bulk_load import BulkLoad
-from .columns import arrow_type, to_fields
+from .columns import arrow_type, to_rows
 from .delta import by_key, compare
 from .rows import read_rows
 from .table_build import replace_table
@@ -160,7 +160,7 @@ def _replace(cursor: Cursor, table: str, planned: Plan, standing: Standing | Non
             f"ALTER TABLE {name} so that it fits, or drop the foreign key."
         )
     name, stood = (standing.name, standing.content_hash) if standing else (table, None)
-    return replace_table(cursor, name, planned, to_fields(planned.rows, planned.columns), stood)
+    return replace_table(cursor, name, planned, to_rows(planned.rows, planned.columns), stood)
 
 
 def _write(

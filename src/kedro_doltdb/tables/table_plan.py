@@ -198,7 +198,7 @@ def _checked_key(
     ordered = _in_order(rows, key) if comparable else None
     if ordered is None:
         values = {name: python_values(series[name]) for name in key}
-        method.check_unique(table, [encode(columns[name], values[name]) for name in key], values)
+        method.check_unique(table, encode([columns[name] for name in key], list(values.values())), values)
         return rows, False
     return ordered, True
 
