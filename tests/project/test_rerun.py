@@ -185,7 +185,7 @@ def test_a_branch_that_could_not_be_prepared_is_deleted(
             (Run("r", base=base, environment="../x"), r"names the environment \.\./x, which is not"),
             (Run("r", base=base, filters={"runner": "x"}), "the journal names runner as a part of it"),
             (Run("r", base=base, filters={"tags": ["\x1b"]}), r"the journal names \\x1b as a part of it"),
-            (Run("r", base=base, pipeline="a\x1b"), "as a part of it"),
+            (Run("r", base=base, pipelines=["a\x1b"]), "as a part of it"),
         ):
             with pytest.raises(ConfigError, match=match), starting_branch(repository, strange, [], "main"):
                 pass

@@ -132,7 +132,7 @@ def a_run(number: int, ratio: object, accuracy: float | None = 1.0, **values: ob
             "started": started,
             "finished": started + timedelta(seconds=float(str(seconds))),
             "status": "succeeded",
-            "pipeline": "__default__",
+            "pipelines": ["__default__"],
             "branch": "main",
             "git_commit": OLD_CODE,
             "params": params,

@@ -202,7 +202,7 @@ def _warn(message: str, *values: object) -> None:
 
 
 def _run(row: dict[str, Any]) -> Run:
-    known = {f.name for f in fields(Run)}
+    _, known = columns_of(RUNS)
     values = {name: value for name, value in row.items() if name in known and value is not None}
     for name, value in values.items():
         if name in JSON_COLUMNS:
@@ -215,7 +215,7 @@ def _run(row: dict[str, Any]) -> Run:
             raise _Unreadable(f"{name} is not a time")
     if not values.get("run_id"):
         raise _Unreadable("it has no run_id")
-    return Run(**values)
+    return Run.from_columns(values)
 
 
 def _edge(row: dict[str, Any]) -> Edge:

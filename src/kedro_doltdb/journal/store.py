@@ -70,6 +70,7 @@ _KEYS = {
 REFUSED = "refused"
 JSON_COLUMNS = ("filters", "params", "versions", "runtime_params", "param_types")
 OFFENDING = "offending"
+_BETWEEN_PIPELINES = ", "
 
 
 @dataclass
@@ -83,7 +84,7 @@ class Run:
         status: ``succeeded``, ``failed``, ``interrupted``, or ``refused``: it computed everything, and could
             not be published.
         error: the type and the first line of the error that ended it.
-        pipeline: the names of its pipelines, joined by a comma and a space.
+        pipelines: the names of its pipelines.
         filters: the arguments of ``kedro run`` that chose its nodes.
         params: all its parameters, secrets masked.
         environment: Kedro's configuration environment.
@@ -103,7 +104,7 @@ class Run:
     finished: datetime | None = None
     status: str | None = None
     error: str | None = None
-    pipeline: str | None = None
+    pipelines: list[str] = field(default_factory=list)
     filters: dict[str, Any] = field(default_factory=dict)
     params: dict[str, Any] = field(default_factory=dict)
     environment: str | None = None
@@ -122,9 +123,26 @@ class Run:
         took = (self.finished - self.started).total_seconds() if self.finished and self.started else -1.0
         return took if took >= 0 else None
 
+    @property
+    def pipeline(self) -> str | None:
+        """The names of its pipelines as text, as the journal stores them; None if they are not known."""
+        return _BETWEEN_PIPELINES.join(self.pipelines) or None
+
+    def to_columns(self) -> dict[str, Any]:
+        """Return its value in each column of ``kedro_runs``."""
+        row = {**asdict(self), "pipeline": self.pipeline}
+        return {name: row[name] for name in _COLUMNS[RUNS]}
+
+    @classmethod
+    def from_columns(cls, row: dict[str, Any]) -> Run:
+        """Return what :meth:`to_columns` gave; columns may be missing."""
+        values = dict(row)
+        names = values.pop("pipeline", None)
+        return cls(**values, pipelines=names.split(_BETWEEN_PIPELINES) if names else [])
+
     def to_json(self) -> dict[str, Any]:
-        """Return the run as JSON holds it; times in ISO 8601 with the offset."""
-        row = asdict(self)
+        """Return the columns as JSON holds them; times in ISO 8601 with the offset."""
+        row = self.to_columns()
         for name in ("started", "finished"):
             row[name] = row[name] and row[name].replace(tzinfo=timezone.utc).isoformat()
         return row
@@ -137,7 +155,7 @@ class Run:
             for name in ("started", "finished")
             if row.get(name)
         }
-        return cls(**{**row, **times})
+        return cls.from_columns({**row, **times})
 
 
 @dataclass
@@ -222,7 +240,7 @@ def write(cursor: Cursor, run: Run, edges: Iterable[Edge], checks: Iterable[Chec
     """
     for table in (RUNS, LINEAGE):
         _prepare(cursor, table)
-    row = asdict(run)
+    row = run.to_columns()
     for name in JSON_COLUMNS:
         row[name] = None if row[name] is None else json.dumps(row[name], ensure_ascii=False)
     _insert(cursor, RUNS, [row])

@@ -215,7 +215,7 @@ def as_one(group: Sequence[Entry]) -> Entry:
     # A run that was tried again counts by its last attempt.
     attempts: dict[str, Entry] = {}
     for entry in reversed(group):
-        attempts[str((entry.run.pipeline, sorted(entry.run.filters.items())))] = entry
+        attempts[str((entry.run.pipelines, sorted(entry.run.filters.items())))] = entry
     missing = [entry.run for entry in attempts.values() if entry.run.status != "succeeded"]
     runs = [entry.run for entry in group]
     started = [run.started for run in runs if run.started]

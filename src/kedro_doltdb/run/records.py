@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from .. import state_files
-from ..dolt.names import RUN_PREFIX
-from ..journal.store import Edge, Run
+from ..dolt.names import RUN_PREFIX, RUNS
+from ..journal.store import Edge, Run, columns_of
 from ..state_files import UnreadableError
 
 
@@ -210,10 +210,11 @@ def from_json(text: str, run_id: str) -> Record:
             # There, run_id is without the suffix.
             values["run_id"] = values["name"]
         run, edges = values.get("run"), values.get("edges", [])
+        _, columns = columns_of(RUNS)
         record = Record(
             **{
                 **_known(Record, values),
-                "run": run and Run.from_json(_known(Run, run)),
+                "run": run and Run.from_json({name: run[name] for name in columns if name in run}),
                 "edges": [Edge(**_known(Edge, edge)) for edge in edges],
             }
         )
