@@ -312,7 +312,9 @@ def test_a_run_that_another_one_has_closed_is_never_a_success(project: Path) -> 
                 print("run refused:", error.message)
         """,
     )
-    assert "save refused True" in out and out.count("run refused: This run was closed before it ended") == 2
+    assert (
+        "save refused True" in out and out.count("run refused: This run was interrupted before its end") == 2
+    )
     assert clean(project)
     assert query(project, "SELECT COUNT(*) AS n FROM example_test_y") == [{"n": "45"}]
 

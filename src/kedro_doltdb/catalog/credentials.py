@@ -244,7 +244,7 @@ class Database:
                 self._lease.release()
                 self._lease = self._address = None
 
-    def enter(
+    def enter_branch(
         self, address: Address, branch: str | None = None, pins: Mapping[str, str] | None = None
     ) -> None:
         """Send every dataset to ``branch`` of the server at ``address``.
@@ -259,8 +259,8 @@ class Database:
             self._address, self._branch, self._commit = address, branch, None
             self._pins = dict(pins or {})
 
-    def leave(self, commit: str | None = None) -> None:
-        """Send datasets to what a run has left.
+    def leave_branch(self, commit: str | None = None) -> None:
+        """Send every dataset to what a run has made of the data.
 
         Args:
             commit: the commit, to be read only; None is the branch checked out in ``data/``, or the commit of

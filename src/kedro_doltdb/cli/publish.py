@@ -32,12 +32,12 @@ def publish(
 
     Example: kedro dolt publish 2026-11-23T18.27 --accept max_rows_changed --reason "New labels"
     """
-    from ..run.publish import publish_kept
+    from ..run.publish_refused import publish_refused
 
     if bool(accept) != bool(reason and reason.strip()):
         raise click.UsageError("--accept and --reason belong together: say what is accepted, and why.")
     with project.serving(replica=False) as (database, repository):
-        published = publish_kept(database, repository, run, to, accept, " ".join((reason or "").split()))
+        published = publish_refused(database, repository, run, to, accept, " ".join((reason or "").split()))
     if published is None:
         echo("The branch has all of it already: nothing to publish.")
     else:

@@ -18,12 +18,13 @@ from ..journal.store import REFUSED
 from ..terminal import get_logger
 from .kedro_params import describe
 from .lease import lease_for_run
+from .publish import run_before
 from .record_store import records_of
 from .records import Record, folded
 from .recovery import recover, resumable
 from .resume import nodes_to_resume_from
 from .target import prepare_target, push
-from .transaction import Transaction, run_before
+from .transaction import Transaction
 
 if TYPE_CHECKING:
     from ..catalog.credentials import Database
@@ -92,14 +93,14 @@ class BegunRun:
                     pins = pin(repository, record.edges, record.base)
                     _resume(request, transaction, records)
                     _warn(request, footprint, database.name)
-                    database.enter(lease.address, record.branch, pins)
+                    database.enter_branch(lease.address, record.branch, pins)
                 except BaseException:
                     # What refused the run is the error that counts; the next run does what is left to do.
                     with suppress(DoltError), dolt_errors():
-                        transaction.abandon()
+                        transaction.abort()
                     raise
         except BaseException:
-            database.leave()
+            database.leave_branch()
             lease.release()
             raise
         return cls(request, database, lease, footprint, transaction)
@@ -131,7 +132,7 @@ class BegunRun:
                 recorded, why = None, ""
                 if published is None:
                     always = self.database.settings.record == "always"
-                    recorded, why = self._transaction.record_without_effect(always=always)
+                    recorded, why = self._transaction.publish_journal(always=always)
                     tip = self._repository.head(record.target)
         except BaseException as error:
             status = "failed" if isinstance(error, Exception) else "interrupted"
@@ -144,11 +145,11 @@ class BegunRun:
                 logger.warning(kept)
             raise
         self.is_open = False
-        if published is None and recorded is None:
-            self.database.leave(tip)
+        if not (published or recorded):
+            self.database.leave_branch(tip)
             return f"This run changed no data on {record.target}. No commit was made: {why}."
-        commit, changes = published or (str(recorded), [])
-        self.database.leave(commit)
+        commit, changes = published or recorded or (tip, [])
+        self.database.leave_branch(commit)
         look = f"kedro dolt compare {record.target}~1 {record.target}"
         if before is None:
             look = f"kedro dolt show {commit[:10]}"
@@ -183,7 +184,7 @@ class BegunRun:
             return f"The run had ended on {record.target} before that."
         self.is_open = False
         # Even if nothing can be kept, no dataset may go on to write, or read the target as the run's.
-        self.database.leave(record.base)
+        self.database.leave_branch(record.base)
         try:
             with dolt_errors():
                 with suppress(ConfigError):
@@ -198,10 +199,10 @@ class BegunRun:
             # What ended the run is the error that counts, and the next run does what could not be done now.
             return f"The next run will clean up what it left: {problem.message}"
         if kept == "published":
-            self.database.leave(record.commit)
+            self.database.leave_branch(record.commit)
             return f"It had been published to {record.target} by then."
         if record.head:
-            self.database.leave(record.head)
+            self.database.leave_branch(record.head)
         if kept == "nothing":
             return f"The run left nothing to keep; {record.target} is as it was."
         return (
@@ -220,9 +221,9 @@ class BegunRun:
         names = ",".join(nodes)
         return f' To go on from there, repeat the command with:\n--from-nodes "{names}"'
 
-    def leave(self) -> None:
-        """Leave the server. Can be called more than once."""
-        self.database.leave()
+    def close(self) -> None:
+        """Leave the branch and the server. Can be called more than once."""
+        self.database.leave_branch()
         self._lease.release()
 
     def _note_late_datasets(self) -> None:

@@ -1,4 +1,4 @@
-"""What a run does about those before it that did not finish: end the dead ones, prune, find one to resume."""
+"""What a run does about those before it that did not finish: keep, prune, find one to resume."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ logger = get_logger(__name__)
 def recover(
     repository: Repository, records: Records, is_alive: Callable[[str], bool], files: Path | None = None
 ) -> list[Record]:
-    """End the runs whose process is gone, and delete the oldest kept branches.
+    """Keep the runs whose process is gone, and delete the oldest kept branches.
 
     Args:
         repository: where their branches are.

@@ -86,7 +86,7 @@ class CopyLease:
 
     def release(self) -> None:
         """Stop the server and remove the copy."""
-        self._process.abandon()
+        self._process.terminate()
         _remove(self._process.data_dir.parent, self._lock)
 
 
@@ -105,7 +105,7 @@ def remove_left_copies(copies: Path) -> None:
         for copy in directory.glob("*"):
             # What a stranger has put here may be a link to a project in use.
             if not any(path.is_symlink() for path in (copy, copy / ".dolt", copy / ".dolt" / "noms")):
-                ServerProcess(copy).abandon()
+                ServerProcess(copy).terminate()
         _remove(directory, FileLock(lock))
 
 

@@ -17,7 +17,7 @@ from ..dolt import answers
 from ..dolt.address import Address, Tls
 from ..dolt.repository import Repository, lock_name
 from ..dolt.watchdog import end_idle
-from ..dolt.wire import abandon
+from ..dolt.wire import close_in_child
 from ..dolt_cli import user_home
 from ..errors import ConfigError, LeaseTakenError, ServerError, suggestion
 from ..secret import hidden
@@ -216,11 +216,11 @@ class SqlLease:
                 self._connection.close()
         end_idle()
 
-    def abandon(self) -> None:
+    def close_in_child(self) -> None:
         """Forget, in a forked child, what is the parent's: without a word to the server."""
         self._lock = threading.Lock()
         self._released.set()
-        abandon(self._connection)
+        close_in_child(self._connection)
 
     def _ask(self, query: str) -> bool:
         with self._lock, self._connection.cursor() as cursor:
@@ -235,7 +235,7 @@ class SqlLease:
 
 def _in_child() -> None:
     for lease in list(_open_leases):
-        lease.abandon()
+        lease.close_in_child()
     _open_leases.clear()
 
 

@@ -115,7 +115,7 @@ class ManagedServer:
         if not self._state.exists():
             # The directory was moved or removed: nobody finds the server there any more.
             lock.release()
-            self._process.abandon()
+            self._process.terminate()
             return
         with self._exclusive():
             _drop(lock)

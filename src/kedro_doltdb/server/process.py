@@ -127,7 +127,7 @@ class ServerProcess:
         elif self._child is not None and self._child.poll() is None:
             self._terminate(self._child.pid)
 
-    def abandon(self) -> None:
+    def terminate(self) -> None:
         """Stop our server of a repository that is not needed any more."""
         if self._child is not None:
             self._terminate(self._child.pid)
