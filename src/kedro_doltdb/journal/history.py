@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -110,12 +110,12 @@ class Log:
 def entries_on(repository: Repository, branch: str) -> list[Entry]:
     """Return the runs in the history of ``branch``, in the order of their commits; uncommitted edits of the
     journal do not count."""
-    return _entries_on(repository, branch)[0]
+    return _entries_on(repository, branch, {})[0]
 
 
-def _entries_on(repository: Repository, branch: str) -> tuple[list[Entry], Log]:
+def _entries_on(repository: Repository, branch: str, known: Mapping[str, Run]) -> tuple[list[Entry], Log]:
     with repository.on(branch) as cursor:
-        found, log = reader.runs(cursor, "HEAD"), Log.of(cursor)
+        found, log = reader.runs_beside(cursor, known, "HEAD"), Log.of(cursor)
         if any(run.run_id not in log.runs for run in found):
             # Its commit was squashed or reworded: the one that brought the row will do.
             cursor.execute(f"SELECT run_id, `commit` FROM dolt_blame_{RUNS}")
@@ -190,15 +190,17 @@ def list_runs(repository: Repository, branches: Iterable[str], kept_for: set[str
     order: dict[str, tuple[datetime, float]] = {}
     branches = list(branches)
     logs: dict[str, Log] = {}
+    known: dict[str, Run] = {}
     for branch in branches:
         try:
-            entries, log = _entries_on(repository, branch)
+            entries, log = _entries_on(repository, branch, known)
         except DoltError as error:
             if len(branches) == 1:
                 raise
             logger.warning("The runs of %s are left out: %s", branch, error.message)
             continue
         logs[branch] = log
+        known |= {entry.run.run_id: entry.run for entry in entries}
         for entry in entries:
             found.setdefault(entry.run.run_id, entry)
         started, latest = {entry.commit: entry.run.started for entry in entries}, datetime.min

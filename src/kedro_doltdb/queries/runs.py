@@ -166,26 +166,33 @@ def _where(entry: Entry) -> str:
 
 def _noted(cursor: Cursor, units: Iterable[tuple[Entry, ...]]) -> dict[str, set[str]]:
     """Return what the checks of the runs found that did not stop them, by the runs' ids."""
-    refs = {_where(entry) for unit in units for entry in unit}
     found: dict[str, set[str]] = {}
-    for ref in sorted(refs):
-        found |= noted_checks(cursor, ref)
+    for ref, run_ids in sorted(_by_place(units).items()):
+        found |= noted_checks(cursor, run_ids, ref)
+    return found
+
+
+def _by_place(units: Iterable[tuple[Entry, ...]]) -> dict[str, list[str]]:
+    """Return the ids of the runs by the branch or commit whose journal has them."""
+    found: dict[str, list[str]] = {}
+    for entry in (entry for unit in units for entry in unit):
+        found.setdefault(_where(entry), []).append(entry.run.run_id)
     return found
 
 
 def _saved(cursor: Cursor, metric_tables: list[str], units: Iterable[tuple[Entry, ...]]) -> list[list[str]]:
     """Return which tables of metrics each unit has saved itself; what is in the others is older."""
-    by_branch: dict[str, dict[str, set[str]]] = {}
+    units = list(units)
+    saved = {
+        ref: saved_tables(cursor, metric_tables, run_ids, ref) for ref, run_ids in _by_place(units).items()
+    }
     found = []
     for unit in units:
         names: set[str] = set()
         for entry in unit:
             # Of a group, what an attempt has written that failed is not in its commit.
             if entry.published or len(unit) == 1:
-                ref = _where(entry)
-                if ref not in by_branch:
-                    by_branch[ref] = saved_tables(cursor, metric_tables, ref)
-                names |= by_branch[ref].get(entry.run.run_id, set())
+                names |= saved[_where(entry)].get(entry.run.run_id, set())
         found.append([table for table in metric_tables if table.lower() in names])
     return found
 
