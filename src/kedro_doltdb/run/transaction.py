@@ -21,21 +21,25 @@ from ..dolt.fast_forward import EditedError, fast_forward
 from ..dolt.names import PUBLISH_SUFFIX
 from ..dolt.repository import Repository, TableChange
 from ..errors import CheckError, DoltError, PublishError
+from ..incremental.records import complete
 from ..journal import store
-from ..journal.edges import finished_nodes, inputs_of, pin, with_hashes
+from ..journal.edges import base_name, finished_nodes, inputs_of, pin, with_hashes
 from ..journal.history import audited_from, last_run
 from ..journal.message import commit_message
 from ..journal.parameters import same
 from ..terminal import get_logger
+from .files import changed_files
 from .records import Record, Records, folded
 from .resume import take_over
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pymysql.cursors import Cursor
 
     from ..catalog.footprint import Footprint
     from ..checks.definitions import Check
-    from ..journal.store import CheckResult, Edge, Run
+    from ..journal.store import CheckResult, Edge, Execution, Run
 
 MERGE_ATTEMPTS = 20
 # Of the checks that refuse a run, how many its message names.
@@ -64,6 +68,7 @@ class Transaction:
         record: this run; its private branch does not exist yet.
         checks: what must hold of its data before it is published.
         acceptance: the failures of checks that do not stop that.
+        project_path: what files are relative to; None if they may be another machine's.
     """
 
     def __init__(
@@ -73,12 +78,14 @@ class Transaction:
         record: Record,
         checks: Sequence[Check] = (),
         acceptance: Acceptance | None = None,
+        project_path: Path | None = None,
     ) -> None:
         self.record = record
         self._repository = repository
         self._records = records
         self._checks = checks
         self._acceptance = acceptance or Acceptance()
+        self._project_path = project_path
         self._results: list[CheckResult] = []
 
     def begin(self) -> None:
@@ -116,6 +123,9 @@ class Transaction:
             inputs, self._repository.table_hashes(record.base, {edge.table_name or "" for edge in inputs})
         )
         record.edges = list(known.values())
+        for execution in record.nodes:
+            if execution.node in {edge.node for edge in late}:
+                execution.recipe, execution.untold = None, "a hook has changed its catalog entries"
 
     def _hashes(self, edges: list[Edge], ref: str) -> dict[str, str]:
         tables = {edge.table_name for edge in edges if edge.table_name and edge.content_hash is None}
@@ -151,6 +161,12 @@ class Transaction:
                 # It was that of the base: it is read again below.
                 edge.content_hash = None
         record.edges += taken.edges
+        again, skipped = {one.node for one in record.nodes}, {edge.node for edge in taken.edges}
+        record.nodes += [
+            replace(one, execution=store.TAKEN, computed_by=one.computed_by or failed.run_id)
+            for one in failed.nodes
+            if one.node in skipped - again
+        ]
         record.parameters_read = {**taken.parameters, **(record.parameters_read or {})}
         if record.run:
             record.run.resumed_from = failed.run_id
@@ -184,11 +200,12 @@ class Transaction:
             self.end()
         return published
 
-    def record_without_effect(self, *, always: bool) -> tuple[str | None, str]:
+    def record_without_effect(self, *, always: bool, skipped: str = "") -> tuple[str | None, str]:
         """Note in the journal of the target that the run has run and changed no data.
 
         Args:
             always: whether to do so even if its parameters and code are those of the run before.
+            skipped: if all its nodes were skipped, why there is nothing to note.
 
         Returns:
             The commit, of the journal alone, or None and why there is none.
@@ -205,10 +222,13 @@ class Transaction:
             if others := record.touches(repository.changed_tables(mine, tip)):
                 why = f"{', '.join(sorted(others))} changed on {record.target} meanwhile"
                 return None
+            if skipped and not always:
+                why = skipped
+                return None
             with repository.on() as cursor:
                 before = last_run(cursor, tip)
             assert record.run is not None
-            if before and not always and is_same(before, record.run):
+            if before and not always and not self._found_out() and is_same(before, record.run):
                 why = "its parameters and its code are those of the run before"
                 return None
             message = commit_message(record.run, before, effect=False)
@@ -220,6 +240,14 @@ class Transaction:
         # The data is as it was: what failed before can still be resumed.
         self._forget()
         return (published[0] if published else None), why
+
+    def _found_out(self) -> bool:
+        """Return whether an incremental run has computed what the next one need not compute again."""
+        if not self.record.incremental:
+            return False
+        self._complete()
+        computed = [one for one in self.record.nodes if one.execution == store.COMPUTED]
+        return any(one.inputs and one.outputs for one in computed)
 
     def publish_kept(self, target: str, message: str) -> tuple[str, list[TableChange]] | None:
         """Publish the data of a run that finished and was refused.
@@ -285,7 +313,38 @@ class Transaction:
 
     def _write_run(self, cursor: Cursor, run: Run, edges: list[Edge]) -> None:
         hashed = with_hashes(edges, self._hashes(edges, self.record.branch))
-        store.write(cursor, run, hashed, map(storable, self._results))
+        store.write(cursor, run, hashed, map(storable, self._results), self._complete(hashed))
+
+    def _complete(self, hashed: list[Edge] | None = None) -> list[Execution]:
+        edges = self.record.edges
+        hashed = with_hashes(edges, self._hashes(edges, self.record.branch)) if hashed is None else hashed
+        nodes = [one for one in self.record.nodes if one.node in {edge.node for edge in hashed}]
+        complete(nodes, hashed, self._unsure(hashed))
+        return nodes
+
+    def _unsure(self, edges: list[Edge]) -> set[str]:
+        """Return the datasets that may have been others when they were loaded or saved.
+
+        That is what somebody has changed since: files after the node that saved them had finished, or the run
+        had begun, and tables that a dataset writes which does not say so.
+        """
+        record, finished = self.record, self._records.finished(self.record)
+        for execution in record.nodes:
+            if execution.execution == store.COMPUTED and execution.node in finished:
+                execution.seconds = finished[execution.node][1]
+        inputs = inputs_of(edges)
+        now = self._repository.table_hashes(
+            record.branch, {one.table_name for one in inputs if one.table_name}
+        )
+        saved = folded(one.table_name for one in edges if one.direction == "save" and one.table_name)
+        unsure = {
+            base_name(one.dataset)
+            for one in inputs
+            if one.table_name
+            and one.table_name.lower() not in saved
+            and now.get(one.table_name) != one.content_hash
+        }
+        return unsure | changed_files(edges, record, finished, self._project_path)
 
     def _refused(self, results: Sequence[CheckResult]) -> CheckError:
         record = self.record
