@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .hooks import DoltHooks
     from .notebook.data import DoltData, open
     from .run.dolt_run import DoltRun
+    from .run.incremental_runner import IncrementalRunner
     from .run.progress import dataset_saved, node_started
     from .tables.bulk_load import bulk_load
     from .terminal import get_logger
@@ -39,6 +40,7 @@ __all__ = [
     "DoltHooks",
     "DoltRun",
     "DoltTableDataset",
+    "IncrementalRunner",
     "LeaseTakenError",
     "PublishError",
     "QueryError",
@@ -57,6 +59,7 @@ _MODULES = {
     "DoltHooks": "hooks",
     "DoltRun": "run.dolt_run",
     "DoltTableDataset": "catalog.table_dataset",
+    "IncrementalRunner": "run.incremental_runner",
     "attach": "catalog.credentials",
     "bulk_load": "tables.bulk_load",
     "dataset_saved": "run.progress",

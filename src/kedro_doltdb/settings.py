@@ -57,6 +57,8 @@ class Settings:
         remote: what the team shares; None if there is none.
         initial_tables: what ``kedro dolt init`` loads into a new repository.
         checks: what must hold of a run's data before it is published, as it is written there.
+        packages: whose versions make nodes run again in an incremental run: nobody's (``ignore``), those of
+            the packages that their code refers to (``direct``), or ``all`` that are installed.
     """
 
     managed: bool = True
@@ -67,6 +69,7 @@ class Settings:
     initial_tables: tuple[InitialTable, ...] = field(default=())
     remote: RemoteSettings | None = None
     checks: Mapping[str, Any] = field(default_factory=dict)
+    packages: str = "ignore"
 
     @classmethod
     def load(cls, config_loader: AbstractConfigLoader) -> Settings:
@@ -123,7 +126,12 @@ class Settings:
         initial_tables = tuple(_initial_table(str(name), table) for name, table in tables.items())
         remote = None if config.get("remote") is None else _remote(config["remote"])
         checks = config.get("checks") or {}
-        return cls(managed, port, on_uncommitted, record, tuple(metrics), initial_tables, remote, checks)
+        packages = config.get("packages", "ignore")
+        if packages not in ("ignore", "direct", "all"):
+            _refuse("packages", "`ignore`, `direct` or `all`", packages)
+        return cls(
+            managed, port, on_uncommitted, record, tuple(metrics), initial_tables, remote, checks, packages
+        )
 
 
 def _remote(config: object) -> RemoteSettings:

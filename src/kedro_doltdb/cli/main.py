@@ -10,6 +10,7 @@ from ..terminal import echo
 from .adopt import adopt
 from .check import check
 from .journal_commands import blame, compare, lineage, rerun, runs, show, status
+from .plan import plan
 from .project import Command, Project, in_project
 from .publish import publish
 
@@ -126,7 +127,7 @@ def sql(project: Project, query: str | None, branch: str | None) -> None:
 # Every command is in one of them.
 SECTIONS: dict[str, list[click.Command]] = {
     "Look": [runs, show, status, lineage, blame, sql],
-    "Compare": [compare, check, rerun],
+    "Compare": [compare, check, plan, rerun],
     "Change": [adopt, publish],
     "Maintain": [init, server],
 }

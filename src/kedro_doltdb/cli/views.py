@@ -49,7 +49,7 @@ def lineage_tree(origin: Origin) -> Branch:
     if origin.run_id:
         label += f"  ← {shown(origin.node or '-')} in run {shown(origin.computed_by or origin.run_id)}"
         if origin.computed_by:
-            label += f", resumed by {shown(origin.run_id)}"
+            label += f", {'resumed' if origin.resumed else 'reused'} by {shown(origin.run_id)}"
     elif origin.commit:
         label += f"  ← no run; commit {shown(origin.commit)}"
     if origin.note:

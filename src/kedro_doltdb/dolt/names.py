@@ -5,7 +5,8 @@ from __future__ import annotations
 RUNS = "kedro_runs"
 LINEAGE = "kedro_lineage"
 CHECKS = "kedro_checks"
-JOURNAL_TABLES = frozenset({RUNS, LINEAGE, CHECKS})
+NODES = "kedro_nodes"
+JOURNAL_TABLES = frozenset({RUNS, LINEAGE, CHECKS, NODES})
 
 # A run's private branch is this and its id; where it is published from, if the target has moved, is that and
 # the suffix.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..dolt.as_of import columns_at
 from ..errors import ConfigError
@@ -34,7 +34,8 @@ class Origin:
         commit: for a table that no run made, the commit that brought the content, and its message.
         inputs: what the node loaded.
         note: why what the node loaded is not among ``inputs``.
-        computed_by: the failed run whose node it was, if ``run_id`` took its work over.
+        computed_by: the run whose node it was, if ``run_id`` did not compute it itself.
+        resumed: whether that is the failed run which ``run_id`` resumed.
     """
 
     dataset: str
@@ -45,6 +46,7 @@ class Origin:
     inputs: list[Origin] = field(default_factory=list)
     note: str = ""
     computed_by: str | None = None
+    resumed: bool = False
 
 
 def lineage(repository: Repository, dataset: str, ref: str) -> Origin:
@@ -106,18 +108,25 @@ class _Tracer:
             note = (
                 "inputs as above" if (run_id, node) in self._seen else "too much to show: ask for it by name"
             )
-            return Origin(dataset, content, run_id, node, note=note)
+            return Origin(dataset, content, run_id, node, note=note, **self._computed(run_id, node))
         self._seen.add((run_id, node))
-        edges = self._edges.get(run_id)
-        if edges is None:
-            edges = self._edges[run_id] = reader.edges(self._cursor, run_id)
+        edges = self._edges_of(run_id)
         loads = [edge for edge in edges if edge.node == node and edge.direction == "load"]
         inputs = [self._loaded(edge, run_id, edges) for edge in loads]
         for edge, origin in zip(loads, inputs, strict=True):
             if edge.read_at and not origin.note:
                 origin.note = f"as of {edge.read_at[:10]}"
-        computed_by = next((edge.computed_by for edge in edges if edge.node == node), None)
-        return Origin(dataset, content, run_id, node, inputs=inputs, computed_by=computed_by)
+        return Origin(dataset, content, run_id, node, inputs=inputs, **self._computed(run_id, node))
+
+    def _edges_of(self, run_id: str) -> list[Edge]:
+        if run_id not in self._edges:
+            self._edges[run_id] = reader.edges(self._cursor, run_id)
+        return self._edges[run_id]
+
+    def _computed(self, run_id: str, node: str) -> dict[str, Any]:
+        by = next((edge.computed_by for edge in self._edges_of(run_id) if edge.node == node), None)
+        run = self._runs.get(run_id)
+        return {"computed_by": by, "resumed": bool(by and run and run.resumed_from == by)}
 
     def _loaded(self, load: Edge, run_id: str, edges: list[Edge]) -> Origin:
         for edge in () if load.read_at else edges:

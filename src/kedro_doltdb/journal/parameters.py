@@ -9,7 +9,7 @@ from datetime import date, datetime, time
 from typing import Any
 
 # They say where a run happens, not what it computes.
-RUN_KEYS = ("dolt_branch", "dolt_from", "dolt_run_group", "dolt_accept")
+RUN_KEYS = ("dolt_branch", "dolt_from", "dolt_run_group", "dolt_accept", "dolt_force")
 
 MASK = "***"
 

@@ -13,9 +13,20 @@ from pymysql.err import Error
 
 from ..dolt import answers
 from ..dolt.as_of import columns_at, views
-from ..dolt.names import CHECKS, LINEAGE, RUNS
+from ..dolt.names import CHECKS, LINEAGE, NODES, RUNS
 from ..terminal import get_logger
-from .store import JSON_COLUMNS, OFFENDING, CheckResult, Edge, Run, columns_of, not_a_journal
+from .store import (
+    COMPUTED,
+    JSON_COLUMNS,
+    NODE_COLUMNS,
+    OFFENDING,
+    CheckResult,
+    Edge,
+    Execution,
+    Run,
+    columns_of,
+    not_a_journal,
+)
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -28,6 +39,7 @@ _Row = TypeVar("_Row")
 LONGEST_JSON = 1 << 20
 LONGEST_TEXT = 1 << 16
 MOST_ROWS = 100_000
+MOST_EXECUTIONS = 2_000
 MOST_BYTES = 256 << 20
 DEEPEST = 100
 _ATTEMPTS = 3
@@ -107,6 +119,33 @@ def checks(cursor: Cursor, run_id: str, ref: str | None = None) -> list[CheckRes
     return _read(cursor, CHECKS, ref, "run_id = %s", [run_id], order=order, make=_check)
 
 
+def executions(cursor: Cursor, run_id: str, ref: str | None = None) -> list[Execution]:
+    """Return what became of the nodes of a run, read as :func:`runs` does; nothing in older journals."""
+    return _read(cursor, NODES, ref, "run_id = %s", [run_id], order="node", make=_execution)
+
+
+def executions_of(
+    cursor: Cursor, column: str, values: Iterable[str], ref: str | None = None
+) -> list[tuple[str, Execution]]:
+    """Return the ids of runs and what became of nodes in them, the last run first; the skipped left out.
+
+    Args:
+        cursor: a cursor on any branch.
+        column: ``node`` or ``recipe``.
+        values: which nodes, or which recipes.
+        ref: the commit or branch to read; None is the cursor's own.
+    """
+    names = list(values)
+    if not names:
+        return []
+    condition = f"{column} IN ({', '.join(['%s'] * len(names))}) AND execution <> 'skipped'"
+    return _read(
+        cursor, NODES, ref, condition, names,
+        order="run_id DESC", most=MOST_EXECUTIONS,
+        make=lambda row: (_text(row["run_id"], "run_id"), _execution(row)),
+    )  # fmt: skip
+
+
 def noted_checks(cursor: Cursor, run_ids: Collection[str], ref: str | None = None) -> dict[str, set[str]]:
     """Return which of the runs have warnings or accepted failures, and which of the two, by their ids."""
     condition = (
@@ -164,7 +203,7 @@ def saved_tables(
 
 def _read(
     cursor: Cursor, table: str, ref: str | None, where: str, values: list[str], *, order: str,
-    make: Callable[[dict[str, Any]], _Row],
+    make: Callable[[dict[str, Any]], _Row], most: int = MOST_ROWS,
 ) -> list[_Row]:  # fmt: skip
     # Nothing is ever selected from a view, whose query may be anybody's.
     if table in {name.lower() for name in views(cursor)}:
@@ -176,7 +215,7 @@ def _read(
     if missing := [name for name in keys if name not in there]:
         raise not_a_journal(table, f"it has no column {missing[0]}")
     names = [name for name in known if name in there]
-    long = (*JSON_COLUMNS, OFFENDING)
+    long = (*JSON_COLUMNS, *NODE_COLUMNS, OFFENDING)
     limits = {name: LONGEST_JSON if name in long else LONGEST_TEXT for name in names}
     short = " AND ".join(f"COALESCE(LENGTH({name}), 0) <= {limit}" for name, limit in limits.items())
     source = f"FROM {table}{' AS OF %s' if ref else ''} WHERE {where}"
@@ -188,11 +227,12 @@ def _read(
     _execute(cursor, f"SELECT {sums} {source}", values)
     count, total, too_long = (int(value or 0) for value in cursor.fetchone() or (0, 0, 0))
     limit = count
-    if count > MOST_ROWS or total > MOST_BYTES:
+    if (count > MOST_ROWS and most == MOST_ROWS) or total > MOST_BYTES:
         limit = _fitting(
             cursor, f"SELECT {size} {source} AND {short} ORDER BY {order} LIMIT {MOST_ROWS}", values
         )
         _warn("%s is too large to be read whole: only %d of its %d rows are.", table, limit, count)
+    limit = min(limit, most)
     unread: list[str] = []
     if too_long:
         _execute(
@@ -271,6 +311,21 @@ def _edge(row: dict[str, Any]) -> Edge:
     if values.get("read_at") is not None:
         _check_commit(values["read_at"], "read_at")
     return Edge(**values)
+
+
+def _execution(row: dict[str, Any]) -> Execution:
+    texts = ("node", "execution", "computed_by", "recipe", "inputs", "outputs", "untold")
+    values: dict[str, Any] = {
+        name: None if row[name] is None else _text(row[name], name) for name in texts if name in row
+    }
+    for name in NODE_COLUMNS:
+        values[name] = _mapping(row[name], name) if row.get(name) is not None else {}
+        if not all(isinstance(value, str) for value in values[name].values()):
+            raise _Unreadable(f"{name} holds what is not text")
+    seconds = row.get("seconds")
+    if not values["node"] or not (seconds is None or isinstance(seconds, float)):
+        raise _Unreadable("it names no node, or its seconds are no number")
+    return Execution(**{**values, "execution": values.get("execution") or COMPUTED}, seconds=seconds)
 
 
 def _check_commit(value: str, name: str) -> None:

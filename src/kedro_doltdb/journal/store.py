@@ -1,4 +1,5 @@
-"""The journal: ``kedro_runs``, ``kedro_lineage``, ``kedro_checks``, committed with the data they tell of."""
+"""The journal: ``kedro_runs``, ``kedro_lineage``, ``kedro_nodes``, ``kedro_checks``, committed with the data
+they tell of."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from ..dolt.as_of import columns_at
-from ..dolt.names import CHECKS, LINEAGE, RUNS
+from ..dolt.names import CHECKS, LINEAGE, NODES, RUNS
 from ..errors import DoltError
 
 if TYPE_CHECKING:
@@ -44,8 +45,22 @@ _COLUMNS = {
         "table_name": "VARCHAR(64)",
         "file": "TEXT",
         "content_hash": "VARCHAR(80) COMMENT 'dolt_hashof_table, or sha256: of the file'",
-        "computed_by": "VARCHAR(80) COMMENT 'the failed run that it was taken over from'",
+        "computed_by": "VARCHAR(80) COMMENT 'the run that computed it, if this one did not'",
         "read_at": "VARCHAR(32) COMMENT 'the commit that at: in the catalog named'",
+    },
+    NODES: {
+        "run_id": "VARCHAR(80) NOT NULL",
+        "node": "VARCHAR(255) NOT NULL",
+        "execution": "VARCHAR(16) COMMENT 'computed, skipped or taken'",
+        "computed_by": "VARCHAR(80) COMMENT 'the run that computed it, if this one did not'",
+        "recipe": "VARCHAR(64) COMMENT 'hash of code, parameters and catalog entries'",
+        "inputs": "VARCHAR(64) COMMENT 'hash of the content of all that it loaded'",
+        "outputs": "VARCHAR(64) COMMENT 'hash of the content of all that it saved'",
+        "code": "JSON COMMENT 'hash of each definition, by dotted name'",
+        "params": "JSON COMMENT 'hash of each parameter that it loads'",
+        "entries": "JSON COMMENT 'hash of the catalog entry of each dataset'",
+        "untold": "TEXT COMMENT 'why it cannot be compared'",
+        "seconds": "DOUBLE COMMENT 'that it took'",
     },
     CHECKS: {
         "run_id": "VARCHAR(80) NOT NULL",
@@ -64,13 +79,17 @@ _COLUMNS = {
 _KEYS = {
     RUNS: ("run_id",),
     LINEAGE: ("run_id", "node", "dataset", "direction"),
+    NODES: ("run_id", "node"),
     CHECKS: ("run_id", "table_name", "check_name"),
 }
 # Of a run that computed everything and could not be published.
 REFUSED = "refused"
 JSON_COLUMNS = ("filters", "params", "versions", "runtime_params", "param_types")
+NODE_COLUMNS = ("code", "params", "entries")
 OFFENDING = "offending"
 _BETWEEN_PIPELINES = ", "
+# What became of a node in a run.
+COMPUTED, SKIPPED, TAKEN = "computed", "skipped", "taken"
 
 
 @dataclass
@@ -169,7 +188,7 @@ class Edge:
         table_name: its table in Dolt, if it is one.
         file: its file or directory, relative to the project if it is in it, if it is a local one.
         content_hash: what was loaded or saved: ``dolt_hashof_table``, or ``sha256:`` and that of the file.
-        computed_by: the failed run whose node this was, if the run took its work over.
+        computed_by: the run that computed it, if this one took that over or skipped the node.
         read_at: the commit that it was read at, if its catalog entry names one with ``at``.
     """
 
@@ -181,6 +200,37 @@ class Edge:
     content_hash: str | None = None
     computed_by: str | None = None
     read_at: str | None = None
+
+
+@dataclass
+class Execution:
+    """What became of a node in a run, and what it was computed from.
+
+    Attributes:
+        node: the node's name, shortened to 255 characters.
+        execution: ``computed``, ``skipped``, or ``taken`` from another run.
+        computed_by: the run that computed it, if this one did not.
+        recipe: the hash of its code, its parameters and its catalog entries; None if that cannot be told.
+        inputs: the hash of the content of all that it loaded; None likewise.
+        outputs: the hash of the content of all that it saved; None likewise.
+        code: the hash of each definition that its function refers to, by dotted name.
+        params: the hash of each parameter that it loads.
+        entries: the hash of the catalog entry of each of its datasets.
+        untold: why it cannot be compared with a later one, if it cannot.
+        seconds: how long its function took, when it was computed.
+    """
+
+    node: str
+    execution: str = COMPUTED
+    computed_by: str | None = None
+    recipe: str | None = None
+    inputs: str | None = None
+    outputs: str | None = None
+    code: dict[str, str] = field(default_factory=dict)
+    params: dict[str, str] = field(default_factory=dict)
+    entries: dict[str, str] = field(default_factory=dict)
+    untold: str | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -226,7 +276,13 @@ def now() -> datetime:
     return datetime.now(timezone.utc).replace(tzinfo=None)
 
 
-def write(cursor: Cursor, run: Run, edges: Iterable[Edge], checks: Iterable[CheckResult] = ()) -> None:
+def write(
+    cursor: Cursor,
+    run: Run,
+    edges: Iterable[Edge],
+    checks: Iterable[CheckResult] = (),
+    executions: Iterable[Execution] = (),
+) -> None:
     """Write a run's rows on the cursor's branch; the tables are made, or widened, where necessary.
 
     Args:
@@ -234,6 +290,7 @@ def write(cursor: Cursor, run: Run, edges: Iterable[Edge], checks: Iterable[Chec
         run: its row.
         edges: what its nodes loaded and saved.
         checks: what its checks have found; without any, no table is made for them.
+        executions: what became of its nodes; likewise.
 
     Raises:
         DoltError: there is a table of that name that is no journal.
@@ -245,6 +302,11 @@ def write(cursor: Cursor, run: Run, edges: Iterable[Edge], checks: Iterable[Chec
         row[name] = None if row[name] is None else json.dumps(row[name], ensure_ascii=False)
     _insert(cursor, RUNS, [row])
     _insert(cursor, LINEAGE, [{"run_id": run.run_id, **vars(edge)} for edge in edges])
+    if rows := [{"run_id": run.run_id, **vars(one)} for one in executions]:
+        _prepare(cursor, NODES)
+        for row in rows:
+            row.update({name: json.dumps(row[name]) for name in NODE_COLUMNS})
+        _insert(cursor, NODES, rows)
     write_checks(cursor, run.run_id, checks)
 
 

@@ -10,12 +10,14 @@ from ..checks.audit import Acceptance
 from ..checks.definitions import accepted_names
 from ..dolt.repository import dolt_errors
 from ..errors import ConfigError, DoltError, PublishError
+from ..incremental.facts import facts_of
 from ..journal import store
-from ..journal.edges import hash_files, pin
+from ..journal.edges import hash_files, pin, shortened
 from ..journal.message import commit_message
 from ..journal.parameters import mask, plain, without_run_keys
 from ..journal.store import REFUSED
 from ..terminal import get_logger
+from .incremental import Incremental
 from .kedro_params import describe
 from .lease import lease_for_run
 from .publish import run_before
@@ -29,6 +31,8 @@ from .transaction import Transaction
 if TYPE_CHECKING:
     from ..catalog.credentials import Database
     from ..dolt.repository import Repository
+    from ..incremental.facts import Facts
+    from ..journal.store import Edge
     from ..server.base import Lease
     from .records import Records
     from .request import Request
@@ -65,6 +69,7 @@ class BegunRun:
         self._footprint = footprint
         self._transaction = transaction
         self._repository = database.repository(lease.address)
+        self._incremental: Incremental | None = None
 
     @classmethod
     def begin(cls, request: Request, database: Database, footprint: Footprint) -> BegunRun:
@@ -132,7 +137,8 @@ class BegunRun:
                 recorded, why = None, ""
                 if published is None:
                     always = self.database.settings.record == "always"
-                    recorded, why = self._transaction.publish_journal(always=always)
+                    skipped = self._incremental.all_skipped if self._incremental else ""
+                    recorded, why = self._transaction.publish_journal(always=always, skipped=skipped)
                     tip = self._repository.head(record.target)
         except BaseException as error:
             status = "failed" if isinstance(error, Exception) else "interrupted"
@@ -212,6 +218,8 @@ class BegunRun:
 
     def _way_on(self) -> str:
         """Return how a run goes on from what this one left: a sentence, or nothing."""
+        if self._incremental:
+            return " To go on from there, repeat the command: what had finished is taken over."
         if self._request.options.group or self._request.options.start:
             return ""
         finished = self._transaction.finished_nodes()
@@ -220,6 +228,19 @@ class BegunRun:
             return ""
         names = ",".join(nodes)
         return f' To go on from there, repeat the command with:\n--from-nodes "{names}"'
+
+    def incrementally(self) -> Incremental:
+        """Return what decides which nodes of this run have to run, and takes what need not."""
+        self._note_late_datasets()
+        record = self._transaction.record
+        record.incremental = True
+        records = records_of(self.database.server, self._lease.address)
+        self._incremental = Incremental(
+            self._repository, records, record,
+            [shortened(node.name) for node in self._request.pipeline.nodes],
+            self.database.project_path, forced=self._request.options.force,
+        )  # fmt: skip
+        return self._incremental
 
     def close(self) -> None:
         """Leave the branch and the server. Can be called more than once."""
@@ -247,7 +268,8 @@ def _transaction(
     request: Request, database: Database, repository: Repository, records: Records, record: Record
 ) -> Transaction:
     acceptance = Acceptance(request.options.accept, repository.author, "accepted when the run was started")
-    return Transaction(repository, records, record, database.checks, acceptance)
+    files = database.project_path if database.server.runs_dir else None
+    return Transaction(repository, records, record, database.checks, acceptance, files)
 
 
 def _prepare(
@@ -275,14 +297,33 @@ def _prepare(
         request.options.group,
     )
     run.versions["dolt"] = repository.version()
+    edges = request.edges(database.project_path)
     return Record(
         run_id, target.branch, target.base, request.pipelines,
         sorted(footprint.reads), sorted(footprint.writes), footprint.reads_all, target.created,
         run=run,
-        edges=request.edges(database.project_path),
+        edges=edges,
+        nodes=[one.execution() for one in _facts(request, database, edges)],
         parameters_read=request.parameters_read,
         runtime_params=plain(without_run_keys(request.runtime_params), database.secrets),
     )  # fmt: skip
+
+
+def _facts(request: Request, database: Database, edges: list[Edge]) -> list[Facts]:
+    """Return what is known of the nodes; their code is read now, for running it may change variables."""
+    try:
+        return facts_of(
+            request.pipeline, request.catalog, edges, database.project_path, database.secrets,
+            database.settings.packages,
+        )  # fmt: skip
+    # It looks into whatever objects the user's code holds. Without it the run is as good as any.
+    except Exception as error:
+        logger.warning(
+            "No later run can skip nodes of this one: their code cannot be told (%s: %s).",
+            type(error).__name__,
+            error,
+        )
+        return []
 
 
 def _resume(request: Request, transaction: Transaction, records: Records) -> None:

@@ -96,6 +96,11 @@ class DoltRun:
         """The database that the run writes to, once it is known."""
         return self._begun.database if self._begun else None
 
+    @property
+    def begun(self) -> BegunRun | None:
+        """The run as it writes to Dolt, once it does."""
+        return self._begun
+
     def begin(self) -> None:
         """Begin, unless the run has begun: see :meth:`start`."""
         if self._begun is not None or self._waiting is not None:

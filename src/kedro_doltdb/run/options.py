@@ -22,12 +22,14 @@ class RunOptions:
         start: the commit, branch, tag or run to begin at; None is the head of the target.
         group: the name of the whole that the run is a part of.
         accept: the checks whose failure does not stop its publication.
+        force: an incremental run runs all nodes.
     """
 
     branch: str | None = None
     start: str | None = None
     group: str | None = None
     accept: tuple[str, ...] = ()
+    force: bool = False
 
     @classmethod
     def of(cls, params: Mapping[str, Any], runtime: Mapping[str, Any], used: Collection[str]) -> RunOptions:
@@ -48,7 +50,11 @@ class RunOptions:
                 )
         given = {**params, **runtime}
         return cls(
-            _branch(given, "dolt_branch"), _branch(given, "dolt_from"), _group(given), _accepted(given)
+            _branch(given, "dolt_branch"),
+            _branch(given, "dolt_from"),
+            _group(given),
+            _accepted(given),
+            _forced(given),
         )
 
 
@@ -74,6 +80,13 @@ def _accepted(params: Mapping[str, Any]) -> tuple[str, ...]:
             "`--params dolt_accept=example_test_x.max_rows_changed`, or several with spaces between them."
         )
     return tuple(names)
+
+
+def _forced(params: Mapping[str, Any]) -> bool:
+    value = params.get("dolt_force") or False
+    if not isinstance(value, bool):
+        raise ConfigError(f"dolt_force={value!r} must be true or false: `--params dolt_force=true`.")
+    return value
 
 
 def _group(params: Mapping[str, Any]) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ class _Progress:
         missing: the outputs that it has not saved yet.
         replaced: the outputs of which each save takes the place of the one before.
         noted: the datasets of the run that this thread has noted as complete.
+        started: when its function was called, by the monotonic clock.
     """
 
     records: Records | None
@@ -45,6 +47,12 @@ class _Progress:
     missing: set[str]
     replaced: set[str]
     noted: set[str]
+    started: float
+
+    def finish(self, node: Node) -> None:
+        """Note that the node has finished, and how long that took."""
+        if self.records is not None:
+            self.records.add_finished(self.run_id, shortened(node.name), time.monotonic() - self.started)
 
     def note(self, datasets: Iterable[str]) -> None:
         """Note datasets as complete, by their names in the journal: no parameters, and none a second time."""
@@ -75,7 +83,7 @@ def node_started(node: Node, catalog: DataCatalog) -> None:
     replaced = {name for name in node.outputs if replaces(catalog.get(name))}
     if _current.noted[0] != run_id:
         _current.noted = run_id, set()
-    progress = _Progress(records, run_id, set(node.outputs), replaced, _current.noted[1])
+    progress = _Progress(records, run_id, set(node.outputs), replaced, _current.noted[1], time.monotonic())
     _current.nodes[node] = progress
     progress.note(node.inputs)
 
@@ -92,6 +100,8 @@ def dataset_saved(name: str, node: Node) -> None:
     if name in progress.replaced and name not in progress.missing:
         raise refusal(node.name, name)
     progress.missing.discard(name)
+    if not progress.missing:
+        progress.finish(node)
     # A generator saves in chunks: its outputs are complete when a node that loads them starts.
     if not progress.missing and not inspect.isgeneratorfunction(node.func):
         progress.note(node.outputs)

@@ -21,18 +21,20 @@ from ..dolt.names import PUBLISH_SUFFIX
 from ..dolt.repository import Repository, TableChange
 from ..errors import CheckError, PublishError
 from ..journal import store
-from ..journal.edges import hash_tables
 from ..journal.history import audited_from, last_run
 from ..journal.message import commit_message
 from ..journal.parameters import same
 from ..terminal import get_logger
+from .executions import executions_of
 from .records import Record, Records, folded
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pymysql.cursors import Cursor
 
     from ..checks.definitions import Check
-    from ..journal.store import CheckResult, Edge, Run
+    from ..journal.store import CheckResult, Edge, Execution, Run
 
 MERGE_ATTEMPTS = 20
 # Of the checks that refuse a run, how many its message names.
@@ -64,6 +66,7 @@ class Publisher:
         record: the run.
         checks: what must hold of its data before it is published.
         acceptance: the failures of checks that do not stop that.
+        project_path: what files are relative to; None if they may be another machine's.
     """
 
     def __init__(
@@ -73,12 +76,14 @@ class Publisher:
         record: Record,
         checks: Sequence[Check] = (),
         acceptance: Acceptance | None = None,
+        project_path: Path | None = None,
     ) -> None:
         self.record = record
         self._repository = repository
         self._records = records
         self._checks = checks
         self._acceptance = acceptance or Acceptance()
+        self._project_path = project_path
         self._results: list[CheckResult] = []
 
     def publish(self, message: str) -> Published | None:
@@ -115,11 +120,12 @@ class Publisher:
         with self._repository.locked(self.record.target):
             return self._move_target(lambda tip: self._on_top_of(tip, commit, message))
 
-    def publish_journal(self, *, always: bool) -> tuple[Published | None, str]:
+    def publish_journal(self, *, always: bool, skipped: str = "") -> tuple[Published | None, str]:
         """Note in the journal of the target that the run has run and changed no data.
 
         Args:
             always: whether to do so even if its parameters and code are those of the run before.
+            skipped: if all its nodes were skipped, why there is nothing to note.
 
         Returns:
             What was published, of the journal alone, or None and why nothing was.
@@ -136,10 +142,13 @@ class Publisher:
             if others := record.touches(repository.changed_tables(mine, tip)):
                 why = f"{', '.join(sorted(others))} changed on {record.target} meanwhile"
                 return None
+            if skipped and not always:
+                why = skipped
+                return None
             with repository.on() as cursor:
                 before = last_run(cursor, tip)
             assert record.run is not None
-            if before and not always and is_same(before, record.run):
+            if before and not always and not self._found_out() and is_same(before, record.run):
                 why = "its parameters and its code are those of the run before"
                 return None
             message = commit_message(record.run, before, effect=False)
@@ -151,8 +160,18 @@ class Publisher:
 
     def write_journal(self, cursor: Cursor, run: Run, edges: list[Edge]) -> None:
         """Write the run's rows of the journal, with what its checks have found."""
-        hash_tables(self._repository, edges, self.record.branch)
-        store.write(cursor, run, edges, map(storable, self._results))
+        executions = self._executions(edges)
+        store.write(cursor, run, edges, map(storable, self._results), executions)
+
+    def _executions(self, edges: list[Edge]) -> list[Execution]:
+        return executions_of(self._repository, self._records, self.record, edges, self._project_path)
+
+    def _found_out(self) -> bool:
+        """Return whether an incremental run has computed what the next one need not compute again."""
+        return self.record.incremental and any(
+            one.execution == store.COMPUTED and one.inputs and one.outputs
+            for one in self._executions(self.record.edges)
+        )
 
     def delete_branch(self) -> None:
         """Delete the branch on which the commit to publish was made, if it is there."""

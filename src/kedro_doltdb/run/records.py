@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
@@ -12,7 +13,7 @@ from typing import Any, Protocol
 
 from .. import state_files
 from ..dolt.names import RUN_PREFIX, RUNS
-from ..journal.store import Edge, Run, columns_of
+from ..journal.store import Edge, Execution, Run, columns_of
 from ..state_files import UnreadableError
 
 
@@ -39,10 +40,12 @@ class Record:
         superseded: another run of the target has ended since, so this one is not resumed.
         run: its row in the journal, as far as it is known.
         edges: its rows in the journal's lineage, likewise.
+        nodes: its rows in the journal's list of nodes, likewise.
         parameters_read: the names of the parameters that each of its nodes loads, ``""`` for all; None in a
             record of an older version.
         runtime_params: what ``--params`` gave, as JSON values.
         head: the commit at which its branch was kept.
+        incremental: only what has changed is run.
         number: the kept runs are counted in the order in which they ended, for clocks are set back.
     """
 
@@ -59,9 +62,11 @@ class Record:
     superseded: bool = False
     run: Run | None = None
     edges: list[Edge] = field(default_factory=list)
+    nodes: list[Execution] = field(default_factory=list)
     parameters_read: dict[str, list[str]] | None = None
     runtime_params: dict[str, Any] = field(default_factory=dict)
     head: str | None = None
+    incremental: bool = False
     number: int = 0
 
     @property
@@ -92,6 +97,12 @@ class Records(Protocol):
 
     def add_complete(self, run_id: str, datasets: list[str]) -> None:
         """Note that the run ``run_id`` has saved ``datasets`` completely; any process of it may say so."""
+
+    def add_finished(self, run_id: str, node: str, seconds: float) -> None:
+        """Note that a node of the run ``run_id`` has finished now, and what its function took."""
+
+    def finished(self, record: Record) -> dict[str, tuple[float, float]]:
+        """Return by node when it finished, as a time stamp, and the seconds that it took; what is known."""
 
     def is_readable(self, record: Record) -> bool:
         """Return whether :meth:`complete` knows what the run has saved completely."""
@@ -133,7 +144,7 @@ class FileRecords:
 
     def delete(self, record: Record) -> None:
         """Forget a run."""
-        for suffix in ("json", "complete"):
+        for suffix in ("json", "complete", "finished"):
             with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 (self._directory / f"{record.run_id}.{suffix}").unlink()
 
@@ -142,6 +153,23 @@ class FileRecords:
         with self._directory_again():
             lines = "".join(json.dumps([_checksum(dataset), dataset]) + "\n" for dataset in datasets)
             state_files.append(self._directory / f"{run_id}.complete", lines)
+
+    def add_finished(self, run_id: str, node: str, seconds: float) -> None:
+        """Note that a node of the run ``run_id`` has finished now, and what its function took."""
+        with self._directory_again():
+            line = json.dumps([node, time.time(), seconds])
+            state_files.append(self._directory / f"{run_id}.finished", line + "\n")
+
+    def finished(self, record: Record) -> dict[str, tuple[float, float]]:
+        """Return by node when it finished, as a time stamp, and the seconds that it took; what is known."""
+        found: dict[str, tuple[float, float]] = {}
+        path = self._directory / f"{record.run_id}.finished"
+        # What is not noted, or not understood, only makes a node run again.
+        with suppress(ValueError, TypeError, RecursionError, UnreadableError):
+            for line in (state_files.read(path) or b"").decode().splitlines():
+                node, when, seconds = json.loads(line)
+                found[str(node)] = float(when), float(seconds)
+        return found
 
     def is_readable(self, record: Record) -> bool:
         """Return whether :meth:`complete` knows what the run has saved completely."""
@@ -185,6 +213,7 @@ def to_json(record: Record) -> str:
         **vars(record),
         "run": record.run and record.run.to_json(),
         "edges": [vars(edge) for edge in record.edges],
+        "nodes": [vars(node) for node in record.nodes],
     }
     text = json.dumps(values, sort_keys=True)
     return f'{text[:-1]}, "checksum": "{_hash(text)}"}}'
@@ -211,11 +240,13 @@ def from_json(text: str, run_id: str) -> Record:
             values["run_id"] = values["name"]
         run, edges = values.get("run"), values.get("edges", [])
         _, columns = columns_of(RUNS)
+        nodes = [Execution(**_known(Execution, node)) for node in values.get("nodes", [])]
         record = Record(
             **{
                 **_known(Record, values),
                 "run": run and Run.from_json({name: run[name] for name in columns if name in run}),
                 "edges": [Edge(**_known(Edge, edge)) for edge in edges],
+                "nodes": nodes,
             }
         )
     except (ValueError, RecursionError) as error:

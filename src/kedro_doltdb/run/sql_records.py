@@ -104,6 +104,13 @@ class SqlRecords:
         rows = self._read("SELECT dataset FROM complete_datasets WHERE name = %s", (record.run_id,))
         return {row[0] for row in rows}
 
+    def add_finished(self, run_id: str, node: str, seconds: float) -> None:
+        """Note nothing: files may be another machine's, and how long nodes take is not worth a connection."""
+
+    def finished(self, record: Record) -> dict[str, tuple[float, float]]:
+        """Return nothing: see :meth:`add_finished`."""
+        return {}
+
     def is_readable(self, record: Record) -> bool:
         """Return whether :meth:`complete` knows what the run has saved completely: rows are whole or not."""
         return True

@@ -20,12 +20,15 @@ from ..dolt import answers
 from ..dolt.repository import Repository
 from ..errors import DoltError
 from ..journal.edges import finished_nodes, hash_tables, inputs_of, pin
+from ..journal.store import TAKEN
 from ..terminal import get_logger
 from .publish import Published, Publisher
 from .records import Record, Records, folded
 from .resume import take_over
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..catalog.footprint import Footprint
     from ..checks.definitions import Check
     from ..journal.store import Edge, Run
@@ -42,6 +45,7 @@ class Transaction:
         record: this run; its private branch does not exist yet.
         checks: what must hold of its data before it is published.
         acceptance: the failures of checks that do not stop that.
+        project_path: what files are relative to; None if they may be another machine's.
     """
 
     def __init__(
@@ -51,11 +55,12 @@ class Transaction:
         record: Record,
         checks: Sequence[Check] = (),
         acceptance: Acceptance | None = None,
+        project_path: Path | None = None,
     ) -> None:
         self.record = record
         self._repository = repository
         self._records = records
-        self._publisher = Publisher(repository, records, record, checks, acceptance)
+        self._publisher = Publisher(repository, records, record, checks, acceptance, project_path)
 
     def begin(self) -> None:
         """Note the content of the tables that the run reads, and make the private branch at its base."""
@@ -90,6 +95,9 @@ class Transaction:
             self._repository, [edge for edge in late if edge.table_name in footprint.reads], record.base
         )
         record.edges = list(known.values())
+        for execution in record.nodes:
+            if execution.node in {edge.node for edge in late}:
+                execution.recipe, execution.untold = None, "a hook has changed its catalog entries"
 
     def take_over(self, failed: Record) -> list[str] | None:
         """Put what a failed run's finished nodes saved on the branch, if this run skips them.
@@ -121,6 +129,12 @@ class Transaction:
                 # It was that of the base: it is read again below.
                 edge.content_hash = None
         record.edges += taken.edges
+        again, skipped = {one.node for one in record.nodes}, {edge.node for edge in taken.edges}
+        record.nodes += [
+            replace(one, execution=TAKEN, computed_by=one.computed_by or failed.run_id)
+            for one in failed.nodes
+            if one.node in skipped - again
+        ]
         record.parameters_read = {**taken.parameters, **(record.parameters_read or {})}
         if record.run:
             record.run.resumed_from = failed.run_id
@@ -143,11 +157,12 @@ class Transaction:
             self._close()
         return published
 
-    def publish_journal(self, *, always: bool) -> tuple[Published | None, str]:
+    def publish_journal(self, *, always: bool, skipped: str = "") -> tuple[Published | None, str]:
         """Note in the journal of the target that the run has changed no data, and end the run.
 
         Args:
             always: whether to do so even if its parameters and code are those of the run before.
+            skipped: if all its nodes were skipped, why there is nothing to note.
 
         Returns:
             What was published, of the journal alone, or None and why nothing was.
@@ -155,7 +170,7 @@ class Transaction:
         Raises:
             PublishError: it cannot be published; everything stays on the branch.
         """
-        published, why = self._publisher.publish_journal(always=always)
+        published, why = self._publisher.publish_journal(always=always, skipped=skipped)
         # The data is as it was: what failed before can still be resumed.
         self._delete()
         return published, why

@@ -1,0 +1,1 @@
+"""What a node was computed from: its code, its parameters, its catalog entries, its data."""

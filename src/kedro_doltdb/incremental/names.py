@@ -1,0 +1,186 @@
+"""What the names in a definition refer to."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import dis
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from types import CodeType, ModuleType
+from typing import Any
+
+# What finds code or values by a name that is only known when it runs.
+_DYNAMIC = frozenset(["eval", "exec", "compile", "__import__", "globals", "locals", "vars"])
+_BY_NAME = frozenset(["getattr", "setattr", "delattr", "hasattr"])
+_OPERATORS = frozenset({"attrgetter", "methodcaller"})
+_DYNAMIC_MODULES = frozenset({"importlib", "runpy", "pkgutil"})
+_HIDDEN = frozenset({"__doc__", "__subclasses__", "__dict__", "__globals__", "__code__"})
+_MISSING = object()
+
+
+def is_dynamic(value: Any) -> bool:
+    """Return whether a function finds code or values by a name that is only known when it runs."""
+    if getattr(builtins, name := str(getattr(value, "__name__", "")), None) is value:
+        return name in _DYNAMIC | _BY_NAME
+    return str(getattr(value, "__module__", "")).partition(".")[0] in _DYNAMIC_MODULES
+
+
+class Names(ast.NodeVisitor):
+    """Finds what a definition refers to.
+
+    Args:
+        variables: the global variables that it sees.
+        is_own: whether a module is the project's.
+        bind: called with each name, as it is written, and what it refers to.
+        untold: called with what cannot be told.
+    """
+
+    def __init__(
+        self,
+        variables: Mapping[str, Any],
+        is_own: Callable[[ModuleType], bool],
+        bind: Callable[[str, Any], None],
+        untold: Callable[[str], None],
+    ) -> None:
+        self._variables = variables
+        self._is_own = is_own
+        self._bind = bind
+        self._untold = untold
+        self._names: set[str] = set()
+        self._modules: dict[str, ModuleType] = {}
+
+    def find(self, node: ast.AST, names: set[str], loaded: set[str] | None = None) -> None:
+        """Look through a definition.
+
+        Args:
+            node: its syntax tree.
+            names: the names in it that are no local variables, and possibly others.
+            loaded: those of them that have to be global variables or built in; None if that is not known.
+        """
+        self._names, self._modules = names, {}
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Import | ast.ImportFrom):
+                self._import(inner)
+        for name in sorted(names):
+            value = self._variables.get(name, _MISSING)
+            if value is _MISSING:
+                if loaded is not None and name in loaded and not hasattr(builtins, name):
+                    self._untold(f"`{name}` is not defined")
+            elif isinstance(value, ModuleType):
+                self._modules.setdefault(name, value)
+            else:
+                self._bind(name, value)
+        self.visit(node)
+
+    def _import(self, node: ast.Import | ast.ImportFrom) -> None:
+        """Note what an import inside a function binds: the function would import it, too."""
+        here = str(self._variables.get("__package__") or self._variables.get("__name__") or "")
+        try:
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    module = importlib.import_module(alias.name)
+                    root = alias.name.partition(".")[0]
+                    self._modules[alias.asname or root] = module if alias.asname else sys.modules[root]
+                return
+            name = "." * node.level + (node.module or "")
+            module = importlib.import_module(name, here if node.level else None)
+            for alias in node.names:
+                value = getattr(module, alias.name, _MISSING)
+                if value is _MISSING:
+                    value = importlib.import_module(f"{module.__name__}.{alias.name}")
+                if isinstance(value, ModuleType):
+                    self._modules[alias.asname or alias.name] = value
+                else:
+                    self._bind(alias.asname or alias.name, value)
+        # To import a module is to run it.
+        except Exception:
+            self._untold(f"`{ast.unparse(node)}` cannot be imported")
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        """Follow ``module.name``, and refuse what reads code as data."""
+        if node.attr in _HIDDEN:
+            self._untold(f"it reads `{node.attr}`")
+        path, root = [node.attr], node.value
+        while isinstance(root, ast.Attribute):
+            path.insert(0, root.attr)
+            root = root.value
+        if isinstance(root, ast.Name) and root.id in self._modules:
+            self._follow(root.id, self._modules[root.id], path)
+        else:
+            self.generic_visit(node)
+
+    def _follow(self, name: str, module: ModuleType, path: list[str]) -> None:
+        value: Any = module
+        for attribute in path:
+            if not isinstance(value, ModuleType):
+                break
+            name, inner = f"{name}.{attribute}", getattr(value, attribute, _MISSING)
+            if inner is _MISSING:
+                return self._untold(f"`{name}` is not there")
+            value = inner
+        self._check_module(name, value) if isinstance(value, ModuleType) else self._bind(name, value)
+
+    def _check_module(self, name: str, module: ModuleType) -> None:
+        if self._is_own(module):
+            self._untold(f"the module `{name}` is used as a value")
+        elif module.__name__.partition(".")[0] in _DYNAMIC_MODULES:
+            self._untold(f"it uses `{module.__name__}`")
+        else:
+            self._bind(name, module)
+
+    def visit_Name(self, node: ast.Name) -> None:
+        """Refuse what finds code by name, and modules that are passed around."""
+        if node.id in self._modules:
+            self._check_module(node.id, self._modules[node.id])
+        elif node.id in (_DYNAMIC | _BY_NAME) and node.id in self._names and node.id not in self._variables:
+            self._untold(f"it uses `{node.id}`")
+
+    def visit_Call(self, node: ast.Call) -> None:
+        """Let ``getattr(value, "name")`` pass, which is ``value.name``."""
+        name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+        if name in _OPERATORS and not all(isinstance(one, ast.Constant) for one in node.args):
+            self._untold(f"it uses `{name}` with a name that is computed")
+        constant = len(node.args) > 1 and isinstance(node.args[1], ast.Constant)
+        if isinstance(node.func, ast.Name) and name in _BY_NAME and constant:
+            target = node.args[0]
+            if name != "hasattr" and isinstance(target, ast.Name) and target.id in self._modules:
+                attribute = ast.Attribute(target, str(node.args[1].value), ast.Load())  # type: ignore[attr-defined]
+                self.visit(attribute)
+            else:
+                self.visit(target)
+            for one in (*node.args[2:], *node.keywords):
+                self.visit(one)
+        else:
+            self.generic_visit(node)
+
+
+def names_in(code: CodeType) -> set[str]:
+    """Return the names in a function, and in those inside it, that are no local variables."""
+    found = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            found |= names_in(constant)
+    return found
+
+
+def globals_in(code: CodeType) -> set[str]:
+    """Return the names that a function, and those inside it, load as global variables."""
+    loads = ("LOAD_GLOBAL", "LOAD_NAME")
+    found = {str(one.argval) for one in dis.get_instructions(code) if one.opname in loads}
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            found |= globals_in(constant)
+    return found
+
+
+def resolve(module: ModuleType, statement: ast.AST, bind: Callable[[str, Any], None]) -> None:
+    """Bind the functions and classes that a statement of a module itself names."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and callable(value := getattr(module, node.id, None)):
+            bind(node.id, value)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            root = getattr(module, node.value.id, None)
+            if isinstance(root, ModuleType) and callable(value := getattr(root, node.attr, None)):
+                bind(f"{node.value.id}.{node.attr}", value)

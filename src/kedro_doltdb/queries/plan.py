@@ -1,0 +1,122 @@
+"""What an incremental run would do, without running."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError, suggestion
+from ..incremental.decide import SKIP, TAKE, Decision
+from ..incremental.facts import facts_of
+from ..incremental.records import Results
+from ..journal.edges import hash_tables, inputs_of, pin
+from ..journal.history import find
+from ..run.incremental import contents_now, decider_of
+from ..run.kedro_params import describe
+from ..run.records import Record
+from ..run.request import Request
+
+if TYPE_CHECKING:
+    from kedro.io import DataCatalog
+    from kedro.pipeline import Pipeline
+
+    from ..catalog.credentials import Database
+    from ..catalog.project import Project
+    from ..dolt.repository import Repository
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What would become of a node.
+
+    Attributes:
+        node: its name.
+        action: ``run``, ``perhaps`` if that depends on what another one saves, ``take`` or ``skip``.
+        why: the reason.
+        computed_by: the run whose result is taken or stays.
+        seconds: how long it took when it was computed.
+    """
+
+    node: str
+    action: str
+    why: str
+    computed_by: str | None = None
+    seconds: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
+        return vars(self)
+
+
+def plan(project: Project, pipeline_name: str | None, params: Mapping[str, Any]) -> list[Planned]:
+    """Return what an incremental run would do with each node, in an order in which they can run.
+
+    Args:
+        project: the project.
+        pipeline_name: the pipeline; None is Kedro's default.
+        params: what ``--params`` would give.
+
+    Raises:
+        ConfigError: there is no such pipeline, or an option cannot be used.
+    """
+    from kedro.framework.project import pipelines
+    from kedro.framework.session import KedroSession
+
+    from ..catalog.credentials import Database
+
+    session: Any
+    with KedroSession.create(
+        project.metadata.project_path, env=project.env, conf_source=project.conf_source,
+        runtime_params=dict(params),
+    ) as session:  # fmt: skip
+        # As in a run, with the hooks of other plugins: they may change the catalog.
+        context: Any = session.load_context()
+        name = pipeline_name or "__default__"
+        if name not in pipelines:
+            raise ConfigError(f"There is no pipeline {name}: {suggestion(name, list(pipelines))}")
+        pipeline, catalog = pipelines[name], context.catalog
+        database = Database.attached()
+        if database is None:
+            raise ConfigError("This project does not use kedro-dolt: its hooks are not in settings.py.")
+        run_params = {
+            "run_id": "plan", "pipeline_names": [pipeline_name] if pipeline_name else None,
+            "runtime_params": dict(params), "env": project.env,
+        }  # fmt: skip
+        try:
+            with database.serving() as repository:
+                request = Request.of(run_params, pipeline, catalog)
+                return _planned(request, pipeline, catalog, database, repository)
+        finally:
+            database.close()
+
+
+def _planned(
+    request: Request, pipeline: Pipeline, catalog: DataCatalog, database: Database, repository: Repository
+) -> list[Planned]:
+    request.footprint()
+    target = request.options.branch or repository.checked_out()
+    ref = target
+    if target not in repository.branches():
+        ref = find(repository, request.options.start or repository.checked_out()).commit
+    edges = request.edges(database.project_path)
+    pin(repository, edges, ref)
+    inputs = inputs_of(edges)
+    hash_tables(repository, inputs, ref)
+    facts = facts_of(
+        pipeline, catalog, edges, database.project_path, database.secrets, database.settings.packages
+    )
+    run = describe(request.run_params, catalog, database.project_path, database.secrets)
+    record = Record("plan", target, ref, request.pipelines, run=run, edges=edges)
+    contents = contents_now(repository, edges, ref, database.project_path)
+    forced = "dolt_force is true" if request.options.force else ""
+    decider = decider_of(Results(repository, ref), facts, record, contents, forced)
+    return [_of(decision) for decision in decider.foretell()]
+
+
+def _of(decision: Decision) -> Planned:
+    known = decision.known if decision.action in (SKIP, TAKE) else None
+    return Planned(
+        decision.node, decision.action, decision.why,
+        known.computed_by if known else None, known.execution.seconds if known else None,
+    )  # fmt: skip
