@@ -9,6 +9,7 @@ import click
 from ..terminal import echo
 from .adopt import adopt
 from .check import check
+from .install import install
 from .journal_commands import blame, compare, lineage, rerun, runs, show, status
 from .project import Command, Project, in_project
 from .publish import publish
@@ -128,7 +129,7 @@ SECTIONS: dict[str, list[click.Command]] = {
     "Look": [runs, show, status, lineage, blame, sql],
     "Compare": [compare, check, rerun],
     "Change": [adopt, publish],
-    "Maintain": [init, server],
+    "Maintain": [init, server, install],
 }
 for _member in (member for members in SECTIONS.values() for member in members):
     dolt.add_command(_member)

@@ -410,8 +410,8 @@ def check_server_version(version: str) -> None:
     if tuple(int(part) for part in version.split("-")[0].split(".")) < MINIMUM_VERSION:
         wanted = ".".join(map(str, MINIMUM_VERSION))
         raise ServerError(
-            f"The Dolt server is version {version}; kedro-dolt needs {wanted} or newer: upgrade Dolt, "
-            "see https://docs.dolthub.com/introduction/installation."
+            f"The Dolt server is version {version}; kedro-dolt needs {wanted} or newer: upgrade Dolt where "
+            "it runs, with `kedro dolt install` or `pip install 'kedro-doltdb[dolt]'`."
         )
 
 
