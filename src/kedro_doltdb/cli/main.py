@@ -12,6 +12,7 @@ from .check import check
 from .install import install
 from .journal_commands import blame, compare, lineage, rerun, runs, show, status
 from .project import Command, Project, in_project
+from .prune import prune
 from .publish import publish
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ SECTIONS: dict[str, list[click.Command]] = {
     "Look": [runs, show, status, lineage, blame, sql],
     "Compare": [compare, check, rerun],
     "Change": [adopt, publish],
-    "Maintain": [init, server, install],
+    "Maintain": [init, server, prune, install],
 }
 for _member in (member for members in SECTIONS.values() for member in members):
     dolt.add_command(_member)
