@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 TEMPLATE := {{ cookiecutter.repo_name }}/src/{{ cookiecutter.python_package }}
 
-.PHONY: help demo test test-slow test-deep test-airflow torture oldest matrix plugins bench bench-full check clean dolt
+.PHONY: help demo test test-slow test-deep test-airflow torture oldest matrix plugins bench bench-full check clean dolt dolt-wheel
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -77,8 +77,11 @@ clean: ## remove what these targets made here; Dolt stays where it was installed
 	rm -rf .venv .airflow .nox demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-dolt:
-	@scripts/install_dolt
+dolt: .venv/.demo-installed
+	@.venv/bin/python -m kedro_doltdb install --prefix "$(DOLT_INSTALL_DIR)"
+
+dolt-wheel: .venv/.release-installed ## build the wheel that carries Dolt into dist/, for this platform; ARGS="--platform linux-arm64"
+	@.venv/bin/python packaging/dolt-binary/build.py $(ARGS)
 
 # What `kedro new` and `kedro run` need, and no more.
 .venv/.demo-installed: pyproject.toml
@@ -102,6 +105,10 @@ dolt:
 
 .venv/.corpus-installed: .venv/.installed
 	.venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --editable ".[corpus]"
+	@touch $@
+
+.venv/.release-installed: .venv/.installed
+	.venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --editable ".[release]"
 	@touch $@
 
 .venv/.bench-installed: .venv/.installed

@@ -20,6 +20,7 @@ from kedro_doltdb.dolt_cli import (
     find_dolt,
     identity,
     initialise,
+    locate_dolt,
     run_dolt,
 )
 
@@ -64,11 +65,21 @@ class TestFindDolt:
 
         assert find_dolt() == str(executable)
 
+    def test_environment_goes_before_path(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("scripts", "bin"):
+            (tmp_path / name).mkdir()
+            script(tmp_path / name / "dolt", "")
+        monkeypatch.delenv("DOLT_PATH", raising=False)
+        monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+        monkeypatch.setattr("sysconfig.get_path", {"scripts": str(tmp_path / "scripts")}.__getitem__)
+
+        assert locate_dolt() == (str(tmp_path / "scripts" / "dolt"), "in the Python environment")
+
     def test_missing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("DOLT_PATH", raising=False)
         monkeypatch.setenv("PATH", str(tmp_path))
 
-        with pytest.raises(DoltCommandError, match=r"on PATH.*scripts/install_dolt.*DOLT_PATH"):
+        with pytest.raises(DoltCommandError, match=r"on PATH.*kedro dolt install.*kedro-doltdb\[dolt\]"):
             find_dolt()
 
     @pytest.mark.parametrize("kind", ["missing", "directory", "not executable"])

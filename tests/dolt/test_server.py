@@ -345,7 +345,7 @@ def test_garbage_is_collected_when_much_was_written(data_dir: Path, monkeypatch:
 
     sizes = [write(1), write(2)]
     assert 20_000 < sizes[0] < sizes[1]
-    monkeypatch.setattr("kedro_doltdb.server.process.GARBAGE_BYTES", 20_000)
+    monkeypatch.setattr("kedro_doltdb.server.garbage.GARBAGE_BYTES", 20_000)
     assert write(3) == 0
     monkeypatch.undo()
     assert 0 < write(4) < sizes[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,7 @@ def test_status_names_branches_that_are_ahead_and_tables_that_no_entry_names(exp
     run_kedro(experiment, "run", "--pipeline=other")
     status = run_kedro(experiment, "dolt", "status").stdout
     assert "experiment 2" in " ".join(status.split()) and "In no entry" not in status
+    assert re.search(r"Dolt +1\.\d+\.\d+; runs start \S+dolt\b.*(on PATH|named by DOLT_PATH)", status)
     adopt(experiment, "experiment")
     catalog = experiment / "conf" / "base" / "catalog.yml"
     text = catalog.read_text().replace("\nother:", "\n'{name}_renamed':")

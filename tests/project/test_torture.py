@@ -21,6 +21,7 @@ TIMES = {
     "state": 20,
     "pipelines": 20,
     "beside": 10,
+    "disk": 2,
     "endurance": 10,
 }
 

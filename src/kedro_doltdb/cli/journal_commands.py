@@ -272,6 +272,7 @@ def status(project: Project) -> None:
 
     with project.serving() as (database, repository):
         found = look(
-            repository, project.metadata.project_path, project.catalog_config(), database.settings.remote
-        )
+            repository, project.metadata.project_path, project.catalog_config(), database.settings.remote,
+            managed=database.settings.managed,
+        )  # fmt: skip
     print_sections(status_sections(found))

@@ -9,9 +9,11 @@ import click
 from ..terminal import echo
 from .adopt import adopt
 from .check import check
+from .install import install
 from .journal_commands import blame, compare, lineage, rerun, runs, show, status
 from .plan import plan
 from .project import Command, Project, in_project
+from .prune import prune
 from .publish import publish
 
 if TYPE_CHECKING:
@@ -129,7 +131,7 @@ SECTIONS: dict[str, list[click.Command]] = {
     "Look": [runs, show, status, lineage, blame, sql],
     "Compare": [compare, check, plan, rerun],
     "Change": [adopt, publish],
-    "Maintain": [init, server],
+    "Maintain": [init, server, prune, install],
 }
 for _member in (member for members in SECTIONS.values() for member in members):
     dolt.add_command(_member)

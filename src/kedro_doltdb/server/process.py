@@ -31,6 +31,7 @@ from ..dolt_cli import (
 from ..errors import InUseError, ServerError
 from ..secret import hidden
 from ..terminal import get_logger
+from .garbage import Garbage
 from .leases import FileLock, is_held
 
 if TYPE_CHECKING:
@@ -44,10 +45,6 @@ LOGIN_TIMEOUT = 5.0
 REFUSAL_TIMEOUT = 2.0
 LOG_TAIL_LINES = 10
 _INFO_BYTES = 4096
-_JOURNAL = "v" * 32
-# What Dolt's own automatic collection waits for. It looks once a second, which a short run's server does not
-# live to see.
-GARBAGE_BYTES = 128 << 20
 
 
 class ServerProcess:
@@ -82,6 +79,11 @@ class ServerProcess:
     def log_file(self) -> Path:
         """What the server that we started last has printed."""
         return self._state / "sql-server.log"
+
+    @property
+    def started_by_runs(self) -> bool:
+        """Whether a run or a command of ours has started the server that was found last."""
+        return self._started_by_us
 
     @property
     def is_running(self) -> bool:
@@ -121,7 +123,7 @@ class ServerProcess:
             if not self._started_by_us:
                 return
             try:
-                self._collect_garbage(address)
+                Garbage(self.data_dir).collect_if_worth_it(address)
             finally:
                 self._terminate(address.pid)
         elif self._child is not None and self._child.poll() is None:
@@ -330,23 +332,6 @@ class ServerProcess:
         log = (state_files.read(self.log_file) or b"").decode(errors="replace")
         return f"Its log, {self.log_file}, ends:\n" + "\n".join(log.splitlines()[-LOG_TAIL_LINES:])
 
-    def _collect_garbage(self, address: Address) -> None:
-        """Compact the repository if much was written to it since the last time."""
-        import pymysql
-
-        written = sum(file.stat().st_size for file in (self.data_dir / ".dolt" / "noms").glob(_JOURNAL))
-        if written < GARBAGE_BYTES:
-            return
-        logger = get_logger(__name__)
-        logger.info(
-            "Collecting garbage in %s: %d MB were written since the last time.", self.data_dir, written >> 20
-        )
-        try:
-            with address.connect(autocommit=True) as connection, connection.cursor() as cursor:
-                cursor.execute("CALL DOLT_GC()")
-        except pymysql.err.Error as error:
-            logger.warning("Dolt did not collect garbage, and will at a later run: %s", error.args[-1])
-
     def _terminate(self, pid: int) -> None:
         """Stop our server and wait until it has gone. It may be writing, so SIGKILL is the last resort."""
         for number, timeout in ((signal.SIGTERM, STOP_TIMEOUT), (signal.SIGKILL, STOP_TIMEOUT)):
@@ -410,8 +395,8 @@ def check_server_version(version: str) -> None:
     if tuple(int(part) for part in version.split("-")[0].split(".")) < MINIMUM_VERSION:
         wanted = ".".join(map(str, MINIMUM_VERSION))
         raise ServerError(
-            f"The Dolt server is version {version}; kedro-dolt needs {wanted} or newer: upgrade Dolt, "
-            "see https://docs.dolthub.com/introduction/installation."
+            f"The Dolt server is version {version}; kedro-dolt needs {wanted} or newer: upgrade Dolt where "
+            "it runs, with `kedro dolt install` or `pip install 'kedro-doltdb[dolt]'`."
         )
 
 
