@@ -44,6 +44,7 @@ TESTS = [
     "tests/dolt/test_types.py",
     "tests/dolt/test_bulk_load.py",
     "tests/dolt/test_table_dataset.py",
+    "tests/dolt/test_frames.py",
     "tests/dolt/test_booleans.py",
     "tests/dolt/test_query_frame.py",
     "tests/dolt/test_dialect.py",
@@ -89,7 +90,7 @@ def plugins(session: nox.Session) -> None:
 
 
 def _test(session: nox.Session, *requirements: str) -> None:
-    session.install("--editable", ".[fast]", *TEST_TOOLS, *requirements)
+    session.install("--editable", ".[fast,polars]", *TEST_TOOLS, *requirements)
     session.run(
         "python", "-m", "pytest", "--quiet", "--numprocesses=3", "--dist=loadgroup",
         *(session.posargs or TESTS),

@@ -37,7 +37,7 @@ from kedro_doltdb.catalog.credentials import Database
 from kedro_doltdb.dolt_cli import initialise
 from kedro_doltdb.errors import ConfigError
 from kedro_doltdb.settings import Settings
-from kedro_doltdb.tables import keyed_table, table_build, table_write
+from kedro_doltdb.tables import keyed_table, table_build, table_read, table_write
 from kedro_doltdb.tables.table_build import discard_unfinished
 
 TIMES = [dt.time(1), dt.time(2), dt.time(3)]
@@ -365,7 +365,7 @@ def test_warm_cold_and_unreadable_saves_leave_the_same(
             if how != "warm":
                 empty(cache_home)
             if how == "unreadable":
-                patch.setattr(keyed_table, "read_rows", unreadable)
+                patch.setattr(table_read, "read_rows", unreadable)
             ours(database, *key).save(new)
             left.append((hash_of(database), query(database, "SHOW CREATE TABLE t")))
     assert left[0] == left[1] == left[2]

@@ -1,4 +1,7 @@
-"""``kedro_doltdb.DoltTableDataset``: a ``pandas.SQLTableDataset`` whose saves cost what has changed."""
+"""``kedro_doltdb.DoltTableDataset``: a ``pandas.SQLTableDataset`` whose saves cost what has changed.
+
+It takes and gives frames of other libraries than pandas, too.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,13 @@ import pandas as pd
 from kedro_datasets.pandas import SQLTableDataset
 
 from ..dolt.repository import dolt_errors
-from ..errors import ConfigError
+from ..errors import BulkLoadError, ConfigError
 from ..tables.bulk_load import bulk_load
 from .credentials import Database
+from .table_arguments import check_as, check_at, check_save_args
 
 if TYPE_CHECKING:
     from ..tables.table_cache import TableCache
-
-
-_SAVE_ARGS = {"name", "method", "if_exists", "index", "index_label", "dtype", "chunksize"}
 
 
 class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
@@ -28,7 +29,8 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
 
     A save brings the table to equal the frame by writing the rows that differ. A load gives the frame that
     ``pandas.SQLTableDataset`` gives, but with booleans in the place of 0 and 1, from a copy if the table's
-    content hash says that the copy is right.
+    content hash says that the copy is right. Frames of Polars and PyArrow, and whatever has
+    ``__arrow_c_stream__``, are saved as well.
 
     Args:
         table_name: the table.
@@ -36,13 +38,15 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
         primary_key: the column of its key, or the columns in their order.
         at: a run, commit, tag or branch at which the table is read; it cannot be saved to then.
         load_args: as for ``pandas.SQLTableDataset``; with others than ``columns`` it is loaded as there.
+            ``as`` is what it gives: ``pandas``, which is the default, ``polars`` or ``pyarrow``; the last two
+            with SQL's exact types.
         save_args: as there, without ``method`` and ``schema``; ``if_exists`` is ``replace`` by default, or
             ``append`` or ``fail``.
         metadata: as there.
 
     Raises:
-        ConfigError: ``save_args`` has something else in it, no key is named, ``at`` cannot be used, or
-            pyarrow is not installed.
+        ConfigError: ``save_args`` or ``load_args`` has something else in it, no key is named, ``at`` cannot
+            be used, or pyarrow, or the library that ``as`` names, is not installed.
     """
 
     def __init__(
@@ -74,37 +78,14 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
             save_args={"if_exists": "replace", **(save_args or {}), "method": method},
             metadata=metadata,
         )
-        self.at = at
+        self._as, self.at = self._load_args.pop("as", "pandas"), at
+        in_dolt = self._database() is not None
+        if self._as != "pandas":
+            check_as(self._as, self._load_args, in_dolt=in_dolt)
         if at is not None:
-            self._check_at()
-        if self._database() is not None:
-            self._refuse_arguments()
-
-    def _check_at(self) -> None:
-        name = self._load_args["table_name"]
-        if not isinstance(self.at, str) or not self.at:
-            raise ConfigError(
-                f"The dataset of the table {name} has `at: {self.at}`, which was read as "
-                f"{type(self.at).__name__}: name a run, commit, tag or branch, in quotes."
-            )
-        if self._database() is None:
-            raise ConfigError(
-                f"The dataset of the table {name} has `at: {self.at}`, and only Dolt knows how a table was: "
-                "give it `credentials: dolt`, or remove `at`."
-            )
-
-    def _refuse_arguments(self) -> None:
-        args, name = self._save_args, self._save_args["name"]
-        if unknown := sorted(args.keys() - _SAVE_ARGS):
-            raise ConfigError(
-                f"The dataset of the table {name} has `{unknown[0]}` in its save_args, which a "
-                "DoltTableDataset does not know: remove it, or take pandas.SQLTableDataset."
-            )
-        if args["if_exists"] not in ("replace", "append", "fail"):
-            raise ConfigError(
-                f"The dataset of the table {name} has `if_exists: {args['if_exists']}` in its save_args: "
-                "choose replace, which keeps the table in place, append or fail."
-            )
+            check_at(at, table_name, in_dolt=in_dolt)
+        if in_dolt:
+            check_save_args(self._save_args)
 
     @property
     def engine(self) -> Any:
@@ -122,8 +103,14 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
         return database() if self.at is None else database.connect_at(self.at)
 
     def load(self) -> Any:
-        """Return the table as ``pandas.read_sql_table`` gives it, but with booleans as they were saved."""
+        """Return the table as ``pandas.read_sql_table`` gives it, but with booleans as they were saved.
+
+        With ``as`` it is a frame of that library.
+        """
         from ..tables.booleans import with_booleans
+
+        if self._as != "pandas":
+            return self._load_exactly()
 
         frame: Any
         frame, booleans = self._load_fast()
@@ -133,8 +120,12 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
             return with_booleans(frame, booleans)
         return (with_booleans(chunk, booleans) for chunk in frame)
 
-    def save(self, data: pd.DataFrame) -> None:
+    def save(self, data: Any) -> None:
         """Make the table equal ``data``, without its index unless ``save_args`` say so.
+
+        Args:
+            data: a frame of pandas or Polars, a table, batch or reader of PyArrow, or anything with
+                ``__arrow_c_stream__``.
 
         Raises:
             BulkLoadError: the frame cannot be stored exactly; the table is as it was.
@@ -145,15 +136,39 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
                 f"The dataset of the table {self._save_args['name']} has `at: {self.at}`, so it can only be "
                 "read: save to an entry without `at`."
             )
-        if not self._save_whole(data):
-            data.to_sql(con=self.engine, **self._save_args)
+        if isinstance(data, pd.Series | pd.DataFrame):
+            if not self._save_whole(*_columns(data, self._save_args)):
+                data.to_sql(con=self.engine, **self._save_args)
+            return
+        self._save_arrow(data)
+
+    def _save_arrow(self, data: Any) -> None:
+        from ..tables.arrow_frames import arrow_table
+
+        name = self._save_args["name"]
+        if (rows := arrow_table(data)) is None:
+            raise ConfigError(
+                f"The dataset of the table {name} was given {type(data).__name__}, which is no frame: return "
+                "one of pandas, Polars or PyArrow from the node."
+            )
+        if self._database() is None:
+            raise ConfigError(
+                f"The dataset of the table {name} takes a {type(data).__name__} only with `credentials: "
+                "dolt`: give it those, or make a frame of pandas of it."
+            )
+        if self._save_args.get("index"):
+            raise ConfigError(
+                f"The dataset of the table {name} has `index: true` in its save_args, and a "
+                f"{type(data).__name__} has no index: remove that."
+            )
+        self._save_whole(rows, [])
 
     def _load_fast(self) -> tuple[pd.DataFrame | None, list[str]]:
         """Return the frame, None where pandas is to load it, and the columns that hold booleans."""
         from ..dolt.sql import quote
         from ..tables.booleans import boolean_columns
-        from ..tables.columns import to_frame
-        from ..tables.keyed_table import read_table
+        from ..tables.pandas_frame import to_frame
+        from ..tables.table_read import read_table
 
         database, args = self._database(), self._load_args
         if database is None:
@@ -170,22 +185,49 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
             rows = rows.select(columns) if whole else None
         return None if rows is None else to_frame(rows), booleans
 
-    def _save_whole(self, data: pd.DataFrame | pd.Series[Any]) -> bool:
-        """Save in one transaction; False for what pandas is to save, which then drops no table."""
-        from ..tables.keyed_table import look_at, save_frame
+    def _load_exactly(self) -> Any:
+        from ..dolt.sql import quote
+        from ..tables.arrow_frames import given_as
+        from ..tables.booleans import boolean_columns
+        from ..tables.table_read import read_exactly
+
+        database, args = self._database(), self._load_args
+        assert database is not None
+        with dolt_errors(), self._connected() as connection:
+            rows = read_exactly(connection, args["table_name"], args.get("columns"), _cache(database))
+            with connection.cursor() as cursor:
+                booleans = boolean_columns(cursor, quote(args["table_name"]))
+        return given_as(self._as, rows, booleans)
+
+    def _save_whole(self, frame: Any, indexes: list[str]) -> bool:
+        """Save in one transaction; False for what pandas is to save, which then drops no table.
+
+        Args:
+            frame: of pandas, with its index as columns, or as ``arrow_table`` gives it.
+            indexes: the columns that were its index.
+        """
+        from ..tables.keyed_table import append_frame, look_at, save_frame
 
         database, args = self._database(), self._save_args
-        if database is None or not isinstance(data, pd.DataFrame | pd.Series):
+        if database is None:
             return False
-        frame, indexes = _columns(data, args)
         dtype = args.get("dtype") or {}
         if not isinstance(dtype, dict):
-            dtype = dict.fromkeys(frame.columns, dtype)
+            names = frame.columns if isinstance(frame, pd.DataFrame) else frame.column_names
+            dtype = dict.fromkeys(names, dtype)
         with dolt_errors(), self._connected() as connection:
             if args["if_exists"] != "replace":
                 with connection.cursor() as cursor:
-                    if look_at(cursor, args["name"]) is not None:
-                        return False
+                    standing = look_at(cursor, args["name"])
+                if standing is not None and isinstance(frame, pd.DataFrame):
+                    return False
+                if standing is not None and args["if_exists"] == "fail":
+                    raise BulkLoadError(
+                        f"Table {standing.name} is there already, and `if_exists: fail` is set."
+                    )
+                if standing is not None:
+                    append_frame(connection, standing, frame, args["method"])
+                    return True
             grows = args["if_exists"] == "append"
             save_frame(
                 connection, args["name"], frame, args["method"], dtype, _cache(database), indexes, grows=grows
@@ -204,6 +246,8 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
 
     def _describe(self) -> dict[str, Any]:
         described: dict[str, Any] = super()._describe()
+        if self._as != "pandas":
+            described["load_args"]["as"] = self._as
         return described if self.at is None else {**described, "at": self.at}
 
     def _database(self) -> Database | None:

@@ -7,7 +7,7 @@ column's type cannot hold is refused here, before anything is sent.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
@@ -245,7 +245,7 @@ def _refusal(column: Column, values: Sequence[Any], by_class: dict[type, Encoder
     )
 
 
-def describe(rows: Sequence[int], values: Sequence[Any]) -> str:
+def describe(rows: Sequence[int], values: Sequence[Any] | Mapping[int, Any]) -> str:
     """Name rows by their position and value, the first few of them."""
     shown = ", ".join(f"{_shorten(values[row])} in row {row}" for row in rows[:_SHOWN_ROWS])
     more = len(rows) - _SHOWN_ROWS

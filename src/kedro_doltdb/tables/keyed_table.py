@@ -21,8 +21,9 @@ from .columns import arrow_type, to_rows
 from .delta import by_key, compare
 from .rows import read_rows
 from .table_build import replace_table
-from .table_plan import Plan, plan
-from .table_sql import committed, content_hash, definition
+from .table_plan import Plan, added, plan
+from .table_read import read_known
+from .table_sql import committed, content_hash, definition, load_rows
 from .table_write import Standing, write_rows
 
 if TYPE_CHECKING:
@@ -34,52 +35,40 @@ _COLLATION = "utf8mb4_0900_bin"
 _ATTEMPTS = 3
 
 
-def read_table(
-    connection: pymysql.Connection[Cursor], table: str, cache: TableCache | None
-) -> pa.Table | None:
-    """Return all rows of a table, in the order in which Dolt gives them.
+def append_frame(
+    connection: pymysql.Connection[Cursor], standing: Standing, frame: pa.Table, method: BulkLoad
+) -> None:
+    """Add rows to a table, all of them or none.
 
     Args:
-        connection: on the branch of the table.
-        table: its name.
-        cache: where a copy may be, and is put.
+        connection: on the branch of the table; it is of no use afterwards.
+        standing: the table, which has a key.
+        frame: the rows, as ``arrow_frames.arrow_table`` gives them.
+        method: how they are saved, which knows the key.
 
-    Returns:
-        None for what is no table, and for tables with a type that we do not read.
+    Raises:
+        BulkLoadError: the table cannot hold a row exactly, or has its key already; nothing was changed.
     """
+    if not standing.primary_key:
+        raise BulkLoadError(
+            f"Table {quote(standing.name)} has no primary key: save it once with `if_exists: replace`."
+        )
+    columns, rows = added(frame, method, standing.name, standing.columns, standing.primary_key)
+    if not len(rows):
+        return
     connection.begin()
     with connection.cursor() as cursor:
-        if (found := content_hash(cursor, table)) is None:
-            return None
-        if cache and (rows := cache.get(found)) is not None:
-            return rows
-        columns, _ = definition(cursor, quote(table))
-    types = {name: arrow_type(column.type) for name, column in columns.items()}
-    return None if None in types.values() else _read(connection, table, found, pa.schema(types), cache)
-
-
-def _read(
-    connection: pymysql.Connection[Cursor],
-    table: str,
-    content: str,
-    schema: pa.Schema,
-    cache: TableCache | None,
-) -> pa.Table | None:
-    names = ", ".join(map(quote, schema.names))
-    try:
-        rows = read_rows(connection, f"SELECT {names} FROM {quote(table)}", schema)
-    except pa.ArrowInvalid:
-        # For example 0000-00-00: what it becomes is left to the driver.
-        return None
-    if cache:
-        cache.put(content, rows)
-    return rows
+        load_rows(cursor, quote(standing.name), to_rows(rows, columns))
+    if not committed(connection):
+        raise BulkLoadError(
+            f"Table {quote(standing.name)} was changed by somebody else at the same moment: save again."
+        )
 
 
 def save_frame(
     connection: pymysql.Connection[Cursor],
     table: str,
-    frame: pd.DataFrame,
+    frame: pd.DataFrame | pa.Table,
     method: BulkLoad,
     dtype: Mapping[Any, Any],
     cache: TableCache | None,
@@ -92,7 +81,7 @@ def save_frame(
     Args:
         connection: on the branch of the table; it is of no use afterwards.
         table: its name.
-        frame: what it is to hold; the index is not saved.
+        frame: what it is to hold, without an index, or as ``arrow_frames.arrow_table`` gives it.
         method: how it is saved in full, which knows its key.
         dtype: SQLAlchemy types by column, as for ``to_sql``.
         cache: where a copy may be, and is put.
@@ -105,7 +94,8 @@ def save_frame(
     """
 
     def planned_for(standing: Standing | None) -> Plan:
-        stands = {str(name): "longtext" for name in frame.columns} if grows else {}
+        names = frame.column_names if isinstance(frame, pa.Table) else frame.columns
+        stands = {str(name): "longtext" for name in names} if grows else {}
         if standing:
             stands = {column.name: column.type for column in standing.columns.values()}
         return plan(frame, method, dtype, table, stands, indexes)
@@ -174,7 +164,7 @@ def _write(
     if planned.comparable:
         old = cache.get(standing.content_hash) if cache else None
         if old is None:
-            old = _read(connection, standing.name, standing.content_hash, planned.rows.schema, cache)
+            old = read_known(connection, standing.name, standing.content_hash, planned.rows.schema, cache)
     if old is None and standing.referred_by:
         # To remove a row is forbidden, or takes others with it: so the keys at least are compared.
         old = _keys(connection, standing, planned)
@@ -194,8 +184,8 @@ def _keys(connection: pymysql.Connection[Cursor], standing: Standing, planned: P
     ):
         raise BulkLoadError(
             f"Table {quote(standing.name)}, to which {standing.references} refers, has a key of a type whose "
-            "values are not compared: only integers, text, bytes and dates are. Give it a key of these, or "
-            "drop the foreign key."
+            "values are not compared: only integers, text, bytes, DECIMAL, dates and times are. Give it a "
+            "key of these, or drop the foreign key."
         )
     names = ", ".join(map(quote, schema.names))
     return read_rows(connection, f"SELECT {names} FROM {quote(standing.name)}", schema)

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..dolt.wire import row_blocks
+from .columns import from_text
 
 if TYPE_CHECKING:
     import pymysql
@@ -84,9 +85,9 @@ def _parsed(values: pa.Array, wanted: pa.DataType) -> pa.Array:
     if wanted == pa.large_string():
         return texts
     try:
-        return texts.cast(wanted)
+        return from_text(texts, wanted)
     except pa.ArrowInvalid:
-        if not pa.types.is_temporal(wanted):
+        if not pa.types.is_temporal(wanted) or pa.types.is_time(wanted):
             raise
     # Dolt sends the year 1 as 1, and Arrow knows it as 0001.
     for short, padded in ((r"^(\d{1,3}-)", r"000\1"), (r"^0*(\d{4}-)", r"\1")):
