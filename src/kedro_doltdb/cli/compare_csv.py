@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import tempfile
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..dolt.repository import free_name
 from ..errors import DoltError
 from ..queries.compare import streamed_rows
+from .files import usual_mode
 from .render import spreadsheet_text
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def write_csv(repository: Repository, comparison: Comparison, directory: Path) -
         made = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
         try:
             names = _write(repository, comparison, made)
-            made.chmod(0o777 & ~_umask())
+            usual_mode(made, 0o777)
             if directory.exists():
                 directory.rmdir()
             made.rename(directory)
@@ -116,9 +116,3 @@ def _field(value: Any) -> str:
         return str(value)
     text = f"0x{value.hex()}" if isinstance(value, bytes) else spreadsheet_text(value)
     return '"' + text.replace('"', '""') + '"'
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -12,6 +12,7 @@ from .check import check
 from .journal_commands import blame, compare, lineage, rerun, runs, show, status
 from .project import Command, Project, in_project
 from .publish import publish
+from .report import report
 
 if TYPE_CHECKING:
     from ..catalog.credentials import Database
@@ -126,7 +127,7 @@ def sql(project: Project, query: str | None, branch: str | None) -> None:
 # Every command is in one of them.
 SECTIONS: dict[str, list[click.Command]] = {
     "Look": [runs, show, status, lineage, blame, sql],
-    "Compare": [compare, check, rerun],
+    "Compare": [compare, report, check, rerun],
     "Change": [adopt, publish],
     "Maintain": [init, server],
 }

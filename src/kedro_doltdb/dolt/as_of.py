@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pymysql
@@ -31,6 +32,28 @@ def columns_at(cursor: Cursor, table: str, ref: str | None) -> dict[str, bool]:
         Nothing if the table is not there.
     """
     return {row[0]: row[3] == "PRI" for row in _columns(cursor, table, ref)}
+
+
+@dataclass(frozen=True)
+class ColumnInfo:
+    """A column as its table's definition has it."""
+
+    type: str
+    null: bool
+    is_key: bool
+
+    @property
+    def text(self) -> str:
+        """Its type and whether it may be NULL, as SQL says it."""
+        return self.type if self.null else f"{self.type} NOT NULL"
+
+
+def described_at(cursor: Cursor, table: str, ref: str) -> dict[str, ColumnInfo]:
+    """Return the columns of a table at a commit or branch; nothing if the table is not there."""
+    return {
+        row[0]: ColumnInfo(str(row[1]), row[2] == "YES", row[3] == "PRI")
+        for row in _columns(cursor, table, ref)
+    }
 
 
 def column_types(cursor: Cursor, table: str) -> dict[str, str]:

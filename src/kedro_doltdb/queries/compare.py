@@ -142,7 +142,7 @@ def compare(
                         f"There is no table {table} in {old.name} or {new.name}: `dolt ls --all` lists them."
                     )
             changes = [change for change in changes if change.table in set(only)]
-        before, after = _run_at(cursor, old), _run_at(cursor, new)
+        before, after = run_at(cursor, old), run_at(cursor, new)
         params = differences(before.params if before else {}, after.params if after else {})
         metric_tables = list(metric_tables)
         old_metrics, new_metrics = metrics_at(
@@ -158,7 +158,7 @@ def compare(
     return Comparison(old, new, params, metrics, tables, code_between(before, after, project_path), checks)
 
 
-def _run_at(cursor: Cursor, point: Point) -> Run | None:
+def run_at(cursor: Cursor, point: Point) -> Run | None:
     """Return the run whose data a commit holds: its own, or the last one before it."""
     if point.run:
         return point.run
