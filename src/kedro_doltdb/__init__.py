@@ -23,7 +23,8 @@ if TYPE_CHECKING:
         ServerError,
     )
     from .hooks import DoltHooks
-    from .notebook.data import DoltData, open
+    from .notebook.data import DoltData, compare, open
+    from .notebook.frames import ComparisonFrames
     from .run.dolt_run import DoltRun
     from .run.incremental_runner import IncrementalRunner
     from .run.progress import dataset_saved, node_started
@@ -34,6 +35,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BulkLoadError",
+    "ComparisonFrames",
     "ConfigError",
     "DoltData",
     "DoltError",
@@ -48,6 +50,7 @@ __all__ = [
     "ServerError",
     "attach",
     "bulk_load",
+    "compare",
     "dataset_saved",
     "get_logger",
     "node_started",
@@ -55,6 +58,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "ComparisonFrames": "notebook.frames",
     "DoltData": "notebook.data",
     "DoltHooks": "hooks",
     "DoltRun": "run.dolt_run",
@@ -62,6 +66,7 @@ _MODULES = {
     "IncrementalRunner": "run.incremental_runner",
     "attach": "catalog.credentials",
     "bulk_load": "tables.bulk_load",
+    "compare": "notebook.data",
     "dataset_saved": "run.progress",
     "get_logger": "terminal",
     # What IPython looks for.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -24,13 +25,14 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, and no
 @click.option("--limit", "-n", type=click.IntRange(min=0), default=20, show_default=True, help="0 lists all.")
 @click.option("--sort", metavar="METRIC", default=None, help="Highest first, instead of latest first.")
 @click.option("--group", "-g", metavar="NAME", default=None, help="The runs of a group, one by one.")
+@click.option("--chart", metavar="METRIC", default=None, help="Draw a metric over the runs.")
 @click.option("--wide", "-w", is_flag=True, help="All columns, however long the lines are: `... | less -S`.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for a spreadsheet.")
 @_json
 @in_project
 def runs(
     project: Project, branch: str | None, all_branches: bool, limit: int, sort: str | None,
-    group: str | None, wide: bool, as_csv: bool, as_json: bool,
+    group: str | None, chart: str | None, wide: bool, as_csv: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """List the runs, one line each.
 
@@ -45,11 +47,12 @@ def runs(
     """
     from ..journal.store import now
     from ..queries.runs import listed_runs
+    from .chart_view import chart_listing
     from .render import print_delimited, print_json, print_listing, width
     from .runs_view import runs_listing
 
-    if wide + as_csv + as_json > 1:
-        raise click.UsageError("--wide, --csv and --json exclude each other.")
+    if (chart is not None) + wide + as_csv + as_json > 1:
+        raise click.UsageError("--chart, --wide, --csv and --json exclude each other.")
     with project.serving() as (database, repository):
         found, total = listed_runs(
             repository, database.settings.metrics, branch=branch, all_branches=all_branches,
@@ -58,6 +61,9 @@ def runs(
         where = "any branch" if all_branches else branch or repository.checked_out()
     if as_json:
         print_json([{**run.to_json(), "code_changed": run.code_changed} for run in found])
+        return
+    if chart is not None and found:
+        print_listing(chart_listing(found, chart, now(), width()))
         return
     listing = runs_listing(found, total, now(), width(), sort=sort, wide=wide)
     if as_csv:
@@ -101,10 +107,14 @@ def show(project: Project, run: str, as_json: bool) -> None:
 )
 @_json
 @click.option("--md", "as_markdown", is_flag=True, help="Print Markdown, for a pull request.")
+@click.option(
+    "--csv", "directory", metavar="DIR", type=click.Path(path_type=Path), default=None,
+    help="Write a CSV file for each table into this new directory, with all rows that differ.",
+)  # fmt: skip
 @in_project
 def compare(
     project: Project, old: str | None, new: str | None, tables: tuple[str, ...], limit: int,
-    as_json: bool, as_markdown: bool,
+    as_json: bool, as_markdown: bool, directory: Path | None,
 ) -> None:  # fmt: skip
     """Show how two runs differ: parameters, code, metrics, data.
 
@@ -116,18 +126,24 @@ def compare(
     from ..journal.store import now
     from ..queries.compare import compare as compare_points
     from ..queries.compare import default_points
+    from .compare_csv import write_csv
     from .compare_view import comparison_json, comparison_sections
     from .render import WIDEST, print_json, print_markdown, print_sections, width
 
-    if as_json and as_markdown:
-        raise click.UsageError("--json and --md exclude each other.")
+    if as_json + as_markdown + (directory is not None) > 1:
+        raise click.UsageError("--json, --md and --csv exclude each other.")
     with project.serving() as (database, repository):
         comparison = compare_points(
             repository, *default_points(repository, old, new), database.settings.metrics,
-            project.metadata.project_path, only=tables or None, limit=limit,
+            project.metadata.project_path, only=tables or None, limit=0 if directory else limit,
         )  # fmt: skip
+        if directory:
+            files = write_csv(repository, comparison, directory)
         _note_uncommitted(repository)
-    if as_json:
+    if directory:
+        for name in files:
+            echo(str(directory / name))
+    elif as_json:
         print_json(comparison_json(comparison))
     elif as_markdown:
         print_markdown(comparison_sections(comparison, now(), WIDEST))
