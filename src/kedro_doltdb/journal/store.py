@@ -236,7 +236,7 @@ def write(cursor: Cursor, run: Run, edges: Iterable[Edge], checks: Iterable[Chec
         checks: what its checks have found; without any, no table is made for them.
 
     Raises:
-        DoltError: there is a table of that name that is no journal.
+        DoltError: there is a table of that name that is not a journal.
     """
     for table in (RUNS, LINEAGE):
         _prepare(cursor, table)
@@ -272,7 +272,7 @@ def copy(cursor: Cursor, parent: str, commit: str) -> None:
         commit: the commit.
 
     Raises:
-        DoltError: there is a table of that name that is no journal.
+        DoltError: there is a table of that name that is not a journal.
     """
     for table, key in _KEYS.items():
         there = columns_at(cursor, table, commit)

@@ -45,7 +45,7 @@ def read_table(
         cache: where a copy may be, and is put.
 
     Returns:
-        None for what is no table, and for tables with a type that we do not read.
+        None for what is not a table, and for tables with a type that we do not read.
     """
     connection.begin()
     with connection.cursor() as cursor:
