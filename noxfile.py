@@ -50,7 +50,7 @@ TESTS = [
     "tests/dolt/test_dialect.py",
     "tests/project/test_neighbours.py",
     "tests/project/test_run.py::test_two_runs_are_two_commits_that_differ_by_rows",
-    "tests/project/test_run.py::test_the_message_tells_what_was_run_and_the_author_is_the_person",
+    "tests/project/test_run.py::test_the_message_tells_what_was_run_and_the_author_is_the_user",
     "tests/project/test_run.py::test_a_failed_run_leaves_the_target_and_can_be_resumed",
     "tests/project/test_catalog.py",
     "tests/project/test_journal.py::test_a_run_is_journalled_in_its_own_commit",

@@ -214,7 +214,7 @@ class TestInitialise:
 
         assert list(empty_home.iterdir()) == []
 
-    def test_author_is_the_person(self, data_dir: Path, empty_home: Path) -> None:
+    def test_author_is_the_user(self, data_dir: Path, empty_home: Path) -> None:
         (empty_home / ".dolt").mkdir()
         config = {"user.name": "Ann O'Hara", "user.email": "ann@example.org", "init.defaultbranch": "trunk"}
         (empty_home / ".dolt" / "config_global.json").write_text(json.dumps(config))
@@ -224,7 +224,7 @@ class TestInitialise:
         assert run_dolt(["log"], data_dir).count("Ann O'Hara <ann@example.org>") == 2
         assert "trunk" not in run_dolt(["branch"], data_dir)
 
-    def test_person_can_commit_without_an_identity_of_theirs(self, data_dir: Path) -> None:
+    def test_user_can_commit_without_an_identity(self, data_dir: Path) -> None:
         initialise(data_dir, [NUMBERS])
 
         dolt = [find_dolt()]

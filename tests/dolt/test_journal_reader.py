@@ -219,7 +219,7 @@ def test_an_older_journal_has_fewer_columns(cursor: Cursor) -> None:
     assert reader.runs(cursor) == [Run("old", status="succeeded")]
 
 
-def test_no_journal_is_no_run(cursor: Cursor) -> None:
+def test_without_a_journal_there_are_no_runs(cursor: Cursor) -> None:
     assert reader.runs(cursor) == reader.runs(cursor, "HEAD") == []
     assert reader.edges(cursor, "x") == [] and reader.saved_tables(cursor, ["x"], ["x"]) == {}
 

@@ -62,7 +62,7 @@ def test_a_lease_that_is_taken_leaves_its_holder_alone(data_dir: Path) -> None:
         lease.release()
 
 
-def test_a_program_that_listens_and_says_nothing_is_no_server(
+def test_a_program_that_listens_and_says_nothing_is_not_a_server(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As it is while Dolt starts on a port that another program has: Dolt writes its info file first.

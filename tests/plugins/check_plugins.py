@@ -94,7 +94,7 @@ def test_kedro_server_runs_many_runs_at_once(without_mlflow: Path) -> None:
     with serving(project, "server", "start", ready="/health") as url:
         assert run(example_test_data_ratio=0.1)["status"] == "success"
         assert run(example_test_data_ratio=7)["error"]["type"] == "ValueError"
-        assert "is no name for a Dolt branch" in run(dolt_branch="a..b")["error"]["message"]
+        assert "is not a valid branch name" in run(dolt_branch="a..b")["error"]["message"]
         with ThreadPoolExecutor(4) as pool:
             done = list(
                 pool.map(lambda n: run(dolt_branch=f"b{n}", example_test_data_ratio=(n + 1) / 10), range(4))

@@ -87,13 +87,13 @@ def test_the_runs_of_a_repository_without_runs_are_an_empty_list(no_runs: Path) 
     assert run_kedro(no_runs, "dolt", "runs", "--json").stdout == "[]\n"
 
 
-def test_lineage_ends_at_a_commit_that_is_no_run(no_runs: Path) -> None:
+def test_lineage_ends_at_a_commit_that_is_not_a_run(no_runs: Path) -> None:
     tree = say(no_runs, "lineage", "example_iris_data")
     assert "no run; commit" in tree and "Import the iris data set" in tree
 
 
+@pytest.mark.usefixtures("first_run")
 def test_one_run_is_not_compared(project: Path) -> None:
-    run_kedro(project, "run")
     assert "There are not two runs on main to compare" in say(project, "compare", code=1)
 
 
@@ -186,7 +186,7 @@ def test_show_tells_of_a_run_what_the_list_tells_and_its_lineage(two_runs: Path)
         (["runs", "--json", "--csv"], 2, "exclude each other"),
         (
             ["blame", "example_test_y", "--where=species=x"], 1,
-            "species is no column of the primary key of example_test_y: sample_id is.",
+            "species is not a column of the primary key of example_test_y: sample_id is.",
         ),
         (["blame", "example_test_y", "--where=sample_id=999"], 0, "example_test_y has no such row."),
     ],
@@ -198,11 +198,11 @@ def test_what_is_not_there_or_cannot_be_is_named(
 
 
 def test_blame_finds_a_row_by_its_key(two_runs: Path) -> None:
-    assert "sample_id is no column" not in say(two_runs, "blame", "example_test_x", "--where=sample_id=1")
+    assert "sample_id is not a column" not in say(two_runs, "blame", "example_test_x", "--where=sample_id=1")
 
 
+@pytest.mark.usefixtures("first_run")
 def test_tables_without_a_key_or_that_are_gone(project: Path) -> None:
-    run_kedro(project, "run")
     sql(
         project,
         "CREATE TABLE `key less` (a INT, `commit` TEXT); INSERT INTO `key less` VALUES (1, 'x'), (1, 'x')",
@@ -229,8 +229,8 @@ def test_tables_without_a_key_or_that_are_gone(project: Path) -> None:
     assert found["metrics"]["test_rows"] == {"old": 30.0, "new": None}
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_dirty_working_set_is_said_and_not_looked_at(project: Path) -> None:
-    run_kedro(project, "run")
     run_kedro(project, "run", "--params=example_test_data_ratio=0.3")
     assert "What the last run read is as it was." in say(project, "status")
     sql(project, "UPDATE example_iris_data SET species = 'virginica' WHERE sample_id = 1")

@@ -191,8 +191,8 @@ def test_a_branch_that_could_not_be_prepared_is_deleted(
                 pass
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_run_of_a_strangers_journal_reads_no_device(project: Path) -> None:
-    run_kedro(project, "run")
     insert = (
         "INSERT INTO kedro_lineage (run_id, node, dataset, direction, file, content_hash) "
         "SELECT run_id, 'n', '{0}', 'load', '{0}', 'sha256:0' FROM kedro_runs"

@@ -82,7 +82,7 @@ def on_screen(monkeypatch: pytest.MonkeyPatch, columns: int, show: Callable[[], 
         return screen.getvalue()
     monkeypatch.setenv("NO_COLOR", "1")
     show()
-    # Bold and dim are no colours.
+    # Bold and dim are not colours.
     return re.sub(r"\x1b\[(0|[12](;[12])?)m", "", screen.getvalue())
 
 

@@ -153,8 +153,9 @@ class Database:
             ServerError: no server could be started, or it does not answer.
             DoltError: it refuses, or the run did not know that it uses Dolt and this is a worker process.
         """
-        from pymysql.constants import CR
         from pymysql.err import OperationalError
+
+        from ..dolt.answers import is_unreachable
 
         with self._beginning:
             if self._begin_run:
@@ -164,7 +165,7 @@ class Database:
         except OperationalError as error:
             # In a notebook the server may be one that the user started, and has stopped meanwhile.
             with dolt_errors():
-                if error.args[0] != CR.CR_CONN_HOST_ERROR or self._lease is None:
+                if not is_unreachable(error) or self._lease is None:
                     raise
                 self.close()
                 return self.get_address().connect(self._branch or self._commit)
@@ -340,6 +341,13 @@ def attach(context: KedroContext) -> None:
 
     Raises:
         ConfigError: ``dolt.yml`` or the credentials are wrong.
+
+    Example:
+        In a hook::
+
+            @hook_impl(tryfirst=True)
+            def after_context_created(self, context: KedroContext) -> None:
+                attach(context)
     """
     Database.attach(context)
 

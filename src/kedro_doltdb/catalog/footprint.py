@@ -28,7 +28,7 @@ class Footprint:
         writes: tables that the pipeline produces.
         reads_all: a query, or a dataset of a kind we do not know, may read any table.
         primary_keys: the key of each produced table that is saved by ``dolt.bulk_load``.
-        elsewhere: datasets in other databases of the same server, which are no part of the run's commit.
+        elsewhere: datasets in other databases of the same server, which are not part of the run's commit.
     """
 
     database: Database | None = None

@@ -47,6 +47,15 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
     Raises:
         ConfigError: ``save_args`` or ``load_args`` has something else in it, no key is named, ``at`` cannot
             be used, or pyarrow, or the library that ``as`` names, is not installed.
+
+    Example:
+        In ``catalog.yml``::
+
+            sales:
+              type: kedro_doltdb.DoltTableDataset
+              credentials: dolt
+              table_name: sales
+              primary_key: [day, shop]
     """
 
     def __init__(

@@ -118,8 +118,8 @@ def compare(
 ) -> None:  # fmt: skip
     """Show how two runs differ: parameters, code, metrics, data.
 
-    OLD and NEW are run ids or their beginnings, commits, branches, tags, or HEAD~2. Without NEW it is the
-    last run, without OLD the run before that.
+    OLD and NEW are run ids or their beginnings, commits, branches, tags, or HEAD~2. NEW is the last
+    run by default, OLD the run before that.
 
     Example: kedro dolt compare main experiment --table example_metrics
     """
@@ -166,11 +166,11 @@ def _note_uncommitted(repository: Repository) -> None:
 @conf_source_option
 @click.pass_obj
 def rerun(metadata: ProjectMetadata, run_id: str, conf_source: str | None) -> None:
-    """Run a run again, as it was, on a new branch, and compare.
+    """Repeat a run on a new branch, and compare the two.
 
-    It gets the parameters, the filters and the data that the run had. RUN_ID may be the beginning of the id.
-    The end is a comparison of what both runs saved. Code, catalog and credentials are those that are there
-    now: a warning says so if the code is not that of the run.
+    It gets the parameters, the filters and the data that the run had, and then compares what both saved.
+    RUN_ID may be the beginning of the id. Code, catalog and credentials are those of today: a warning says
+    so if the code has changed since.
 
     Example: kedro dolt rerun 2026-11-23T18.27
     """
@@ -188,7 +188,7 @@ def rerun(metadata: ProjectMetadata, run_id: str, conf_source: str | None) -> No
         point, run = find_run(repository, run_id)
         with repository.on(point.commit) as cursor:
             edges = reader.edges(cursor, run.run_id)
-            # It is to be the same run, with what was accepted of it, if dolt.yml has that check still.
+            # The same run, with the checks accepted for it that dolt.yml still has.
             accepted = [
                 result.name
                 for result in reader.checks(cursor, run.run_id)
@@ -224,7 +224,7 @@ def rerun(metadata: ProjectMetadata, run_id: str, conf_source: str | None) -> No
 def lineage(project: Project, dataset: str, ref: str | None) -> None:
     """Show which runs, nodes and inputs a dataset comes from.
 
-    The tree goes back to what no run has made.
+    The tree ends at what was not made by a run: files, and tables that you imported or edited.
 
     Example: kedro dolt lineage example_metrics --at HEAD~1
     """
@@ -277,7 +277,7 @@ def blame(project: Project, table: str, where: tuple[str, ...], limit: int) -> N
 def status(project: Project) -> None:
     """Show what has changed since the last run.
 
-    That is uncommitted edits, and inputs of the last run that are not as it read them. Also branches that are
+    These are uncommitted edits, and inputs of the last run that have changed since. Also branches that are
     ahead of the one checked out, and tables that no entry of the catalog names.
 
     Example: kedro dolt status

@@ -90,7 +90,7 @@ def _warn_of_code(database: Database) -> None:
 
 @click.command(cls=Command)
 @click.option(
-    "--user", "-u", default=None, help="The name of the SQL user that is made for as long as this runs."
+    "--user", "-u", default=None, help="The name of the SQL user, who exists for as long as this runs."
 )
 @click.option(
     "--password", prompt=True, prompt_required=False, hide_input=True, default=None,
@@ -100,8 +100,7 @@ def _warn_of_code(database: Database) -> None:
 def server(project: Project, user: str | None, password: str | None) -> None:
     """Serve data/ to other tools of this machine until Ctrl-C.
 
-    A `kedro run` meanwhile uses the same server. Printed are the address, a user and a password, unless you
-    gave that.
+    It prints the address, a user and a password, unless you gave one. A `kedro run` uses the same server.
 
     Example: kedro dolt server --user ada
     """
@@ -111,13 +110,13 @@ def server(project: Project, user: str | None, password: str | None) -> None:
 
 
 @click.command(cls=Command)
-@click.option("--query", "-q", default=None, help="Send this, print what it answers, and end.")
-@click.option("--branch", "-b", default=None, help="Be on this branch, not on the one checked out in data/.")
+@click.option("--query", "-q", default=None, help="Run this query, print its result, and exit.")
+@click.option("--branch", "-b", default=None, help="Use this branch instead of the one checked out in data/.")
 @in_project
 def sql(project: Project, query: str | None, branch: str | None) -> None:
-    """Open Dolt's SQL shell; runs go on meanwhile.
+    """Open Dolt's SQL shell, while runs go on beside it.
 
-    A plain `dolt sql` in data/ keeps every run from the data for as long as it is open, unless a server runs.
+    A plain `dolt sql` in data/ blocks every run for as long as it is open, unless a server runs.
 
     Example: kedro dolt sql -q "SELECT * FROM example_metrics"
     """

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import pymysql
-from pymysql.constants import CR
 
 from ..errors import RemoteError
+from .answers import is_lost, words
 from .fast_forward import EditedError, fast_forward
-from .repository import free_name
+from .names import free_name
 
 if TYPE_CHECKING:
     from ..settings import RemoteSettings
@@ -196,10 +196,10 @@ class Remote:
                 cursor.execute(f"CALL DOLT_{procedure}({', '.join(['%s'] * len(args))})", args)
                 return cursor.fetchone() or ()
             except pymysql.err.Error as error:
-                if error.args[0] != CR.CR_SERVER_LOST:
-                    raise _refused(settings, str(error.args[-1])) from None
+                if not is_lost(error):
+                    raise _refused(settings, words(error)) from None
                 self._cancel(thread)
-                if "timed out" not in str(error.args[-1]):
+                if "timed out" not in words(error):
                     raise
                 raise RemoteError(
                     f"The remote {settings.name} ({settings.url}) took more than {settings.timeout} s: can "

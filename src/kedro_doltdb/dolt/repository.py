@@ -7,7 +7,7 @@ ever checked out. See https://docs.dolthub.com/sql-reference/version-control.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -49,17 +49,6 @@ class TableChange:
             f"{sign}{n}" for sign, n in (("+", self.added), ("-", self.removed), ("~", self.modified)) if n
         ]
         return f"{self.table} {' '.join(counts) or '(schema)'}"
-
-
-def free_name(name: str, taken: Collection[str]) -> str:
-    """Return ``name``, or the first of ``name-2``, ``name-3``, … that is not taken.
-
-    Example:
-        >>> free_name("main-mine", {"main-mine"})
-        'main-mine-2'
-    """
-    numbered = (name if number == 1 else f"{name}-{number}" for number in range(1, len(taken) + 2))
-    return next(candidate for candidate in numbered if candidate not in taken)
 
 
 class Repository:

@@ -228,7 +228,7 @@ def list_runs(repository: Repository, branches: Iterable[str], kept_for: set[str
 def _kept_on(repository: Repository, branch: str) -> Entry | None:
     """Return the unpublished run whose branch ``branch`` is; None if it is none's, or under way still."""
     run_id = branch.removeprefix(RUN_PREFIX)
-    # kedro/moving/... and kedro/state are no runs' branches.
+    # kedro/moving/... and kedro/state are not branches of runs.
     if run_id == branch or "/" in run_id or run_id == "state":
         return None
     try:
@@ -250,7 +250,7 @@ def public_branches(repository: Repository) -> list[str]:
 def find(repository: Repository, name: str, branch: str | None = None) -> Point:
     """Return the commit that a user calls ``name``.
 
-    Only if it is no run on the branch checked out, no commit, branch or tag, all branches are looked through.
+    All branches are searched only if it is not a run on the branch checked out, a commit, a branch or a tag.
 
     Args:
         repository: where it is.
@@ -295,7 +295,7 @@ def find_run(repository: Repository, name: str) -> tuple[Point, Run]:
     """Return what :func:`find` does, and the run that it is.
 
     Raises:
-        ConfigError: nothing has that name, several runs have, or it is no run.
+        ConfigError: nothing has that name, several runs have, or it is not a run.
     """
     point = find(repository, name)
     if point.run is None:

@@ -293,7 +293,7 @@ def write(
         executions: what became of its nodes; likewise.
 
     Raises:
-        DoltError: there is a table of that name that is no journal.
+        DoltError: there is a table of that name that is not a journal.
     """
     for table in (RUNS, LINEAGE):
         _prepare(cursor, table)
@@ -334,7 +334,7 @@ def copy(cursor: Cursor, parent: str, commit: str) -> None:
         commit: the commit.
 
     Raises:
-        DoltError: there is a table of that name that is no journal.
+        DoltError: there is a table of that name that is not a journal.
     """
     for table, key in _KEYS.items():
         there = columns_at(cursor, table, commit)

@@ -38,6 +38,12 @@ def open(path: str | os.PathLike[str] | None = None) -> DoltData:
 
     Raises:
         ConfigError: it is in no Kedro project, or the project's configuration cannot be used.
+
+    Example:
+        >>> import kedro_doltdb
+        >>> with kedro_doltdb.open() as data:
+        ...     data.load("example_metrics", at="HEAD~1").columns.tolist()
+        ['metric', 'value']
     """
     return DoltData(Project.around(Path(path or ".").expanduser().resolve()))
 
@@ -70,6 +76,17 @@ class DoltData:
 
     Args:
         project: the project.
+
+    Example:
+        >>> import kedro_doltdb
+        >>> data = kedro_doltdb.open()
+        >>> data.load("example_iris_data").shape
+        (150, 6)
+        >>> data.sql("SELECT COUNT(*) AS n FROM example_iris_data", at="v1.0")["n"].tolist()
+        [150]
+        >>> data.runs()["params.example_test_data_ratio"].tolist()
+        [0.2, 0.1]
+        >>> data.close()
     """
 
     def __init__(self, project: Project) -> None:

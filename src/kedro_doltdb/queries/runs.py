@@ -125,7 +125,7 @@ def listed_runs(
             raise ConfigError(f"No run has the metric {sort}: {there_is}.")
         found.sort(key=lambda pair: pair[1].get(sort, float("-inf")), reverse=True)
         found = found[:limit]
-    # What an attempt has written that failed is no change of its group.
+    # What an attempt has written that failed does not count as a change of its group.
     counted = [[entry for entry in unit if entry.published or len(unit) == 1] for unit, _ in found]
     changes = iter(repository.changes_of((entry.parent, entry.commit) for unit in counted for entry in unit))
     code = code_changes(entries)

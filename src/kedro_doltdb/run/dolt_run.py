@@ -40,6 +40,15 @@ class DoltRun:
 
     Raises:
         ConfigError: ``dolt_branch``, ``dolt_from`` or ``dolt_run_group`` is not usable.
+
+    Example:
+        In the hooks ``before_pipeline_run`` and ``after_pipeline_run``::
+
+            DoltRun.start(run_params, pipeline, catalog)
+
+            with DoltRun.of(catalog) as run:
+                logger.info(run.commit())
+                run.push()
     """
 
     def __init__(self, run_params: Mapping[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pymysql
 
-from ..dolt.repository import free_name
+from ..dolt.names import free_name
 from ..errors import ConfigError, DoltError
 from ..journal.edges import file_hash, inputs_of
 from ..journal.history import Point, entries_on

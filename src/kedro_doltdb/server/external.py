@@ -122,16 +122,16 @@ class ExternalServer:
             ServerError: the server does not answer, its certificate is not trusted, or it refuses the login.
         """
         import pymysql
-        from pymysql.constants import ER
 
         address = self._address
         try:
             connection = address.connect(autocommit=True)
         except (OSError, pymysql.err.Error) as error:
-            if isinstance(error, pymysql.err.Error) and answers.is_full(error):
-                raise answers.plain(error) from error
-            if error.args[0] == ER.UNKNOWN_SYSTEM_VARIABLE:
-                raise self._no_dolt(error) from error
+            if isinstance(error, pymysql.err.Error):
+                if answers.is_full(error):
+                    raise answers.plain(error) from error
+                if answers.is_other_server(error):
+                    raise self._no_dolt(error) from error
             raise ServerError(
                 f"The Dolt server {self.name} cannot be used: {error.args[-1]}. Does it run, and is `dolt` "
                 "in conf/*/credentials.yml right?"

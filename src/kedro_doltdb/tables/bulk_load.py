@@ -43,6 +43,10 @@ def bulk_load(*primary_key: str) -> BulkLoad:
 
     Raises:
         ConfigError: no column is named, or one is named twice.
+
+    Example:
+        >>> bulk_load("day", "shop")
+        bulk_load('day', 'shop')
     """
     names = tuple(str(name) for name in primary_key)
     if not names or not all(names) or len(set(names)) < len(names):

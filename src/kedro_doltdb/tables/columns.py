@@ -249,14 +249,22 @@ class ArrowRows:
         """Yield the rows as ``LOAD DATA`` reads them, many in a piece."""
         # Arrow joins a column of empty texts for the end of the row: what it makes is the file, byte by byte.
         end, mark = pa.scalar("", TEXT), pa.scalar(ROW_END, TEXT)
-        for start in range(0, len(self), _BLOCK_ROWS):
-            block = [_as_text(values.slice(start, _BLOCK_ROWS)) for values in self.values]
+        for block in self._blocks():
             joined = pc.binary_join_element_wise(*block, pa.scalar(FIELD_END, TEXT))
             for chunk in pc.binary_join_element_wise(joined, end, mark).chunks:
                 _, offsets, data = chunk.buffers()
                 bounds = np.frombuffer(offsets, np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
                 if len(chunk):
                     yield memoryview(data)[bounds[0] : bounds[-1]]
+
+    def tuples(self) -> Iterator[tuple[str, ...]]:
+        """Yield the rows as the texts of their fields."""
+        for block in self._blocks():
+            yield from zip(*(column.to_pylist() for column in block), strict=True)
+
+    def _blocks(self) -> Iterator[list[pa.ChunkedArray]]:
+        for start in range(0, len(self), _BLOCK_ROWS):
+            yield [_as_text(values.slice(start, _BLOCK_ROWS)) for values in self.values]
 
 
 def to_rows(table: pa.Table, columns: Sequence[Column]) -> ArrowRows:

@@ -142,7 +142,7 @@ def _text(limit: int, length: Callable[[str], int], unit: str) -> dict[type, Enc
             if not value.isascii():
                 value.encode()
         except UnicodeEncodeError:
-            raise ValueError("a lone surrogate is no text") from None
+            raise ValueError("a lone surrogate is not valid text") from None
         if too_long:
             raise ValueError(f"the type holds {limit} {unit}")
         return value

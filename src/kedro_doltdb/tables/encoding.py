@@ -58,6 +58,9 @@ class Rows(Protocol):
     def lines(self) -> Iterator[bytes | memoryview]:
         """Yield the rows as ``LOAD DATA`` reads them, whole ones, any number in a piece."""
 
+    def tuples(self) -> Iterator[tuple[str, ...]]:
+        """Yield the rows as the texts of their fields, of a missing value ``NULL``."""
+
 
 @dataclass(frozen=True)
 class TextRows:
@@ -76,7 +79,11 @@ class TextRows:
 
     def lines(self) -> Iterator[bytes]:
         """Yield the rows as ``LOAD DATA`` reads them, one in a piece."""
-        return ((FIELD_END.join(row) + ROW_END).encode() for row in zip(*self.texts, strict=True))
+        return ((FIELD_END.join(row) + ROW_END).encode() for row in self.tuples())
+
+    def tuples(self) -> Iterator[tuple[str, ...]]:
+        """Yield the rows as the texts of their fields."""
+        return zip(*self.texts, strict=True)
 
 
 def encode(columns: Sequence[Column], values: Sequence[Sequence[Any]]) -> TextRows:

@@ -278,7 +278,7 @@ def _send(cursor: Cursor, verb: str, table: str, rows: Rows, end: str = "") -> i
     fields = rows.fields
     names = ", ".join(quote(field.column.name) for field in fields)
     start, end = f"{verb} INTO {table} ({names}) VALUES ".replace("%", "%%"), end.replace("%", "%%")
-    row = "(" + ", ".join((field.decode or "{}").format("%s") for field in fields) + ")"
+    placeholders = "(" + ", ".join((field.decode or "{}").format("%s") for field in fields) + ")"
     loaded, values, size = 0, list[str | None](), 0
 
     def send() -> int:
@@ -286,16 +286,15 @@ def _send(cursor: Cursor, verb: str, table: str, rows: Rows, end: str = "") -> i
         if not values:
             return 0
         count = len(values) // len(fields)
-        affected = cursor.execute(start + ", ".join([row] * count) + end, values)
+        affected = cursor.execute(start + ", ".join([placeholders] * count) + end, values)
         values, size = [], 0
         return affected
 
-    for piece in rows.lines():
-        for line in bytes(piece).decode().split(ROW_END)[:-1]:
-            values += [None if text == NULL else text for text in line.split(FIELD_END)]
-            size += len(line)
-            if size > _STATEMENT_CHARACTERS or len(values) > _STATEMENT_VALUES:
-                loaded += send()
+    for row in rows.tuples():
+        values += [None if text == NULL else text for text in row]
+        size += sum(map(len, row))
+        if size > _STATEMENT_CHARACTERS or len(values) > _STATEMENT_VALUES:
+            loaded += send()
     return loaded + send()
 
 
