@@ -65,15 +65,30 @@ class Remote:
         with self._repository.locked("remotes"), self._repository.on() as cursor:
             cursor.execute("SELECT url FROM dolt_remotes WHERE name = %s", (name,))
             row = cursor.fetchone()
-            if row is None:
-                # Dolt makes the directory of a new remote if it is not there.
-                check_directory(url)
+            # Dolt makes the directory of a new remote if it is not there.
+            if not self._is_known(row):
                 cursor.execute("CALL DOLT_REMOTE('add', %s, %s)", (name, url))
-            elif not _same_url(row[0], url):
-                raise RemoteError(
-                    f"The remote {name} of data/ is {without_password(row[0])}, not {url} as in dolt.yml: "
-                    f"correct it there, or `dolt remote remove {name}` in data/."
-                )
+
+    def check(self) -> None:
+        """Compare the repository's remote of that name with ``dolt.yml``; nothing is changed.
+
+        Raises:
+            RemoteError: as for :meth:`prepare`.
+        """
+        with self._repository.on() as cursor:
+            cursor.execute("SELECT url FROM dolt_remotes WHERE name = %s", (self._settings.name,))
+            self._is_known(cursor.fetchone())
+
+    def _is_known(self, row: tuple[str] | None) -> bool:
+        name, url = self._settings.name, self._settings.url
+        if row is None:
+            check_directory(url)
+        elif not _same_url(row[0], url):
+            raise RemoteError(
+                f"The remote {name} of data/ is {without_password(row[0])}, not {url} as in dolt.yml: "
+                f"correct it there, or `dolt remote remove {name}` in data/."
+            )
+        return row is not None
 
     def pull(self, branch: str) -> int:
         """Move ``branch`` forward to where the remote has it; make it if only the remote has it.
@@ -93,7 +108,7 @@ class Remote:
         with self._repository.locked(branch):
             distance = self._distance(branch)
             if distance.ahead and distance.behind:
-                raise self._diverged(branch, distance)
+                raise self.diverged(branch, distance)
             if distance.behind:
                 self._fast_forward(branch)
             return distance.behind
@@ -118,7 +133,7 @@ class Remote:
                 self._fetch(branch)
                 distance = self._distance(branch)
                 if distance.ahead and distance.behind:
-                    raise self._diverged(branch, distance) from error
+                    raise self.diverged(branch, distance) from error
                 if not distance.ahead:
                     return False
                 if last:
@@ -169,7 +184,8 @@ class Remote:
                 f'{theirs}: {repository.where}, `dolt commit -am "My edits"`, then `dolt merge {theirs}`.'
             ) from None
 
-    def _diverged(self, branch: str, distance: Distance) -> RemoteError:
+    def diverged(self, branch: str, distance: Distance) -> RemoteError:
+        """Return the error that says how to go on when both have commits that the other lacks."""
         theirs, mine = self._tracking(branch), free_name(f"{branch}-mine", self._repository.branches())
         checked_out = branch == self._repository.checked_out()
         move = f"dolt reset --hard {theirs}" if checked_out else f"dolt branch --force {branch} {theirs}"
