@@ -7,6 +7,7 @@ https://docs.dolthub.com/sql-reference/version-control/remotes.
 from __future__ import annotations
 
 import re
+import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 import pymysql
 from pymysql.constants import CR
 
-from ..errors import RemoteError
+from ..errors import ConfigError, RemoteError
 from .fast_forward import EditedError, fast_forward
 from .repository import free_name
 
@@ -243,6 +244,11 @@ def _refused(settings: RemoteSettings, words: str) -> _RefusedError:
             "The Dolt server was started without DOLT_REMOTE_PASSWORD, the password of `remote.user`: set it "
             "where the server starts, that is for `kedro run`, or for the server that runs already."
         )
+    if "git remote has no branches" in words:
+        return _RefusedError(
+            f"The git repository {settings.url} has no branch yet, and Dolt needs one: push the code first, "
+            "`git push`."
+        )
     hint = ""
     if "Unauthenticated" in words or "PermissionDenied" in words or "permission denied" in words.lower():
         hint = " docs/teams.md says which credentials each kind of remote takes."
@@ -255,11 +261,53 @@ def check_directory(url: str) -> None:
     Raises:
         RemoteError: it is not.
     """
-    parts = urlsplit(url)
-    if parts.scheme == "file" and not Path(directory := unquote(url.removeprefix("file://"))).is_dir():
+    plain = url.removeprefix("git+")
+    if (
+        urlsplit(plain).scheme == "file"
+        and not Path(directory := unquote(plain.removeprefix("file://"))).is_dir()
+    ):
         raise RemoteError(
-            f"The remote's directory {directory} is not there: mount it, or, for a new remote, `mkdir` it."
+            f"The remote's directory {directory} is not there: mount it, or, for a new remote, "
+            f"`{'git init --bare' if plain != url else 'mkdir'}` it."
         )
+
+
+def git_remote_url(project_path: Path) -> str:
+    """Return the URL by which Dolt reaches the git remote of a checkout, for its data beside the code there.
+
+    Git's own credentials count; a user and a password in an HTTP URL are left out.
+
+    Args:
+        project_path: a directory of the checkout.
+
+    Raises:
+        ConfigError: it is in no checkout, or that has no remote.
+    """
+    try:
+        url = _git(
+            project_path, "remote", "get-url", _git(project_path, "remote").partition("\n")[0] or "origin"
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ConfigError(
+            f"conf/*/dolt.yml: `remote.url: git` is the git remote of this checkout, and {project_path} has "
+            "none: `git remote add origin <URL>`, or give the URL there."
+        ) from error
+    if url.startswith(("https://", "http://")):
+        return "git+" + re.sub("://[^/@]*@", "://", url)
+    if "://" in url:
+        return "git+" + url
+    host, colon, path = url.partition(":")
+    if colon and "/" not in host:
+        return f"git+ssh://{host}/{path.lstrip('/')}"
+    top = Path(_git(project_path, "rev-parse", "--show-toplevel"))
+    return "git+" + (top / url).resolve().as_uri()
+
+
+def _git(directory: Path, *args: str) -> str:
+    done = subprocess.run(
+        ["git", *args], cwd=directory, check=True, capture_output=True, text=True, timeout=10
+    )
+    return done.stdout.strip()
 
 
 def without_password(text: str) -> str:
