@@ -10,11 +10,13 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..checks.definitions import parse
 from ..dolt.address import Address
+from ..dolt.remote import git_remote_url
 from ..dolt.repository import Repository, dolt_errors
 from ..dolt_cli import identity
 from ..errors import ConfigError, DoltError
@@ -123,6 +125,9 @@ class Database:
                 credentials ``dolt`` are there and should not be, or the other way round.
         """
         settings, credentials = Settings.load(config_loader), hidden(credentials_of(config_loader))
+        if settings.remote and settings.remote.url == "git":
+            remote = replace(settings.remote, url=git_remote_url(project_path))
+            settings = replace(settings, remote=remote)
         own = {name: credentials.pop(name, None) for name in ("dolt", "dolt_replica")}
         server: Server | None = None
         if not settings.managed:

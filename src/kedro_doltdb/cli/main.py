@@ -9,6 +9,7 @@ import click
 from ..terminal import echo
 from .adopt import adopt
 from .check import check
+from .doctor import doctor
 from .install import install
 from .journal_commands import blame, compare, lineage, rerun, runs, show, status
 from .plan import plan
@@ -131,7 +132,7 @@ SECTIONS: dict[str, list[click.Command]] = {
     "Look": [runs, show, status, lineage, blame, sql],
     "Compare": [compare, report, check, plan, rerun],
     "Change": [adopt, publish],
-    "Maintain": [init, server, prune, install],
+    "Maintain": [init, server, doctor, prune, install],
 }
 for _member in (member for members in SECTIONS.values() for member in members):
     dolt.add_command(_member)

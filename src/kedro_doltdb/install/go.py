@@ -47,7 +47,7 @@ def build(version: str, into: Path, say: Say) -> tuple[Path, Path]:
     tags, link = ["timetzdata"], ["-s", "-w", "-buildid="]
     if static := _static_icu(into):
         tags.append("icu_static")
-        link.append(f"-extldflags '-L{static} -static-libstdc++ -static-libgcc'")
+        link.append(f"-extldflags '-L{static} -static-libstdc++ -static-libgcc -Wl,--build-id=none'")
     command = [
         go, "install", "-v", "-trimpath", "-tags", ",".join(tags), "-ldflags", " ".join(link),
         f"{_MODULE}/cmd/dolt@{COMMIT}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from .. import state_files
 from ..catalog.footprint import Footprint, find_database
 from ..checks.audit import Acceptance
 from ..checks.definitions import accepted_names
@@ -16,6 +17,7 @@ from ..journal.edges import hash_files, pin, shortened
 from ..journal.message import commit_message
 from ..journal.parameters import mask, plain, without_run_keys
 from ..journal.store import REFUSED
+from ..template_version import CURRENT, template_of
 from ..terminal import get_logger
 from .incremental import Incremental
 from .kedro_params import describe
@@ -98,6 +100,7 @@ class BegunRun:
                     pins = pin(repository, record.edges, record.base)
                     _resume(request, transaction, records)
                     _warn(request, footprint, database.name)
+                    _tell_of_template(database)
                     database.enter_branch(lease.address, record.branch, pins)
                 except BaseException:
                     # What refused the run is the error that counts; the next run does what is left to do.
@@ -335,6 +338,22 @@ def _resume(request: Request, transaction: Transaction, records: Records) -> Non
     if failed is None or (tables := transaction.take_over(failed)) is None:
         return
     logger.warning("Resuming run %s: took over %s.", failed.run_id, ", ".join(tables) or "no table")
+
+
+def _tell_of_template(database: Database) -> None:
+    """Tell once of a newer template than the one that the project was made by."""
+    number = template_of(database.project_path)
+    directory = database.server.runs_dir
+    if number is None or number >= CURRENT or directory is None:
+        return
+    told = directory.parent / "template-told"
+    if (state_files.read(told, 20) or b"").decode(errors="replace") == str(CURRENT):
+        return
+    logger.info(
+        "This project was made by template %s of kedro-dolt, and today's is %s: `kedro dolt doctor` tells "
+        "what has changed, and how to take it over.", number, CURRENT,
+    )  # fmt: skip
+    state_files.write(told, str(CURRENT))
 
 
 def _warn(request: Request, footprint: Footprint, database: str) -> None:

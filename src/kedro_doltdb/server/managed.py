@@ -170,7 +170,12 @@ class ManagedServer:
                 path.unlink(missing_ok=True)
         return alive
 
-    def _prepare(self) -> None:
+    def check(self) -> None:
+        """Make sure that there is a Dolt repository which a server can be started on; nothing is written.
+
+        Raises:
+            ServerError: there is none, it is another user's, or it is damaged.
+        """
         if not (self.data_dir / ".dolt" / "noms").is_dir():
             raise ServerError(
                 f"{self.data_dir} is not a Dolt repository: create it with `kedro dolt init`. A packaged "
@@ -183,6 +188,10 @@ class ManagedServer:
                     f"{directory} belongs to another user: run as that user, "
                     "or make a repository of your own with `dolt clone`."
                 )
+        self._process.check_repository()
+
+    def _prepare(self) -> None:
+        self.check()
         with writing_to(self.data_dir):
             for directory in (self._state, self.runs_dir, self._state / "leases"):
                 state_files.make_directory(directory)

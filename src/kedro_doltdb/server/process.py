@@ -214,7 +214,7 @@ class ServerProcess:
                 f"another Dolt process has it open{holder(nested)}: close that, or move it out of data/."
             )
 
-    def _check_repository(self) -> None:
+    def check_repository(self) -> None:
         """Raise what would keep Dolt from saying which branch is checked out."""
         file = self.data_dir / ".dolt" / "repo_state.json"
         try:
@@ -234,7 +234,7 @@ class ServerProcess:
             dolt = find_dolt()
         except DoltCommandError as error:
             raise ServerError(str(error)) from error
-        self._check_repository()
+        self.check_repository()
         with writing_to(self.data_dir):
             keep_quiet(self.data_dir)
             for name in (".dolt", ".doltcfg"):
