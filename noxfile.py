@@ -2,7 +2,7 @@
 
     nox                       # all combinations whose Python is on this machine
     nox -s oldest             # the oldest Kedro, with the Python that runs nox
-    nox -s plugins            # Kedro-Viz, kedro-mlflow, kedro server and Ibis
+    nox -s plugins            # Kedro-Viz, kedro-mlflow and kedro server
 
 A Python that is missing is named and left out. They are looked for on PATH and among pyenv's.
 """
@@ -84,7 +84,7 @@ def oldest(session: nox.Session) -> None:
 
 @nox.session
 def plugins(session: nox.Session) -> None:
-    """Kedro-Viz, kedro-mlflow, kedro server and Ibis in a project of ours."""
+    """Kedro-Viz, kedro-mlflow and kedro server in a project of ours."""
     session.install("--editable", ".", *TEST_TOOLS, "--requirement", "tests/plugins/requirements.txt")
     session.run("python", "-m", "pytest", "tests/plugins/check_plugins.py", *session.posargs)
 

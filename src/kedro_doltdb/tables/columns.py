@@ -194,17 +194,25 @@ def _value_by_value(series: Series, column: Column, wanted: pa.DataType) -> pa.A
     return from_text(pa.array(texts, TEXT), wanted)
 
 
-def from_text(texts: pa.Array, wanted: pa.DataType) -> pa.Array:
-    """Return the values that texts stand for.
+def from_text(texts: pa.Array | pa.ChunkedArray, wanted: pa.DataType) -> pa.Array | pa.ChunkedArray:
+    """Return the values that texts of Dolt's stand for.
 
     Raises:
         pyarrow.ArrowInvalid: one of them is no value of that type.
     """
-    if wanted != TIME:
+    if wanted == TIME:
+        # Arrow reads no times of day, but moments.
+        day, blank = pa.scalar("1970-01-01", TEXT), pa.scalar(" ", TEXT)
+        return pc.binary_join_element_wise(day, texts, blank).cast(MICROSECONDS).cast(TIME)
+    try:
         return texts.cast(wanted)
-    # Arrow reads no times of day, but moments.
-    day, blank = pa.scalar("1970-01-01", TEXT), pa.scalar(" ", TEXT)
-    return pc.binary_join_element_wise(day, texts, blank).cast(MICROSECONDS).cast(TIME)
+    except pa.ArrowInvalid:
+        if not pa.types.is_temporal(wanted):
+            raise
+    # Dolt sends the year 1 as 1, and Arrow knows it as 0001.
+    for short, padded in ((r"^(\d{1,3}-)", r"000\1"), (r"^0*(\d{4}-)", r"\1")):
+        texts = pc.replace_substring_regex(texts, short, padded)
+    return texts.cast(wanted)
 
 
 def python_values(series: Series) -> Sequence[Any]:

@@ -23,7 +23,7 @@ from .rows import read_rows
 from .table_build import replace_table
 from .table_plan import Plan, added, plan
 from .table_read import read_known
-from .table_sql import committed, content_hash, definition, load_rows
+from .table_sql import committed, content_hash, definition, load_rows, update_rows
 from .table_write import Standing, write_rows
 
 if TYPE_CHECKING:
@@ -42,14 +42,14 @@ def append_frame(
 
     Args:
         connection: on the branch of the table; it is of no use afterwards.
-        standing: the table, which has a key.
+        standing: the table.
         frame: the rows, as ``arrow_frames.arrow_table`` gives them.
         method: how they are saved, which knows the key.
 
     Raises:
         BulkLoadError: the table cannot hold a row exactly, or has its key already; nothing was changed.
     """
-    if not standing.primary_key:
+    if method.primary_key and not standing.primary_key:
         raise BulkLoadError(
             f"Table {quote(standing.name)} has no primary key: save it once with `if_exists: replace`."
         )
@@ -59,6 +59,42 @@ def append_frame(
     connection.begin()
     with connection.cursor() as cursor:
         load_rows(cursor, quote(standing.name), to_rows(rows, columns))
+    _commit(connection, standing)
+
+
+def upsert_frame(
+    connection: pymysql.Connection[Cursor], standing: Standing, frame: pa.Table, method: BulkLoad
+) -> None:
+    """Add rows to a table; one whose key is there takes the place of its values. All of them or none.
+
+    Args:
+        connection: on the branch of the table; it is of no use afterwards.
+        standing: the table.
+        frame: the rows, as ``arrow_frames.arrow_table`` gives them.
+        method: how they are saved, which knows the key.
+
+    Raises:
+        BulkLoadError: the table cannot hold a row exactly, has another key, or nothing beside it, or somebody
+            else has changed the same rows; nothing was changed.
+    """
+    columns, rows = added(frame, method, standing.name, standing.columns, standing.primary_key)
+    if len(columns) == len(method.primary_key):
+        raise BulkLoadError(
+            f"Table {quote(standing.name)} has no value to update: the frame has only its key. Append it."
+        )
+    if not len(rows):
+        return
+    connection.begin()
+    try:
+        with connection.cursor() as cursor:
+            update_rows(cursor, quote(standing.name), to_rows(rows, columns), method.primary_key)
+    except pymysql.err.Error:
+        connection.rollback()
+        raise
+    _commit(connection, standing)
+
+
+def _commit(connection: pymysql.Connection[Cursor], standing: Standing) -> None:
     if not committed(connection):
         raise BulkLoadError(
             f"Table {quote(standing.name)} was changed by somebody else at the same moment: save again."

@@ -119,7 +119,7 @@ def plan(
     rows = pa.table(arrays, schema=pa.schema({name: array.type for name, array in arrays.items()}))
     rows, comparable = _checked_key(rows, columns, series, method, label)
     indexed = [name for name in indexes if not columns[name].type.endswith(("text", "blob"))]
-    named = {_index_name(table, name): name for name in indexed if name != method.primary_key[0]}
+    named = {_index_name(table, name): name for name in indexed if name not in method.primary_key[:1]}
     return Plan(tuple(columns.values()), method.primary_key, named, rows, comparable)
 
 
@@ -258,6 +258,8 @@ def _checked_key(
         method.check_key(table, key, {name: python_values(values) for name, values in series.items()})
     known = all(arrow_type(column.type) is not None for column in columns.values())
     # 0.0 and -0.0 are equal in SQL, and not to the bit.
+    if not key:
+        return rows, False
     comparable = known and not any(pa.types.is_floating(rows.schema.field(name).type) for name in key)
     ordered = _in_order(rows, key) if comparable else None
     if ordered is None:

@@ -183,7 +183,8 @@ def create_table(
         f"{quote(column.name)} {column.type}{' NOT NULL' if column.name in primary_key else ''}"
         for column in columns
     ]
-    lines.append(f"PRIMARY KEY ({', '.join(map(quote, primary_key))})")
+    if primary_key:
+        lines.append(f"PRIMARY KEY ({', '.join(map(quote, primary_key))})")
     lines += [f"KEY {quote(index)} ({quote(name)})" for index, name in (indexes or {}).items()]
     cursor.execute(f"DROP TABLE IF EXISTS {table}")
     try:
