@@ -178,7 +178,7 @@ def _drawn(picture: Picture, tables: list[str]) -> dict[str, Any]:
     for name, box in boxes.items():
         text = printable(box["name"])
         box["label"] = text if len(text) <= _LABEL else f"{text[:18]}…{text[-11:]}"
-        sizes[name] = (max(max(len(box["label"]), len(box["note"])) * 7.4 + 24, 90), 42)
+        sizes[name] = (max(max(len(box["label"]), len(box["note"])) * 7.3 + 16, 80), 42)
     arrows = [
         (f"d{dataset}", f"n{node}") if load else (f"n{node}", f"d{dataset}")
         for dataset, node, load in picture.arrows
