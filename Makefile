@@ -53,7 +53,7 @@ check: .venv/.installed dolt ## lint, types, and the template's exact list of fi
 	.venv/bin/python -m mypy benchmarks torture examples
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/python scripts/audit
-	.venv/bin/zizmor --offline --quiet --persona=pedantic .github/workflows
+	.venv/bin/zizmor --offline --quiet --persona=pedantic .github/workflows examples/github/data-review.yml
 	@# mypy wants a package's directory to have a Python name, which the template's gets only in a project.
 	@mkdir -p build/template
 	@ln -sfn "../../$(TEMPLATE)" build/template/iris_dolt

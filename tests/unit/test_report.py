@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from datetime import datetime
 from html.parser import HTMLParser
 
@@ -116,6 +117,17 @@ def test_rows_beyond_the_room_are_left_out_and_said_to_be() -> None:
     assert "--csv DIR" not in html
     review.tables[0].rows[10:] = []
     assert "kedro dolt compare aaa bbb --table name --csv DIR" in page(review, NOW, "aaa bbb")
+
+
+def test_columns_beyond_the_first_are_left_out_and_said_to_be() -> None:
+    review = reviewed("x")
+    names = [f"c{number}" for number in range(50)]
+    rows = [RowChange("modified", {"x": 1}, dict.fromkeys(names, (1, 2)))]
+    diff = replace(review.tables[0].diff, columns=("x", *names))
+    table = replace(review.tables[0], diff=diff, rows=rows)
+    assert len(table_rows(table, 10_000)[0]["columns"]) == 1 + 40
+    html = page(replace(review, tables=[table]), NOW, "aaa bbb")
+    assert "without 10 more columns" in html and "--csv DIR" in html
 
 
 def test_long_texts_are_shown_from_where_they_differ() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-_GAP_X, _GAP_Y, _MARGIN = 36, 16, 8
+_GAP_X, _GAP_Y, _MARGIN = 28, 16, 8
 _SWEEPS = 4
 
 

@@ -111,7 +111,7 @@ def _number(value: float | int | None) -> str:
     if value is None:
         return _NONE
     if float(value).is_integer() and abs(value) < 1e15:
-        return f"{int(value):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+        return f"{int(value):,}"
     return f"{value:.6g}"
 
 
@@ -178,7 +178,7 @@ def _drawn(picture: Picture, tables: list[str]) -> dict[str, Any]:
     for name, box in boxes.items():
         text = printable(box["name"])
         box["label"] = text if len(text) <= _LABEL else f"{text[:18]}…{text[-11:]}"
-        sizes[name] = (max(max(len(box["label"]), len(box["note"])) * 7.4 + 24, 90), 42)
+        sizes[name] = (max(max(len(box["label"]), len(box["note"])) * 7.3 + 16, 80), 42)
     arrows = [
         (f"d{dataset}", f"n{node}") if load else (f"n{node}", f"d{dataset}")
         for dataset, node, load in picture.arrows
@@ -211,14 +211,12 @@ def _unprofiled(table: TableReview) -> str:
 
 
 def _bars(column: ColumnProfile) -> list[dict[str, float]]:
-    """Return the bars of a histogram in a box of 120 by 36: what was to the left of what is."""
+    """Return the bars of a histogram in a box of 120 by 40: what was above the line, what is below it."""
     bins = column.bins()
     highest = max(max(pair) for pair in bins) or 1
     width, start = 6.0, 0 if len(bins) > 1 else 57
     bars = []
     for place, (old, new) in enumerate(bins):
-        heights = [round(34 * count / highest, 1) if count else 0 for count in (old, new)]
-        bars.append(
-            {"x": start + place * width, "half": width / 2 - 0.3, "old": heights[0], "new": heights[1]}
-        )
+        heights = [max(round(19 * count / highest, 1), 0.5) if count else 0 for count in (old, new)]
+        bars.append({"x": start + place * width, "old": heights[0], "new": heights[1]})
     return bars

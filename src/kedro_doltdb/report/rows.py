@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 LONGEST = 200
 # Of the whole page, so that it opens at once.
 MOST_BYTES = 3_000_000
+# Of a table; beyond the key.
+MOST_COLUMNS = 40
 # An integer that JavaScript keeps as it is.
 _EXACT = 2**53
 # Of long texts, how much that is the same stays before what differs.
@@ -72,6 +74,8 @@ def table_rows(table: TableReview, room: int) -> tuple[dict[str, Any], int]:
     names = [name for name in table.diff.columns if name not in keys]
     differing = {name for row in table.rows for name in row.cells}
     names = [name for name in names if name in differing]
+    left_out = len(names[MOST_COLUMNS:])
+    names = names[:MOST_COLUMNS]
     rows, size = [], 0
     for row in table.rows:
         key = tuple(row.key.values())
@@ -82,7 +86,8 @@ def table_rows(table: TableReview, room: int) -> tuple[dict[str, Any], int]:
             break
         rows.append(made)
     columns = [cell(name) for name in (*keys, *names)]
-    return {"columns": columns, "keys": len(keys), "rows": rows}, min(size, room)
+    found = {"columns": columns, "keys": len(keys), "rows": rows, "left_out": left_out}
+    return found, min(size, room)
 
 
 _SIGNS = {"added": "+", "removed": "-", "modified": "~"}
