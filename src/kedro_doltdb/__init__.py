@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .catalog.changes_dataset import DoltChangesDataset
     from .catalog.credentials import attach
     from .catalog.table_dataset import DoltTableDataset
     from .errors import (
@@ -35,6 +36,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BulkLoadError",
     "ConfigError",
+    "DoltChangesDataset",
     "DoltData",
     "DoltError",
     "DoltHooks",
@@ -55,6 +57,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "DoltChangesDataset": "catalog.changes_dataset",
     "DoltData": "notebook.data",
     "DoltHooks": "hooks",
     "DoltRun": "run.dolt_run",

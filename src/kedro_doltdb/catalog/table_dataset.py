@@ -12,8 +12,9 @@ import pandas as pd
 from kedro_datasets.pandas import SQLTableDataset
 
 from ..dolt.repository import dolt_errors
-from ..errors import ConfigError
+from ..errors import BulkLoadError, ConfigError
 from ..tables.bulk_load import bulk_load
+from .changes import ADDED, AFTER, CHANGES, REMOVED
 from .credentials import Database
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
         credentials: ``dolt``.
         primary_key: the column of its key, or the columns in their order.
         at: a run, commit, tag or branch at which the table is read; it cannot be saved to then.
+        mode: ``replace``, by default, makes the table equal the frame; ``upsert`` adds its rows and puts them
+            in the place of those with the same key; ``append`` adds rows, and refuses keys that are there.
+        change_column: with ``upsert``, the column that says what to do with each row, as
+            ``kedro_doltdb.DoltChangesDataset`` gives it: rows marked ``removed`` are removed.
         load_args: as for ``pandas.SQLTableDataset``; with others than ``columns`` it is loaded as there.
         save_args: as there, without ``method`` and ``schema``; ``if_exists`` is ``replace`` by default, or
             ``append`` or ``fail``.
@@ -52,6 +57,8 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
         credentials: dict[str, Any],
         primary_key: str | Sequence[str],
         at: str | None = None,
+        mode: str = "replace",
+        change_column: str | None = None,
         load_args: dict[str, Any] | None = None,
         save_args: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
@@ -75,10 +82,30 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
             metadata=metadata,
         )
         self.at = at
+        self.mode = mode
+        self._change_column = change_column
+        self._check_mode(save_args or {})
         if at is not None:
             self._check_at()
         if self._database() is not None:
             self._refuse_arguments()
+
+    def _check_mode(self, save_args: dict[str, Any]) -> None:
+        name = self._load_args["table_name"]
+        if self.mode not in ("replace", "upsert", "append"):
+            raise ConfigError(
+                f"The dataset of the table {name} has `mode: {self.mode}`: choose replace, upsert or append."
+            )
+        if self._change_column is not None and self.mode != "upsert":
+            raise ConfigError(
+                f"The dataset of the table {name} has `change_column`, which only `mode: upsert` reads: set "
+                "that, or remove it."
+            )
+        if self.mode != "replace" and "if_exists" in save_args:
+            raise ConfigError(
+                f"The dataset of the table {name} has `mode: {self.mode}` and `if_exists` in its save_args: "
+                "remove `if_exists`."
+            )
 
     def _check_at(self) -> None:
         name = self._load_args["table_name"]
@@ -178,6 +205,7 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
         if database is None or not isinstance(data, pd.DataFrame | pd.Series):
             return False
         frame, indexes = _columns(data, args)
+        frame, gone = self._without_removed(frame)
         dtype = args.get("dtype") or {}
         if not isinstance(dtype, dict):
             dtype = dict.fromkeys(frame.columns, dtype)
@@ -188,9 +216,29 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
                         return False
             grows = args["if_exists"] == "append"
             save_frame(
-                connection, args["name"], frame, args["method"], dtype, _cache(database), indexes, grows=grows
-            )
+                connection, args["name"], frame, args["method"], dtype, _cache(database), indexes,
+                grows=grows or self.mode != "replace", mode=self.mode, gone=gone,
+            )  # fmt: skip
         return True
+
+    def _without_removed(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+        """Return the rows that are to stand, and those that are to go, without the column that says so."""
+        if self._change_column is None:
+            return frame, None
+        name, table = self._change_column, self._save_args["name"]
+        if name not in frame.columns:
+            raise BulkLoadError(
+                f"The frame for {table} has no column {name!r}, which `change_column` names: nothing was "
+                "saved."
+            )
+        changes = frame[name]
+        if unknown := sorted(set(map(str, changes)) - set(CHANGES)):
+            raise BulkLoadError(
+                f"The column {name!r} of the frame for {table} has {unknown[0]!r}: it may have "
+                f"{', '.join(CHANGES)}. Nothing was saved."
+            )
+        rest = frame.drop(columns=name)
+        return rest[changes.isin([ADDED, AFTER])], rest[changes == REMOVED]
 
     @contextmanager
     def _connected(self) -> Iterator[Any]:

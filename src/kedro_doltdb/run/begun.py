@@ -17,6 +17,7 @@ from ..journal.message import commit_message
 from ..journal.parameters import mask, plain, without_run_keys
 from ..journal.store import REFUSED
 from ..terminal import get_logger
+from .changes import set_checkpoints
 from .incremental import Incremental
 from .kedro_params import describe
 from .lease import lease_for_run
@@ -96,6 +97,7 @@ class BegunRun:
                     transaction.begin()
                     pins = pin(repository, record.edges, record.base)
                     _resume(request, transaction, records)
+                    set_checkpoints(request.pipeline, request.catalog, repository, transaction.record)
                     _warn(request, footprint, database.name)
                     database.enter(lease.address, record.branch, pins)
                 except BaseException:
