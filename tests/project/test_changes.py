@@ -80,7 +80,10 @@ def test_each_change_is_handed_over_once(follower: Path) -> None:
     assert follow(follower, NUMBER="1") == "CHANGES [(1, 10, 'added'), (2, 20, 'added'), (3, 30, 'added')]"
     edit(follower, "UPDATE events SET v = 21 WHERE id = 2", "DELETE FROM events WHERE id = 1")
     edit(follower, "INSERT INTO events VALUES (4, 40)")
-    expected = "CHANGES [(1, 10, 'removed'), (2, 20, 'modified_before'), (2, 21, 'modified_after'), (4, 40, 'added')]"
+    expected = (
+        "CHANGES [(1, 10, 'removed'), (2, 20, 'modified_before'), (2, 21, 'modified_after'), "
+        "(4, 40, 'added')]"
+    )
     # A run that fails has read nothing, as far as the next one is concerned.
     assert follow(follower, check=False, NUMBER="2", BREAK="raise ValueError") == ""
     assert follow(follower, NUMBER="2") == expected
