@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .catalog.changes_dataset import DoltChangesDataset
     from .catalog.credentials import attach
     from .catalog.table_dataset import DoltTableDataset
     from .errors import (
@@ -37,6 +38,7 @@ __all__ = [
     "BulkLoadError",
     "ComparisonFrames",
     "ConfigError",
+    "DoltChangesDataset",
     "DoltData",
     "DoltError",
     "DoltHooks",
@@ -59,6 +61,7 @@ __all__ = [
 
 _MODULES = {
     "ComparisonFrames": "notebook.frames",
+    "DoltChangesDataset": "catalog.changes_dataset",
     "DoltData": "notebook.data",
     "DoltHooks": "hooks",
     "DoltRun": "run.dolt_run",

@@ -21,7 +21,7 @@ DOCUMENTS = [
 
 # Parts of a message that are written apart from it.
 REASONS = {"_not_published"}
-NOT_FOR_USERS = {"AssertionError", "AttributeError"}
+NOT_FOR_USERS = {"UntoldError", "AssertionError", "AttributeError"}
 
 
 def template(message: ast.expr) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import ConfigError
 
 _KINDS = ("pandas", "polars", "pyarrow")
+_MODES = ("replace", "upsert", "append")
 _SAVE_ARGS = {"name", "method", "if_exists", "index", "index_label", "dtype", "chunksize"}
 
 
@@ -88,4 +89,32 @@ def check_save_args(save_args: Mapping[str, Any]) -> None:
         raise ConfigError(
             f"The dataset of the table {table} has `if_exists: {save_args['if_exists']}` in its save_args: "
             "choose replace, which keeps the table in place, append or fail."
+        )
+
+
+def check_mode(mode: object, change_column: object, table: str, save_args: Mapping[str, Any]) -> None:
+    """Refuse a way of saving that is not known, or does not go with the rest of the entry.
+
+    Args:
+        mode: what the entry says.
+        change_column: likewise.
+        table: its table.
+        save_args: what the entry says.
+
+    Raises:
+        ConfigError: with what to change.
+    """
+    if mode not in _MODES:
+        raise ConfigError(
+            f"The dataset of the table {table} has `mode: {mode}`: choose replace, upsert or append."
+        )
+    if change_column is not None and mode != "upsert":
+        raise ConfigError(
+            f"The dataset of the table {table} has `change_column`, which only `mode: upsert` reads: set "
+            "that, or remove it."
+        )
+    if mode != "replace" and "if_exists" in save_args:
+        raise ConfigError(
+            f"The dataset of the table {table} has `mode: {mode}` and `if_exists` in its save_args: "
+            "remove `if_exists`."
         )

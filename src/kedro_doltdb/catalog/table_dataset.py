@@ -17,8 +17,9 @@ from kedro_datasets.pandas import SQLTableDataset
 from ..dolt.repository import dolt_errors
 from ..errors import BulkLoadError, ConfigError
 from ..tables.bulk_load import bulk_load
+from .changes import parted
 from .credentials import Database
-from .table_arguments import check_as, check_at, check_save_args
+from .table_arguments import check_as, check_at, check_mode, check_save_args
 
 if TYPE_CHECKING:
     from ..tables.table_cache import TableCache
@@ -37,6 +38,10 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
         credentials: ``dolt``.
         primary_key: the column of its key, or the columns in their order.
         at: a run, commit, tag or branch at which the table is read; it cannot be saved to then.
+        mode: ``replace``, by default, makes the table equal the frame; ``upsert`` adds its rows and puts them
+            in the place of those with the same key; ``append`` adds rows, and refuses keys that are there.
+        change_column: with ``upsert``, the column that says what to do with each row, as
+            ``kedro_doltdb.DoltChangesDataset`` gives it: rows marked ``removed`` are removed.
         load_args: as for ``pandas.SQLTableDataset``; with others than ``columns`` it is loaded as there.
             ``as`` is what it gives: ``pandas``, which is the default, ``polars`` or ``pyarrow``; the last two
             with SQL's exact types.
@@ -65,6 +70,8 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
         credentials: dict[str, Any],
         primary_key: str | Sequence[str],
         at: str | None = None,
+        mode: str = "replace",
+        change_column: str | None = None,
         load_args: dict[str, Any] | None = None,
         save_args: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
@@ -87,8 +94,10 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
             save_args={"if_exists": "replace", **(save_args or {}), "method": method},
             metadata=metadata,
         )
-        self._as, self.at = self._load_args.pop("as", "pandas"), at
+        self._as, self.at, self.mode = self._load_args.pop("as", "pandas"), at, mode
+        self._change_column = change_column
         in_dolt = self._database() is not None
+        check_mode(mode, change_column, table_name, save_args or {})
         if self._as != "pandas":
             check_as(self._as, self._load_args, in_dolt=in_dolt)
         if at is not None:
@@ -220,6 +229,9 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
         database, args = self._database(), self._save_args
         if database is None:
             return False
+        gone = None
+        if self._change_column is not None:
+            frame, gone = parted(frame, self._change_column, args["name"])
         dtype = args.get("dtype") or {}
         if not isinstance(dtype, dict):
             names = frame.columns if isinstance(frame, pd.DataFrame) else frame.column_names
@@ -239,8 +251,9 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
                     return True
             grows = args["if_exists"] == "append"
             save_frame(
-                connection, args["name"], frame, args["method"], dtype, _cache(database), indexes, grows=grows
-            )
+                connection, args["name"], frame, args["method"], dtype, _cache(database), indexes,
+                grows=grows or self.mode != "replace", mode=self.mode, gone=gone,
+            )  # fmt: skip
         return True
 
     @contextmanager

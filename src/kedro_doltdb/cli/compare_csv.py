@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..dolt.repository import free_name
+from ..dolt.names import free_name
 from ..errors import DoltError
 from ..queries.compare import streamed_rows
 from .files import usual_mode

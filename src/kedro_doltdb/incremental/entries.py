@@ -87,6 +87,8 @@ def why_unrepeatable(dataset: AbstractDataset[Any, Any] | None, file: str | None
     if dataset is None or (why := why_unloadable(dataset, file)):
         return why if dataset else _IN_MEMORY
     if find_database(dataset):
+        if (mode := getattr(unwrapped(dataset), "mode", "replace")) != "replace":
+            return f"is saved with `mode: {mode}`, so each run counts"
         mode = save_arguments(dataset).get("if_exists", "fail")
         if at_of(dataset) or mode != "replace":
             return f"is saved with `if_exists: {mode}`, so each run counts"

@@ -181,6 +181,14 @@ def savers(cursor: Cursor, dataset: str, ref: str | None = None) -> list[tuple[s
     )  # fmt: skip
 
 
+def loaders(cursor: Cursor, dataset: str, ref: str | None = None) -> list[tuple[str, Edge]]:
+    """Return the ids of the runs that loaded a dataset, given its name, and what they loaded."""
+    return _read(
+        cursor, LINEAGE, ref, "direction = 'load' AND dataset = %s", [dataset],
+        order="run_id DESC", make=lambda row: (_text(row["run_id"], "run_id"), _edge(row)),
+    )  # fmt: skip
+
+
 def saved_tables(
     cursor: Cursor, tables: Iterable[str], run_ids: Collection[str], ref: str | None = None
 ) -> dict[str, set[str]]:

@@ -19,6 +19,7 @@ from ..journal.parameters import mask, plain, without_run_keys
 from ..journal.store import REFUSED
 from ..template_version import CURRENT, template_of
 from ..terminal import get_logger
+from .changes import set_checkpoints
 from .incremental import Incremental
 from .kedro_params import describe
 from .lease import lease_for_run
@@ -99,6 +100,7 @@ class BegunRun:
                     transaction.begin()
                     pins = pin(repository, record.edges, record.base)
                     _resume(request, transaction, records)
+                    set_checkpoints(request.pipeline, request.catalog, repository, transaction.record)
                     _warn(request, footprint, database.name)
                     _tell_of_template(database)
                     database.enter_branch(lease.address, record.branch, pins)

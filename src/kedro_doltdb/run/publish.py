@@ -148,7 +148,8 @@ class Publisher:
             with repository.on() as cursor:
                 before = last_run(cursor, tip)
             assert record.run is not None
-            if before and not always and not self._found_out() and is_same(before, record.run):
+            new = record.reads_changes or self._found_out()
+            if before and not always and not new and is_same(before, record.run):
                 why = "its parameters and its code are those of the run before"
                 return None
             message = commit_message(record.run, before, effect=False)

@@ -46,6 +46,7 @@ class Record:
         runtime_params: what ``--params`` gave, as JSON values.
         head: the commit at which its branch was kept.
         incremental: only what has changed is run.
+        reads_changes: it reads changes of a table that no published run has read.
         number: the kept runs are counted in the order in which they ended, for clocks are set back.
     """
 
@@ -67,6 +68,7 @@ class Record:
     runtime_params: dict[str, Any] = field(default_factory=dict)
     head: str | None = None
     incremental: bool = False
+    reads_changes: bool = False
     number: int = 0
 
     @property

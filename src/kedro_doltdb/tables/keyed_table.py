@@ -19,6 +19,7 @@ from ..errors import BulkLoadError
 from .bulk_load import BulkLoad
 from .columns import arrow_type, to_rows
 from .delta import by_key, compare
+from .merge import check_mergeable, merged
 from .rows import read_rows
 from .table_build import replace_table
 from .table_plan import Plan, added, plan
@@ -111,8 +112,10 @@ def save_frame(
     indexes: Sequence[str] = (),
     *,
     grows: bool = False,
+    mode: str = "replace",
+    gone: pd.DataFrame | pa.Table | None = None,
 ) -> None:
-    """Make a table equal a frame, with as little writing as it takes.
+    """Make a table equal a frame, or bring the frame into it, with as little writing as it takes.
 
     Args:
         connection: on the branch of the table; it is of no use afterwards.
@@ -123,6 +126,8 @@ def save_frame(
         cache: where a copy may be, and is put.
         indexes: the columns that get an index of their own, if the table is made.
         grows: other rows are to be added to it, whose texts may be longer.
+        mode: ``replace``; ``upsert`` leaves other rows as they are; ``append`` refuses keys that are there.
+        gone: rows whose keys are to be removed from the table.
 
     Raises:
         BulkLoadError: a value cannot be stored exactly, the key is missing, NULL or duplicate somewhere, or
@@ -134,7 +139,23 @@ def save_frame(
         stands = {str(name): "longtext" for name in names} if grows else {}
         if standing:
             stands = {column.name: column.type for column in standing.columns.values()}
-        return plan(frame, method, dtype, table, stands, indexes)
+        planned = plan(frame, method, dtype, table, stands, indexes)
+        if mode == "replace" or standing is None:
+            return planned
+        check_mergeable(standing, planned, mode)
+        removed = None
+        if gone is not None and len(gone):
+            removed = plan(gone, method, dtype, table, stands).rows.select(planned.primary_key)
+            removed = removed.cast(planned.rows.select(planned.primary_key).schema)
+        old = cache.get(standing.content_hash) if cache else None
+        if old is None:
+            old = read_known(connection, standing.name, standing.content_hash, planned.rows.schema, cache)
+        if old is None:
+            raise BulkLoadError(
+                f"The rows of {quote(standing.name)} cannot be read exactly, so none can be added with "
+                f"`mode: {mode}`: save all rows with `mode: replace`."
+            )
+        return merged(standing, old, planned, removed, mode)
 
     if not any(_saved(connection, table, planned_for, cache) for _ in range(_ATTEMPTS)):
         raise BulkLoadError(

@@ -261,7 +261,7 @@ def _checked_key(
     if not key:
         return rows, False
     comparable = known and not any(pa.types.is_floating(rows.schema.field(name).type) for name in key)
-    ordered = _in_order(rows, key) if comparable else None
+    ordered = in_order(rows, key) if comparable else None
     if ordered is None:
         values = {name: python_values(series[name]) for name in key}
         method.check_unique(table, encode([columns[name] for name in key], list(values.values())), values)
@@ -269,7 +269,7 @@ def _checked_key(
     return ordered, True
 
 
-def _in_order(rows: pa.Table, primary_key: Sequence[str]) -> pa.Table | None:
+def in_order(rows: pa.Table, primary_key: Sequence[str]) -> pa.Table | None:
     """Return the rows in Dolt's order; None if two of them have the same key."""
     if len(rows) < 2:
         return rows
