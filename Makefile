@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 TEMPLATE := {{ cookiecutter.repo_name }}/src/{{ cookiecutter.python_package }}
 
-.PHONY: help demo test test-slow test-deep test-airflow torture oldest matrix plugins bench bench-full check clean dolt dolt-wheel
+.PHONY: help demo test test-slow test-deep test-airflow torture oldest matrix plugins bench bench-check bench-full check clean dolt dolt-wheel
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -42,6 +42,12 @@ torture: .venv/.installed dolt ## faults by the hundred, half an hour; ARGS="--s
 
 bench: .venv/.bench-installed dolt ## measure, beside other ways, into benchmarks/; ARGS=versions measures one thing
 	@.venv/bin/python -m benchmarks --output benchmarks $(ARGS)
+
+# What takes minutes: the whole of `make bench` is compared by hand, `python -m benchmarks.compare`.
+bench-check: .venv/.bench-installed dolt ## measure a whole run and a first save; fail if a ratio is worse than in benchmarks/results.md
+	@mkdir -p build/bench
+	@.venv/bin/python -m benchmarks --output build/bench whole_run save_table
+	@.venv/bin/python -m benchmarks.compare benchmarks/results.md build/bench/whole_run-save_table.md $(ARGS)
 
 bench-full: .venv/.bench-installed dolt ## the same with larger tables and more versions: takes hours
 	@.venv/bin/python -m benchmarks --full --output benchmarks $(ARGS)

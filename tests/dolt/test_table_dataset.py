@@ -184,7 +184,7 @@ def test_times_at_the_ends_of_what_pandas_counts(database: Database) -> None:
     )
     ours(database, "id", table="ends").save(frame)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kedro_doltdb.tables.table_cache.TableCache.get", lambda *_: None)
+        patch.setattr("kedro_doltdb.tables.table_cache.TableCache.open", lambda *_: None)
         loaded = ours(database, "id", table="ends").load()
     same(loaded, stock(database, table="ends").load())
     assert loaded["moment"][6] == pd.Timestamp("2020-02-03") and loaded["day"][5] == pd.Timestamp(
@@ -364,7 +364,7 @@ def test_large_values(database: Database) -> None:
         frame = pd.DataFrame({"id": range(3), "text": ["x" * size for size in sizes], "n": 1})
         dataset.save(frame)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("kedro_doltdb.tables.table_cache.TableCache.get", lambda *_: None)
+            patch.setattr("kedro_doltdb.tables.table_cache.TableCache.open", lambda *_: None)
             same(dataset.load(), frame)
             dataset.save(frame.assign(n=[1, 2, 1]))
         same(dataset.load(), frame.assign(n=[1, 2, 1]))

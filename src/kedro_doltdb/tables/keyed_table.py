@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pymysql
@@ -18,7 +19,7 @@ from ..dolt.sql import quote
 from ..errors import BulkLoadError
 from .bulk_load import BulkLoad
 from .columns import arrow_type, to_rows
-from .delta import by_key, compare
+from .delta import Delta, by_key, compare
 from .merge import check_mergeable, merged
 from .rows import read_rows
 from .table_build import replace_table
@@ -157,7 +158,12 @@ def save_frame(
             )
         return merged(standing, old, planned, removed, mode)
 
-    if not any(_saved(connection, table, planned_for, cache) for _ in range(_ATTEMPTS)):
+    try:
+        done = any(_saved(connection, table, planned_for, cache) for _ in range(_ATTEMPTS))
+    finally:
+        if cache:
+            cache.close()
+    if not done:
         raise BulkLoadError(
             f"Table {quote(table)} was changed by somebody else at the same moment, {_ATTEMPTS} times in "
             "a row: save again."
@@ -218,7 +224,13 @@ def _write(
     cache: TableCache | None,
 ) -> bool:
     old = delta = None
-    if planned.comparable:
+    if planned.comparable and cache:
+        places = cache.changed(standing.content_hash, planned.rows, planned.primary_key)
+        if places is not None:
+            # The keys are the same, row by row.
+            none = np.empty(0, np.int64)
+            old, delta = planned.rows, Delta(none, none, places)
+    if planned.comparable and old is None:
         old = cache.get(standing.content_hash) if cache else None
         if old is None:
             old = read_known(connection, standing.name, standing.content_hash, planned.rows.schema, cache)
@@ -227,7 +239,8 @@ def _write(
         old = _keys(connection, standing, planned)
         delta = by_key(old, planned.rows, planned.primary_key)
     elif old is not None:
-        delta = compare(old, planned.rows, planned.primary_key)
+        if delta is None:
+            delta = compare(old, planned.rows, planned.primary_key)
         if not len(delta):
             return True
     return write_rows(cursor, standing, planned, old, delta)
