@@ -147,14 +147,15 @@ def _note_uncommitted(repository: Repository) -> None:
 
 @click.command(cls=Command)
 @click.argument("run_id")
+@click.option("--code", is_flag=True, help="With the code that the run had, taken from git.")
 @conf_source_option
 @click.pass_obj
-def rerun(metadata: ProjectMetadata, run_id: str, conf_source: str | None) -> None:
+def rerun(metadata: ProjectMetadata, run_id: str, code: bool, conf_source: str | None) -> None:
     """Run a run again, as it was, on a new branch, and compare.
 
     It gets the parameters, the filters and the data that the run had. RUN_ID may be the beginning of the id.
     The end is a comparison of what both runs saved. Code, catalog and credentials are those that are there
-    now: a warning says so if the code is not that of the run.
+    now, unless --code is given: a warning says so if the code is not that of the run.
 
     Example: kedro dolt rerun 2026-11-23T18.27
     """
@@ -166,10 +167,14 @@ def rerun(metadata: ProjectMetadata, run_id: str, conf_source: str | None) -> No
     from ..run.rerun import moved, parameters_of, result_of, run_again, starting_branch, warnings
     from .compare_view import comparison_sections
     from .render import print_sections, width
+    from .rerun_code import rerun_with_code
 
     project = Project(metadata, conf_source=conf_source)
     with project.serving(replica=False) as (database, repository):
         point, run = find_run(repository, run_id)
+        if code:
+            rerun_with_code(metadata.project_path, run, conf_source)
+            return
         with repository.on(point.commit) as cursor:
             edges = reader.edges(cursor, run.run_id)
             # It is to be the same run, with what was accepted of it, if dolt.yml has that check still.

@@ -15,6 +15,7 @@ from .journal_commands import blame, compare, lineage, rerun, runs, show, status
 from .project import Command, Project, in_project
 from .prune import prune
 from .publish import publish
+from .restore import restore
 
 if TYPE_CHECKING:
     from ..catalog.credentials import Database
@@ -129,7 +130,7 @@ def sql(project: Project, query: str | None, branch: str | None) -> None:
 # Every command is in one of them.
 SECTIONS: dict[str, list[click.Command]] = {
     "Look": [runs, show, status, lineage, blame, sql],
-    "Compare": [compare, check, rerun],
+    "Compare": [compare, check, rerun, restore],
     "Change": [adopt, publish],
     "Maintain": [init, server, doctor, prune, install],
 }
