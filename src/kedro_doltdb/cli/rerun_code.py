@@ -32,7 +32,7 @@ def rerun_with_code(project_path: Path, run: Run, conf_source: str | None) -> No
     with code_of(project_path, run) as there:
         results().flush()
         done = subprocess.run(
-            [sys.executable, "-m", "kedro", "dolt", "rerun", run.run_id, *options],
+            [sys.executable, "-m", "kedro", "dolt", "rerun", *options, "--", run.run_id],
             cwd=there, stdin=subprocess.DEVNULL, stdout=results().fileno(), check=False,
         )  # fmt: skip
     click.get_current_context().exit(done.returncode)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from functools import partial
 from pathlib import Path
@@ -51,7 +52,9 @@ def restore(project: Project, run: str, into: Path, start: bool) -> None:
         except ConfigError as error:
             lost = error.message
         try:
-            restored = make(path, found, str(found.base if start else point.commit), into.absolute())
+            restored = make(
+                path, found, str(found.base if start else point.commit), Path(os.path.abspath(into))
+            )
         except DoltCommandError as error:
             raise DoltError(str(error)) from error
     file = None if lost or found.environment else write_parameters(restored, parameters)
