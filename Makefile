@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 TEMPLATE := {{ cookiecutter.repo_name }}/src/{{ cookiecutter.python_package }}
 
-.PHONY: help demo test test-slow test-deep test-airflow torture oldest matrix plugins bench bench-check bench-full check clean dolt dolt-wheel
+.PHONY: help demo test test-slow test-deep test-airflow torture oldest matrix plugins bench bench-check bench-full check clean dolt dolt-wheel nightly-environment
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -85,6 +85,10 @@ clean: ## remove what these targets made here; Dolt stays where it was installed
 
 dolt: .venv/.demo-installed
 	@.venv/bin/python -m kedro_doltdb install --prefix "$(DOLT_INSTALL_DIR)"
+
+nightly-environment: .venv/.installed ## the newest pre-releases of what we build on, into .venv
+	.venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --upgrade --pre \
+	  kedro kedro-datasets pandas sqlalchemy pymysql
 
 dolt-wheel: .venv/.release-installed ## build the wheel that carries Dolt into dist/, for this platform; ARGS="--platform linux-arm64"
 	@.venv/bin/python packaging/dolt-binary/build.py $(ARGS)

@@ -163,14 +163,15 @@ def _note_uncommitted(repository: Repository) -> None:
 
 @click.command(cls=Command)
 @click.argument("run_id")
+@click.option("--code", is_flag=True, help="With the code that the run had, taken from git.")
 @conf_source_option
 @click.pass_obj
-def rerun(metadata: ProjectMetadata, run_id: str, conf_source: str | None) -> None:
+def rerun(metadata: ProjectMetadata, run_id: str, code: bool, conf_source: str | None) -> None:
     """Repeat a run on a new branch, and compare the two.
 
     It gets the parameters, the filters and the data that the run had, and then compares what both saved.
-    RUN_ID may be the beginning of the id. Code, catalog and credentials are those of today: a warning says
-    so if the code has changed since.
+    RUN_ID may be the beginning of the id. Code, catalog and credentials are those of today, unless --code is
+    given: a warning says so if the code has changed since.
 
     Example: kedro dolt rerun 2026-11-23T18.27
     """
@@ -182,10 +183,14 @@ def rerun(metadata: ProjectMetadata, run_id: str, conf_source: str | None) -> No
     from ..run.rerun import moved, parameters_of, result_of, run_again, starting_branch, warnings
     from .compare_view import comparison_sections
     from .render import print_sections, width
+    from .rerun_code import rerun_with_code
 
     project = Project(metadata, conf_source=conf_source)
     with project.serving(replica=False) as (database, repository):
         point, run = find_run(repository, run_id)
+        if code:
+            rerun_with_code(metadata.project_path, run, conf_source)
+            return
         with repository.on(point.commit) as cursor:
             edges = reader.edges(cursor, run.run_id)
             # The same run, with the checks accepted for it that dolt.yml still has.

@@ -17,6 +17,7 @@ from .project import Command, Project, in_project
 from .prune import prune
 from .publish import publish
 from .report import report
+from .restore import restore
 
 if TYPE_CHECKING:
     from ..catalog.credentials import Database
@@ -130,7 +131,7 @@ def sql(project: Project, query: str | None, branch: str | None) -> None:
 # Every command is in one of them.
 SECTIONS: dict[str, list[click.Command]] = {
     "Look": [runs, show, status, lineage, blame, sql],
-    "Compare": [compare, report, check, plan, rerun],
+    "Compare": [compare, report, check, plan, rerun, restore],
     "Change": [adopt, publish],
     "Maintain": [init, server, doctor, prune, install],
 }

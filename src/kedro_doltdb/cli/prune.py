@@ -88,4 +88,4 @@ def _tell(leftovers: list[Leftover], dry_run: bool) -> None:
 
 
 def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f}"
+    return f"{size / 1e6:.2f}"

@@ -33,6 +33,7 @@ class ListedRun:
         group: the runs of the group, the latest first; empty for a single run.
         code_changed: whether its code is another than that of the run before it, of whatever branch; None if
             that is not known, for want of a git commit or because there were uncommitted changes.
+        tags: the names that Dolt's tags give its commit.
         checks: ``warning``, ``accepted``, or both: what its checks found that did not stop it.
     """
 
@@ -42,6 +43,7 @@ class ListedRun:
     group: tuple[Entry, ...] = ()
     code_changed: bool | None = None
     checks: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float | None:
@@ -74,6 +76,7 @@ class ListedRun:
             "metrics": self.metrics,
             "changes": [change.to_json() for change in self.changes],
             "noted_checks": list(self.checks),
+            "tags": list(self.tags),
             **({"runs": [entry.run.run_id for entry in self.group]} if self.group else {}),
         }
 
@@ -114,7 +117,7 @@ def listed_runs(
         wanted = [_counting(unit).commit for unit in units]
         saved = _saved(cursor, list(metric_tables), units)
         metrics = metrics_at(cursor, zip(wanted, saved, strict=True))
-        noted = _noted(cursor, units)
+        noted, tags = _noted(cursor, units), _tags(cursor)
     found = list(zip(units, metrics, strict=True))
     if sort is not None:
         if units and not any(sort in named for named in metrics):
@@ -137,6 +140,7 @@ def listed_runs(
             unit if len(unit) > 1 else (),
             code[_counting(unit).run.run_id],
             tuple(sorted({word for entry in unit for word in noted.get(entry.run.run_id, ())})),
+            tuple(sorted(tag for entry in unit for tag in tags.get(entry.commit, ()))),
         )
         for (unit, named), counted_ones in zip(found, counted, strict=True)
     ]
@@ -177,6 +181,15 @@ def _by_place(units: Iterable[tuple[Entry, ...]]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for entry in (entry for unit in units for entry in unit):
         found.setdefault(_where(entry), []).append(entry.run.run_id)
+    return found
+
+
+def _tags(cursor: Cursor) -> dict[str, list[str]]:
+    """Return the names of the tags by their commits."""
+    cursor.execute("SELECT tag_hash, tag_name FROM dolt_tags")
+    found: dict[str, list[str]] = {}
+    for commit, name in cursor.fetchall():
+        found.setdefault(commit, []).append(name)
     return found
 
 

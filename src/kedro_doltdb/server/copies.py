@@ -109,6 +109,22 @@ def remove_left_copies(copies: Path) -> None:
         _remove(directory, FileLock(lock))
 
 
+def copy_repository(data_dir: Path, into: Path) -> None:
+    """Make a directory a repository with all that another one has, whoever has that open.
+
+    Args:
+        data_dir: the repository.
+        into: the directory, which is none yet.
+
+    Raises:
+        ServerError: it cannot be copied.
+    """
+    try:
+        _copy(data_dir.resolve() / ".dolt", into / ".dolt")
+    except OSError as error:
+        raise ServerError(f"{data_dir} cannot be copied: {error}.") from error
+
+
 def _copy(source: Path, copy: Path) -> object:
     """Copy a directory ``.dolt``, and return the state that was copied."""
     for _ in range(_ATTEMPTS):
