@@ -14,6 +14,7 @@ from kedro_doltdb.dolt_cli import find_dolt, run_dolt
 
 from . import versions
 from .checks import checks
+from .incremental import incremental
 from .measure import measure
 from .memory import memory
 from .save_table import save_table
@@ -21,6 +22,7 @@ from .scaling import scaling
 from .whole_run import whole_run
 
 COMPARISONS = {"whole_run": (whole_run, 7), "save_table": (save_table, 5), "checks": (checks, 5)}
+COMPARISONS["incremental"] = (incremental, 5)
 NAMES = [*COMPARISONS, "memory", "versions"]
 # Only when it is named.
 ALONE = ["scaling"]

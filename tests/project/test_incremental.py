@@ -16,12 +16,13 @@ def run(project: Path, *args: str, check: bool = True, **env: str) -> dict[str, 
     """Run incrementally; return what became of each node."""
     runner = "--runner=kedro_doltdb.IncrementalRunner"
     done = run_kedro(project, "run", runner, *args, check=check, COLUMNS="1000", **env)
-    words = {"Running": "run", "Skipping": "skip", "Taking": "take"}
     found = {}
     for line in (done.stdout + done.stderr).splitlines():
-        for word, action in words.items():
-            for node in NODES:
-                if f" {word} {node}: " in f" {line}":
+        for node in NODES:
+            if f" Running {node}: " in line:
+                found[node] = "run"
+            for words, action in ((" Skipping: ", "skip"), (" Taking from other runs: ", "take")):
+                if words in line and node in line:
                     found[node] = action
     return found
 

@@ -20,6 +20,7 @@ TIMES = {
     "own-tables": 1,
     "state": 20,
     "pipelines": 20,
+    "incremental": 4,
     "beside": 10,
     "disk": 2,
     "endurance": 10,

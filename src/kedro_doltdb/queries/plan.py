@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, suggestion
 from ..incremental.decide import SKIP, TAKE, Decision
-from ..incremental.facts import facts_of
 from ..incremental.records import Results
-from ..journal.edges import hash_tables, inputs_of, pin
+from ..journal.edges import hash_tables, inputs_of, pin, shortened
 from ..journal.history import find
-from ..run.incremental import contents_now, decider_of
+from ..run.begun import noted_facts
+from ..run.incremental import contents_now, decider_of, facts_from
 from ..run.kedro_params import describe
 from ..run.records import Record
 from ..run.request import Request
@@ -103,14 +103,14 @@ def _planned(
     pin(repository, edges, ref)
     inputs = inputs_of(edges)
     hash_tables(repository, inputs, ref)
-    facts = facts_of(
-        pipeline, catalog, edges, database.project_path, database.secrets, database.settings.packages
-    )
+    facts = noted_facts(request, database, edges)
     run = describe(request.run_params, catalog, database.project_path, database.secrets)
     record = Record("plan", target, ref, request.pipelines, run=run, edges=edges)
     contents = contents_now(repository, edges, ref, database.project_path)
     forced = "dolt_force is true" if request.options.force else ""
-    decider = decider_of(Results(repository, ref), facts, record, contents, forced)
+    names = [shortened(node.name) for node in pipeline.nodes]
+    record.nodes = [one.execution() for one in facts]
+    decider = decider_of(Results(repository, ref), facts_from(record, names), record, contents, forced)
     return [_of(decision) for decision in decider.foretell()]
 
 

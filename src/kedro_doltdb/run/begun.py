@@ -13,7 +13,7 @@ from ..dolt.repository import dolt_errors
 from ..errors import ConfigError, DoltError, PublishError
 from ..incremental.facts import facts_of
 from ..journal import store
-from ..journal.edges import hash_files, pin, shortened
+from ..journal.edges import hash_files, pin
 from ..journal.message import commit_message
 from ..journal.parameters import mask, plain, without_run_keys
 from ..journal.store import REFUSED
@@ -32,6 +32,8 @@ from .target import prepare_target, push
 from .transaction import Transaction
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..catalog.credentials import Database
     from ..dolt.repository import Repository
     from ..incremental.facts import Facts
@@ -234,15 +236,18 @@ class BegunRun:
         names = ",".join(nodes)
         return f' To go on from there, repeat the command with:\n--from-nodes "{names}"'
 
-    def incrementally(self) -> Incremental:
-        """Return what decides which nodes of this run have to run, and takes what need not."""
+    def incrementally(self, nodes: Sequence[str]) -> Incremental:
+        """Return what decides which nodes of this run have to run, and takes what need not.
+
+        Args:
+            nodes: the names of those that the runner is given, in an order in which they can run.
+        """
         self._note_late_datasets()
         record = self._transaction.record
         record.incremental = True
         records = records_of(self.database.server, self._lease.address)
         self._incremental = Incremental(
-            self._repository, records, record,
-            [shortened(node.name) for node in self._request.pipeline.nodes],
+            self._repository, records, record, nodes,
             self.database.project_path, forced=self._request.options.force,
         )  # fmt: skip
         return self._incremental
@@ -308,14 +313,23 @@ def _prepare(
         sorted(footprint.reads), sorted(footprint.writes), footprint.reads_all, target.created,
         run=run,
         edges=edges,
-        nodes=[one.execution() for one in _facts(request, database, edges)],
+        nodes=[one.execution() for one in noted_facts(request, database, edges)],
         parameters_read=request.parameters_read,
         runtime_params=plain(without_run_keys(request.runtime_params), database.secrets),
     )  # fmt: skip
 
 
-def _facts(request: Request, database: Database, edges: list[Edge]) -> list[Facts]:
-    """Return what is known of the nodes; their code is read now, for running it may change variables."""
+def noted_facts(request: Request, database: Database, edges: list[Edge]) -> list[Facts]:
+    """Return what is known of the nodes, now: running them may change variables of their code.
+
+    Args:
+        request: what is run.
+        database: where its tables are.
+        edges: what the nodes load and save.
+
+    Returns:
+        Nothing if it cannot be told.
+    """
     try:
         return facts_of(
             request.pipeline, request.catalog, edges, database.project_path, database.secrets,

@@ -28,7 +28,12 @@ def changed_files(
         finished: when each node had finished, as a time stamp, and what it took.
         project_path: what files are relative to; None if they may be another machine's.
     """
-    makers = {base_name(edge.dataset): edge.node for edge in edges if edge.direction == "save"}
+    # Those that were skipped, or taken over, have saved their files before the run.
+    makers = {
+        base_name(edge.dataset): edge.node
+        for edge in edges
+        if edge.direction == "save" and not edge.computed_by
+    }
     began = record.run and record.run.started
     unsure = set()
     for edge in edges:
@@ -36,7 +41,7 @@ def changed_files(
             continue
         name = base_name(edge.dataset)
         since: float | None = began.replace(tzinfo=timezone.utc).timestamp() if began else None
-        if name in makers and not edge.computed_by:
+        if name in makers:
             since = finished.get(makers[name], (None, 0.0))[0]
         changed = _changed(project_path / edge.file) if project_path else None
         if since is None or changed is None or changed > since:

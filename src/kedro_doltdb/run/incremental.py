@@ -89,10 +89,12 @@ class Incremental:
                 self._take(decision)
             if decision.known:
                 self._note(decision, decision.known)
-            logger.info(
-                "%s %s: %s", {RUN: "Running", SKIP: "Skipping", TAKE: "Taking"}[decision.action],
-                decision.node, decision.why,
-            )  # fmt: skip
+            if decision.action == RUN:
+                logger.info("Running %s: %s", decision.node, decision.why)
+        # A line for each would be most of what a run with nothing to do costs.
+        for action, words in ((SKIP, "Skipping"), (TAKE, "Taking from other runs")):
+            if names := [one.node for one in found if one.action == action]:
+                logger.info("%s: %s", words, ", ".join(names))
         if any(decision.known for decision in found):
             self._records.save(self._record)
         return found
@@ -214,9 +216,10 @@ def decider_of(
     def takeable(one: Facts, known: Known) -> Mapping[str, str] | None:
         return results.takeable(record.edges, decider.contents, one, known)
 
-    decider = Decider(facts, contents, results.on_branch(facts), takeable, why, forced)
-    if forced or all(one.action == SKIP for one in decider.foretell()):
-        return Decider(facts, contents, results.on_branch(facts), takeable, why, forced)
-    everywhere = results.everywhere(facts, record.branch)
-    decider = Decider(facts, contents, everywhere, takeable, why, forced)
+    records = results.on_branch(facts)
+    decider = Decider(facts, contents, records, lambda one, known: None, lambda one, now: "", forced)
+    # To look at all branches is only worth it where something is to be found there.
+    if not forced and any(one.action != SKIP for one in decider.foretell()):
+        records = results.everywhere(facts, record.branch)
+    decider = Decider(facts, contents, records, takeable, why, forced)
     return decider

@@ -47,7 +47,10 @@ class IncrementalRunner(AbstractRunner):
         return made
 
     def __init__(self, runner: str = "sequential", **arguments: Any) -> None:
-        super().__init__(**arguments)
+        try:
+            super().__init__(**arguments)
+        except TypeError as error:
+            raise ConfigError(f"IncrementalRunner with the runner {runner!r}: {error}.") from error
         self._whole: Pipeline | None = None
         self._loads_left: Counter[str] = Counter()
 
@@ -68,7 +71,7 @@ class IncrementalRunner(AbstractRunner):
         self._whole = pipeline
         self._loads_left = Counter(chain.from_iterable(node.inputs for node in pipeline.nodes))
         with dolt_errors():
-            incremental = begun.incrementally()
+            incremental = begun.incrementally(list(names))
             while not incremental.is_done:
                 decisions = incremental.next()
                 for decision in decisions:
