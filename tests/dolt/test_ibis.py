@@ -69,6 +69,8 @@ def test_expressions_run_in_dolt(con: Any) -> None:
         "c": [1 / 3, 2 / 3, 1.0],
         "d": [False, None, True],
     }
+    bits = table.order_by("id").select(a=~table.id, b=table.x.isnan()).to_pyarrow().to_pydict()
+    assert bits == {"a": [-2, -3, -4], "b": [False, None, False]}
     for condition in (table.ok, table.ok & (table.id > 0), (table.ok | table.ok) & table.ok):
         assert table.filter(condition).to_pyarrow()["id"].to_pylist() == [1]
     assert table.filter(~table.ok).count().execute() == 1
