@@ -68,7 +68,6 @@ class Fingerprints:
         self._kept: list[Any] = []
         self._modules: dict[str, ModuleType] = {}
         self._changed: dict[int, str] = {}
-        # What makes all code uncertain.
         self._unsure: set[str] = set()
 
     def of(self, functions: dict[str, Callable[..., Any]]) -> dict[str, Fingerprint]:
