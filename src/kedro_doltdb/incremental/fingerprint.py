@@ -68,6 +68,7 @@ class Fingerprints:
         self._kept: list[Any] = []
         self._modules: dict[str, ModuleType] = {}
         self._changed: dict[int, str] = {}
+        self._unsure: set[str] = set()
 
     def of(self, functions: dict[str, Callable[..., Any]]) -> dict[str, Fingerprint]:
         """Return the fingerprints of functions that run in one process, by the same names.
@@ -102,6 +103,7 @@ class Fingerprints:
                 for place, label in part.objects.items()
                 if place in self._changed
             ]
+        untold += self._unsure
         packages = frozenset(name for part in seen.values() for name in part.packages)
         return Fingerprint(
             {name: part.hash for name, part in sorted(seen.items())}, tuple(sorted(set(untold))), packages
@@ -139,6 +141,8 @@ class Fingerprints:
                 name += f" with {self._value_hash(part, cells)}"
         else:
             module = str(getattr(value, "__module__", None) or "builtins")
+            if not isinstance(value, type) and self._owned.module(sys.modules.get(module)):
+                raise UntoldError(f"{getattr(value, '__qualname__', value)!r} is compiled code")
             name = f"{module}.{getattr(value, '__qualname__', repr(type(value)))}"
             bound = getattr(value, "__self__", None)
             if bound is not None and not isinstance(bound, ModuleType | type):
@@ -230,7 +234,7 @@ class Fingerprints:
         return bind
 
     def _bind_value(self, part: _Part, label: str, value: Any, *, mutable: bool = False) -> None:
-        if mutable and not isinstance(value, FunctionType | type | ModuleType):
+        if mutable and not isinstance(value, ModuleType):
             part.objects[id(value)] = label
             self._kept.append(value)
         try:
@@ -259,14 +263,17 @@ class Fingerprints:
 
     def _note_changed(self) -> None:
         """Note the objects that functions of the modules seen change in place."""
+        # Small numbers and texts are one object everywhere, and cannot be changed.
+        fixed = (int, float, str, bytes, tuple, type(None), ModuleType)
         for name, module in self._modules.items():
-            for variable in source_of(str(module.__file__)).changed():
+            source = source_of(str(module.__file__))
+            for variable in source.changed():
                 value = getattr(module, variable, None)
-                # Small numbers and texts are one object everywhere, and cannot be changed.
-                if value is not None and not isinstance(
-                    value, int | float | str | bytes | tuple | ModuleType
-                ):
+                if not isinstance(value, fixed):
                     self._changed[id(value)] = f"a function of {name}"
+            for variable in source.assigned():
+                if self._owned.module(getattr(module, variable, None)):
+                    self._unsure.add(f"a function of {name} sets variables of the module `{variable}`")
 
 
 def _names(tree: ast.AST) -> Iterator[ast.Name]:

@@ -37,9 +37,9 @@ class Owned:
             self._files[filename] = found
         return self._files[filename]
 
-    def module(self, module: ModuleType | None) -> bool:
-        """Return whether a module is the project's."""
-        if module is None:
+    def module(self, module: object) -> bool:
+        """Return whether something is a module of the project."""
+        if not isinstance(module, ModuleType):
             return False
         if module.__name__ == "__main__":
             return True

@@ -90,6 +90,14 @@ class Source:
         """Return the names of the module's variables that its functions bind anew."""
         return {name for node in ast.walk(self.tree) if isinstance(node, ast.Global) for name in node.names}
 
+    def assigned(self) -> Iterator[str]:
+        """Yield the names on which the module's functions set attributes: ``module.name = ...``."""
+        for function in ast.walk(self.tree):
+            if isinstance(function, _FUNCTIONS):
+                for node in ast.walk(function):
+                    if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del):
+                        yield from (node.value.id,) if isinstance(node.value, ast.Name) else ()
+
     def changed(self) -> Iterator[str]:
         """Yield the names that the module's functions change the value of, in place: ``CACHE[key] = ...``."""
         for function in ast.walk(self.tree):

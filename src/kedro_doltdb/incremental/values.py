@@ -98,9 +98,10 @@ class _Hasher:
         # Classes may do there what they like.
         except Exception as error:
             raise UntoldError(f"a value of type {kind.__qualname__} cannot be compared") from error
-        if isinstance(reduced, str):
+        if isinstance(reduced, str) and callable(value) and wrapped is None:
+            yield f"code {self._follow(value)}\n".encode()
+        elif isinstance(reduced, str):
             yield f"name {getattr(value, '__module__', '')}.{reduced}\n".encode()
-            return
-        for part in reduced:
+        for part in () if isinstance(reduced, str) else reduced:
             # What is in a list or a mapping of its own comes as an iterator.
             yield from self._texts(list(part) if isinstance(part, Iterator) else part)
