@@ -441,9 +441,10 @@ class Transaction:
             self._repository.delete_branch(branch)
 
     def _delete_branches(self) -> None:
-        self._delete_publish_branch()
-        if self.record.branch in self._repository.branches():
-            self._repository.delete_branch(self.record.branch)
+        there = self._repository.branches()
+        for branch in (self.record.branch + PUBLISH_SUFFIX, self.record.branch):
+            if branch in there:
+                self._repository.delete_branch(branch)
 
     def end(self) -> None:
         """Forget the run, of which nothing is to be kept. Those kept before it are not resumed any more."""
