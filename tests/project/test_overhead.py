@@ -18,7 +18,7 @@ from kedro_doltdb.catalog.footprint import likely_database
 from kedro_doltdb.settings import Settings
 
 NODES = 12
-MOST_STATEMENTS, MOST_CONNECTIONS = 270, 30
+MOST_STATEMENTS, MOST_CONNECTIONS = 265, 28
 
 PIPELINE = f"""
 from kedro.pipeline import Pipeline, node
@@ -100,7 +100,8 @@ def test_a_run_sends_no_more_statements_than_it_needs(project: Path) -> None:
 
     run_kedro(project, "run", "--params", "example_test_data_ratio=0.3")
 
-    sent = sent_by(project)
+    # How often a server is asked that is not ready yet depends on the machine.
+    sent = {what: n for what, n in sent_by(project).items() if not what.endswith("server/process")}
     # `make bench ARGS=statements` says who asks. Before connections were used again, it was 358 and 51.
     assert sum(n for what, n in sent.items() if what.startswith("statement")) <= MOST_STATEMENTS
     assert sum(n for what, n in sent.items() if what.startswith("connection")) <= MOST_CONNECTIONS
