@@ -335,7 +335,8 @@ class NoPool:
         """Return what SQLAlchemy gets when it makes the pool."""
         from sqlalchemy.pool import NullPool
 
-        return NullPool(*args, **kwargs)
+        # What is given back is closed, and the server rolls back: it does not have to be told before.
+        return NullPool(*args, **{**kwargs, "reset_on_return": None})
 
 
 def attach(context: KedroContext) -> None:

@@ -104,7 +104,7 @@ def finish_moves(repository: Repository) -> None:
 
 
 def _finish(repository: Repository, branch: str, old: str) -> None:
-    with repository.on(branch) as cursor:
+    with repository.on(branch, own=True) as cursor:
         arrived = changed_names(cursor, old, "HEAD")
         # What differs from the old tip as well is a user's edit.
         edited = {name for names in changed_names(cursor, old, "WORKING") for name in names}

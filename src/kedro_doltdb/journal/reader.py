@@ -107,6 +107,18 @@ def _by_start(run: Run) -> tuple[datetime, str]:
     return run.started or datetime.min, run.run_id
 
 
+def has_run(cursor: Cursor, run_id: str) -> bool:
+    """Return whether the journal on the cursor's branch has a row of a run, even an unreadable one.
+
+    Raises:
+        DoltError: something else has the journal's name.
+    """
+    if not _there(cursor, RUNS, None):
+        return False
+    cursor.execute(f"SELECT 1 FROM {RUNS} WHERE run_id = %s LIMIT 1", (run_id,))
+    return cursor.fetchone() is not None
+
+
 def edges(cursor: Cursor, run_id: str, ref: str | None = None) -> list[Edge]:
     """Return what the nodes of a run loaded and saved, read as :func:`runs` does."""
     order = "node, direction, dataset"
@@ -213,15 +225,10 @@ def _read(
     cursor: Cursor, table: str, ref: str | None, where: str, values: list[str], *, order: str,
     make: Callable[[dict[str, Any]], _Row], most: int = MOST_ROWS,
 ) -> list[_Row]:  # fmt: skip
-    # Nothing is ever selected from a view, whose query may be anybody's.
-    if table in {name.lower() for name in views(cursor)}:
-        raise not_a_journal(table, "it is a view")
-    keys, known = columns_of(table)
-    there = columns_at(cursor, table, ref)
+    there = _there(cursor, table, ref)
     if not there:
         return []
-    if missing := [name for name in keys if name not in there]:
-        raise not_a_journal(table, f"it has no column {missing[0]}")
+    keys, known = columns_of(table)
     names = [name for name in known if name in there]
     long = (*JSON_COLUMNS, *NODE_COLUMNS, OFFENDING)
     limits = {name: LONGEST_JSON if name in long else LONGEST_TEXT for name in names}
@@ -261,6 +268,17 @@ def _read(
         examples = ", ".join(unread[:3])
         _warn("%d rows of %s cannot be understood and are left out: %s.", too_long + broken, table, examples)
     return found
+
+
+def _there(cursor: Cursor, table: str, ref: str | None) -> Collection[str]:
+    """Return the columns that a table of the journal has; none where it is not there."""
+    # Nothing is ever selected from a view, whose query may be anybody's.
+    if table in {name.lower() for name in views(cursor)}:
+        raise not_a_journal(table, "it is a view")
+    there = columns_at(cursor, table, ref)
+    if there and (missing := [name for name in columns_of(table)[0] if name not in there]):
+        raise not_a_journal(table, f"it has no column {missing[0]}")
+    return there
 
 
 def _execute(cursor: Cursor, statement: str, values: list[str]) -> None:

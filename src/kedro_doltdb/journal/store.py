@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+import pymysql
+
+from ..dolt.answers import is_missing_table
 from ..dolt.as_of import columns_at
 from ..dolt.names import CHECKS, LINEAGE, NODES, RUNS
 from ..errors import DoltError
@@ -355,11 +358,11 @@ def copy(cursor: Cursor, parent: str, commit: str) -> None:
 
 def _prepare(cursor: Cursor, table: str) -> None:
     columns = _COLUMNS[table]
-    declared = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-    cursor.execute(
-        f"CREATE TABLE IF NOT EXISTS {table} ({declared}, PRIMARY KEY ({', '.join(_KEYS[table])}))"
-    )
     found = _columns(cursor, table)
+    if not found:
+        declared = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+        cursor.execute(f"CREATE TABLE {table} ({declared}, PRIMARY KEY ({', '.join(_KEYS[table])}))")
+        return
     if [name for name, (key, _) in found.items() if key] != list(_KEYS[table]):
         raise not_a_journal(table, f"its primary key is not {', '.join(_KEYS[table])}")
     if needed := [name for name, (_, is_needed) in found.items() if is_needed and name not in columns]:
@@ -383,8 +386,16 @@ def columns_of(table: str) -> tuple[tuple[str, ...], list[str]]:
 
 
 def _columns(cursor: Cursor, table: str) -> dict[str, tuple[bool, bool]]:
-    """Return the columns, whether they are part of the key, and whether each row must give them a value."""
-    cursor.execute(f"SHOW COLUMNS FROM {table}")
+    """Return the columns, whether they are part of the key, and whether each row must give them a value.
+
+    There are none where there is no such table.
+    """
+    try:
+        cursor.execute(f"SHOW COLUMNS FROM {table}")
+    except pymysql.err.Error as error:
+        if is_missing_table(error):
+            return {}
+        raise
     return {
         name: (key == "PRI", null == "NO" and default is None and not extra)
         for name, _, null, key, default, extra in cursor.fetchall()

@@ -51,6 +51,7 @@ class BegunRun:
     Args:
         request: what is run.
         database: where its tables are.
+        repository: the same, over SQL.
         lease: its use of the server.
         footprint: the tables of its pipeline.
         transaction: its branch.
@@ -63,6 +64,7 @@ class BegunRun:
         self,
         request: Request,
         database: Database,
+        repository: Repository,
         lease: Lease,
         footprint: Footprint,
         transaction: Transaction,
@@ -73,7 +75,7 @@ class BegunRun:
         self._lease = lease
         self._footprint = footprint
         self._transaction = transaction
-        self._repository = database.repository(lease.address)
+        self._repository = repository
         self._incremental: Incremental | None = None
 
     @classmethod
@@ -93,8 +95,8 @@ class BegunRun:
         accepted_names(request.options.accept, database.checks)
         run_id, lease = lease_for_run(database, request.kedro_run_id, request.options.branch)
         try:
-            with dolt_errors():
-                repository = database.repository(lease.address)
+            repository = database.repository(lease.address)
+            with dolt_errors(), repository.reusing():
                 records = records_of(database.server, lease.address)
                 record = _prepare(request, database, repository, footprint, records, run_id)
                 transaction = _transaction(request, database, repository, records, record)
@@ -115,7 +117,7 @@ class BegunRun:
             database.leave_branch()
             lease.release()
             raise
-        return cls(request, database, lease, footprint, transaction)
+        return cls(request, database, repository, lease, footprint, transaction)
 
     def publish(self) -> str:
         """Commit what the run wrote and publish it to the target.
@@ -129,7 +131,7 @@ class BegunRun:
         """
         record = self._transaction.record
         try:
-            with dolt_errors():
+            with dolt_errors(), self._repository.reusing():
                 self._note_late_datasets()
                 if not self._lease.held:
                     raise DoltError(
@@ -199,7 +201,7 @@ class BegunRun:
         # Even if nothing can be kept, no dataset may go on to write, or read the target as the run's.
         self.database.leave_branch(record.base)
         try:
-            with dolt_errors():
+            with dolt_errors(), self._repository.reusing():
                 with suppress(ConfigError):
                     self._note_late_datasets()
                 hash_files(record.edges, self.database.project_path)

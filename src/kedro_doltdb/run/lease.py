@@ -75,6 +75,7 @@ def lease_for_run(database: Database, kedro_run_id: str, target: str | None) -> 
 
 
 def _is_taken(repository: Repository, run_id: str, target: str | None) -> bool:
-    branches = repository.branches()
-    with repository.on(target if target in branches else None) as cursor:
-        return f"{RUN_PREFIX}{run_id}" in branches or bool(reader.runs(cursor, run_id=run_id))
+    with repository.reusing():
+        branches = repository.branches()
+        with repository.on(target if target in branches else None) as cursor:
+            return f"{RUN_PREFIX}{run_id}" in branches or reader.has_run(cursor, run_id)

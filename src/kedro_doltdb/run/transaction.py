@@ -17,6 +17,7 @@ import pymysql
 
 from ..checks.audit import Acceptance
 from ..dolt import answers
+from ..dolt.names import PUBLISH_SUFFIX
 from ..dolt.repository import Repository
 from ..errors import DoltError
 from ..journal.edges import finished_nodes, hash_tables, inputs_of, pin
@@ -278,9 +279,10 @@ class Transaction:
         self._supersede()
 
     def _delete(self) -> None:
-        self._publisher.delete_branch()
-        if self.record.branch in self._repository.branches():
-            self._repository.delete_branch(self.record.branch)
+        there = self._repository.branches()
+        for branch in (self.record.branch + PUBLISH_SUFFIX, self.record.branch):
+            if branch in there:
+                self._repository.delete_branch(branch)
         self._records.delete(self.record)
 
     def _supersede(self) -> None:

@@ -61,6 +61,8 @@ class ServerProcess:
         self._state = data_dir / ".dolt" / "kedro"
         self._process: subprocess.Popen[bytes] | None = None
         self._starter = 0
+        # Where it listens, once it has let us in.
+        self._child_address: Address | None = None
         # Of the server that runs.
         self._started_by_us = False
         # What the server of that process has answered in the place of a connection.
@@ -157,6 +159,9 @@ class ServerProcess:
         # has this very repository locked is one of ours.
         if not self.is_running:
             return None
+        if self._child_address and self._child and self._child.poll() is None and self._has_lock():
+            # This process has started it, and was let in then.
+            return self._child_address
         try:
             address = self._written_address()
             # Whatever else listens on that port may accept a connection and never say a word.
@@ -275,7 +280,7 @@ class ServerProcess:
                     start_new_session=True,
                     pass_fds=[lock.fd],
                 )
-            self._starter = os.getpid()
+            self._starter, self._child_address = os.getpid(), None
         except OSError as error:
             raise ServerError(f"Dolt could not be started: {error}.") from error
         finally:
@@ -304,6 +309,7 @@ class ServerProcess:
                 self._check_exit(process.returncode, port)
                 return None
             if (address := self._running()) and address.pid == process.pid:
+                self._child_address = address
                 return address
             if self._refusal is None or self._refusal[0] != process.pid:
                 refused_since = None

@@ -97,8 +97,10 @@ class BulkLoad:
             columns, primary_key = definition(cursor, table)
             self.check_key(table, primary_key or self.primary_key, values)
             create = not primary_key
+            # pandas has made it just now.
+            is_new = create and pd_table.if_exists == "replace"
             if create:
-                if not is_empty(cursor, table):
+                if not is_new and not is_empty(cursor, table):
                     raise BulkLoadError(
                         f"Table {table} has rows but no primary key: save it once with `if_exists: replace`."
                     )
@@ -113,7 +115,8 @@ class BulkLoad:
             self.check_unique(table, rows, values)
             if create:
                 # pandas makes one on each column that was the frame's index.
-                indexes = column_indexes(cursor, table)
+                plain = is_new and pd_table.index is None
+                indexes = {} if plain else column_indexes(cursor, table)
                 kept = {name: column for name, column in indexes.items() if column != self.primary_key[0]}
                 create_table(cursor, table, columns.values(), self.primary_key, kept)
             # PyMySQL believes that it is off already, because Dolt does not report it; but it is on.
