@@ -37,7 +37,7 @@ def cursor(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.setattr(reader, "_warned", set())
     with repository.on() as cursor:
         yield cursor
-        cursor.execute("DROP TABLE IF EXISTS kedro_runs, kedro_lineage, kedro_checks")
+        cursor.execute("DROP TABLE IF EXISTS kedro_runs, kedro_lineage, kedro_nodes, kedro_checks")
         cursor.execute("DROP VIEW IF EXISTS kedro_runs")
         cursor.execute("DROP VIEW IF EXISTS kedro_lineage")
 

@@ -11,7 +11,7 @@ from typing import Any
 import pymysql
 from pymysql.cursors import Cursor
 
-JOURNAL = ("kedro_runs", "kedro_lineage", "kedro_checks")
+JOURNAL = ("kedro_runs", "kedro_lineage", "kedro_nodes", "kedro_checks")
 
 
 @dataclass(frozen=True)
