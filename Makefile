@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 TEMPLATE := {{ cookiecutter.repo_name }}/src/{{ cookiecutter.python_package }}
 
-.PHONY: help demo test test-slow test-deep test-airflow torture oldest matrix plugins bench bench-full check clean dolt
+.PHONY: help demo test test-slow test-deep test-airflow torture oldest matrix plugins bench bench-check bench-full check clean dolt dolt-wheel nightly-environment
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -43,6 +43,12 @@ torture: .venv/.installed dolt ## faults by the hundred, half an hour; ARGS="--s
 bench: .venv/.bench-installed dolt ## measure, beside other ways, into benchmarks/; ARGS=versions measures one thing
 	@.venv/bin/python -m benchmarks --output benchmarks $(ARGS)
 
+# What takes minutes: the whole of `make bench` is compared by hand, `python -m benchmarks.compare`.
+bench-check: .venv/.bench-installed dolt ## measure a whole run and a first save; fail if a ratio is worse than in benchmarks/results.md
+	@mkdir -p build/bench
+	@.venv/bin/python -m benchmarks --output build/bench whole_run save_table
+	@.venv/bin/python -m benchmarks.compare benchmarks/results.md build/bench/whole_run-save_table.md $(ARGS)
+
 bench-full: .venv/.bench-installed dolt ## the same with larger tables and more versions: takes hours
 	@.venv/bin/python -m benchmarks --full --output benchmarks $(ARGS)
 
@@ -53,7 +59,7 @@ check: .venv/.installed dolt ## lint, types, and the template's exact list of fi
 	.venv/bin/python -m mypy benchmarks torture examples
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/python scripts/audit
-	.venv/bin/zizmor --offline --quiet --persona=pedantic .github/workflows
+	.venv/bin/zizmor --offline --quiet --persona=pedantic .github/workflows examples/github/data-review.yml
 	@# mypy wants a package's directory to have a Python name, which the template's gets only in a project.
 	@mkdir -p build/template
 	@ln -sfn "../../$(TEMPLATE)" build/template/iris_dolt
@@ -77,8 +83,15 @@ clean: ## remove what these targets made here; Dolt stays where it was installed
 	rm -rf .venv .airflow .nox demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-dolt:
-	@scripts/install_dolt
+dolt: .venv/.demo-installed
+	@.venv/bin/python -m kedro_doltdb install --prefix "$(DOLT_INSTALL_DIR)"
+
+nightly-environment: .venv/.installed ## the newest pre-releases of what we build on, into .venv
+	.venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --upgrade --pre \
+	  kedro kedro-datasets pandas sqlalchemy pymysql
+
+dolt-wheel: .venv/.release-installed ## build the wheel that carries Dolt into dist/, for this platform; ARGS="--platform linux-arm64"
+	@.venv/bin/python packaging/dolt-binary/build.py $(ARGS)
 
 # What `kedro new` and `kedro run` need, and no more.
 .venv/.demo-installed: pyproject.toml
@@ -102,6 +115,10 @@ dolt:
 
 .venv/.corpus-installed: .venv/.installed
 	.venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --editable ".[corpus]"
+	@touch $@
+
+.venv/.release-installed: .venv/.installed
+	.venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --editable ".[release]"
 	@touch $@
 
 .venv/.bench-installed: .venv/.installed

@@ -2,7 +2,7 @@
 
     nox                       # all combinations whose Python is on this machine
     nox -s oldest             # the oldest Kedro, with the Python that runs nox
-    nox -s plugins            # Kedro-Viz, kedro-mlflow, kedro server and Ibis
+    nox -s plugins            # Kedro-Viz, kedro-mlflow and kedro server
 
 A Python that is missing is named and left out. They are looked for on PATH and among pyenv's.
 """
@@ -44,12 +44,13 @@ TESTS = [
     "tests/dolt/test_types.py",
     "tests/dolt/test_bulk_load.py",
     "tests/dolt/test_table_dataset.py",
+    "tests/dolt/test_frames.py",
     "tests/dolt/test_booleans.py",
     "tests/dolt/test_query_frame.py",
     "tests/dolt/test_dialect.py",
     "tests/project/test_neighbours.py",
     "tests/project/test_run.py::test_two_runs_are_two_commits_that_differ_by_rows",
-    "tests/project/test_run.py::test_the_message_tells_what_was_run_and_the_author_is_the_person",
+    "tests/project/test_run.py::test_the_message_tells_what_was_run_and_the_author_is_the_user",
     "tests/project/test_run.py::test_a_failed_run_leaves_the_target_and_can_be_resumed",
     "tests/project/test_catalog.py",
     "tests/project/test_journal.py::test_a_run_is_journalled_in_its_own_commit",
@@ -83,13 +84,13 @@ def oldest(session: nox.Session) -> None:
 
 @nox.session
 def plugins(session: nox.Session) -> None:
-    """Kedro-Viz, kedro-mlflow, kedro server and Ibis in a project of ours."""
+    """Kedro-Viz, kedro-mlflow and kedro server in a project of ours."""
     session.install("--editable", ".", *TEST_TOOLS, "--requirement", "tests/plugins/requirements.txt")
     session.run("python", "-m", "pytest", "tests/plugins/check_plugins.py", *session.posargs)
 
 
 def _test(session: nox.Session, *requirements: str) -> None:
-    session.install("--editable", ".[fast]", *TEST_TOOLS, *requirements)
+    session.install("--editable", ".[fast,polars]", *TEST_TOOLS, *requirements)
     session.run(
         "python", "-m", "pytest", "--quiet", "--numprocesses=3", "--dist=loadgroup",
         *(session.posargs or TESTS),

@@ -19,14 +19,15 @@ from .measure import measure
 from .memory import memory
 from .save_table import save_table
 from .scaling import scaling
+from .statements import statements
 from .whole_run import whole_run
 
 COMPARISONS = {"whole_run": (whole_run, 7), "save_table": (save_table, 5), "checks": (checks, 5)}
 COMPARISONS["incremental"] = (incremental, 5)
-NAMES = [*COMPARISONS, "memory", "versions"]
+NAMES = [*COMPARISONS, "statements", "memory", "versions"]
 # Only when it is named.
 ALONE = ["scaling"]
-PACKAGES = ("kedro", "pandas", "pyarrow", "sqlalchemy", "pymysql", "deltalake", "dvc")
+PACKAGES = ("kedro", "pandas", "pyarrow", "sqlalchemy", "pymysql", "deltalake", "duckdb", "dvc")
 
 
 def main() -> None:
@@ -72,6 +73,8 @@ def _parts(options: argparse.Namespace) -> Iterator[str]:
             (place / name).mkdir()
             with prepare(place / name) as benchmark:
                 yield measure(benchmark, repeats)
+        if "statements" in names:
+            yield statements(place / "statements")
         if "memory" in names:
             yield memory(place / "memory", 1_000_000 if options.full else 200_000)
         if "scaling" in names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
 import subprocess
@@ -133,6 +134,16 @@ class Ours(OnServer):
     def load(self) -> pd.DataFrame:
         os.environ["XDG_CACHE_HOME"] = str(self.cache)
         frame: pd.DataFrame = self.dataset.load()
+        return frame
+
+    def load_old(self, number: int) -> pd.DataFrame:
+        os.environ["XDG_CACHE_HOME"] = str(self.cache)
+        frame: pd.DataFrame = DoltTableDataset(
+            table_name="versions",
+            credentials=self.database.credentials(),
+            primary_key="id",
+            at=self.commits[number],
+        ).load()
         return frame
 
     def load_cold(self) -> None:
@@ -282,4 +293,78 @@ class Dvc(Way):
         return pd.read_parquet(self.file)
 
 
-WAYS: list[type[Way]] = [Ours, OursCold, ToSql, Import, Parquet, Csv, Delta, Dvc]
+class HardLinks(Way):
+    """What lakeFS does, on one disk: a version is a directory, and what has not changed is linked."""
+
+    name = "Parquet, a directory of hard links a version"
+
+    def _file(self, number: int) -> Path:
+        return self.directory / str(number) / "versions.parquet"
+
+    def save(self, frame: pd.DataFrame, number: int) -> None:
+        file, before = self._file(number), self._file(number - 1)
+        file.parent.mkdir()
+        frame.to_parquet(file)
+        if before.exists() and filecmp.cmp(before, file, shallow=False):
+            file.unlink()
+            os.link(before, file)
+        self.latest = number
+
+    def load(self) -> pd.DataFrame:
+        return self.load_old(self.latest)
+
+    def load_old(self, number: int) -> pd.DataFrame:
+        return pd.read_parquet(self._file(number))
+
+    def size(self) -> int:
+        files = [path.stat() for path in self.directory.rglob("*.parquet")]
+        return sum({file.st_ino: file.st_size for file in files}.values())
+
+
+class Sqlite(Way):
+    """SQLite keeps no versions: each is a file."""
+
+    name = "SQLite, a file a version"
+    slow = True
+
+    def _engine(self, number: int) -> sa.Engine:
+        return sa.create_engine(f"sqlite:///{self.directory / str(number)}.db", poolclass=sa.NullPool)
+
+    def save(self, frame: pd.DataFrame, number: int) -> None:
+        frame.to_sql("versions", self._engine(number), index=False)
+        self.latest = number
+
+    def load(self) -> pd.DataFrame:
+        return self.load_old(self.latest)
+
+    def load_old(self, number: int) -> pd.DataFrame:
+        return pd.read_sql_table("versions", self._engine(number))
+
+
+class DuckDb(Way):
+    """DuckDB keeps no versions: each is a file."""
+
+    name = "DuckDB, a file a version"
+
+    def save(self, frame: pd.DataFrame, number: int) -> None:
+        import duckdb
+
+        with duckdb.connect(str(self.directory / f"{number}.db")) as connection:
+            connection.register("frame", frame)
+            connection.execute("CREATE TABLE versions AS SELECT * FROM frame")
+        self.latest = number
+
+    def load(self) -> pd.DataFrame:
+        return self.load_old(self.latest)
+
+    def load_old(self, number: int) -> pd.DataFrame:
+        import duckdb
+
+        with duckdb.connect(str(self.directory / f"{number}.db"), read_only=True) as connection:
+            frame: pd.DataFrame = connection.execute("SELECT * FROM versions").df()
+            return frame
+
+
+WAYS: list[type[Way]] = [
+    Ours, OursCold, ToSql, Import, Parquet, HardLinks, Csv, Sqlite, DuckDb, Delta, Dvc,
+]  # fmt: skip

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -22,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 LONG = ("test_torture.py", "test_concurrency.py", "test_replication.py")
-SHARING = ("test_commands.py", "test_story.py")
+SHARING = ("test_adopt.py", "test_at.py", "test_commands.py", "test_story.py")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -117,8 +118,31 @@ def generated(dolt_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture
 def project(generated: Path, tmp_path: Path) -> Iterator[Path]:
     """A project of the test's own; afterwards no server must be left of it."""
-    directory = tmp_path / "iris-dolt"
+    with own_copy(generated, tmp_path) as directory:
+        yield directory
+
+
+@pytest.fixture(scope="session")
+def generated_and_run(generated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project after one ``kedro run``; not to be changed."""
+    directory = tmp_path_factory.mktemp("run") / "iris-dolt"
     shutil.copytree(generated, directory)
+    run_kedro(directory, "run")
+    return directory
+
+
+@pytest.fixture
+def first_run(project: Path, generated_and_run: Path) -> None:
+    """The project's first run has been made: its data is a copy of what a run left."""
+    shutil.rmtree(project / "data")
+    shutil.copytree(generated_and_run / "data", project / "data")
+
+
+@contextmanager
+def own_copy(source: Path, tmp_path: Path) -> Iterator[Path]:
+    """Give a test a copy of a project; afterwards no server must be left of it."""
+    directory = tmp_path / "iris-dolt"
+    shutil.copytree(source, directory)
     yield directory
     pid = _server_of(directory / "data")
     if pid is not None:

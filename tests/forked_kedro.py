@@ -1,9 +1,10 @@
 """Run ``kedro`` in a fork of a process that has imported the libraries already: most of a start is imports.
 
 A call is a process of its own, with its own arguments, directory, environment, output and end, as
-``python -m kedro`` in a new process is. What differs: ``LIBRARIES`` are imported (Kedro, Kedro-Datasets,
-kedro_doltdb and the project are not), the parent is not the test, Python has drawn its seed for hashes, and
-a traceback begins with frames of this module.
+``python -m kedro`` in a new process is. What differs: ``LIBRARIES`` are imported (the parts of Kedro that
+look at the directory or the environment, kedro_doltdb and the project are not), the parent is not the test,
+Python has drawn its seed for hashes, ``inspect.stack`` reads no source, and a traceback begins with frames
+of this module.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 LIBRARIES = (
-    "click", "dynaconf", "jinja2", "numpy", "omegaconf", "pandas", "pluggy", "pyarrow", "pymysql",
+    "click", "dynaconf", "jinja2", "kedro.config", "kedro.framework.hooks", "kedro.io", "kedro.pipeline",
+    "kedro_datasets.pandas.sql_dataset", "numpy", "omegaconf", "pandas", "pluggy", "pyarrow", "pymysql",
     "requests", "rich.traceback", "sqlalchemy.dialects.mysql",
 )  # fmt: skip
 _ENVIRONMENT = dict(os.environ)
@@ -68,7 +70,11 @@ def _read(end: int) -> str:
 def _serve(requests: socket.socket) -> None:
     for name in LIBRARIES:
         importlib.import_module(name)
-    inspect.stack()  # remembers the files of all modules, for which Dynaconf asks
+    # Kedro's logging, which conf/logging.yml configures, begins with this one.
+    assert "kedro.framework.project" not in sys.modules
+    # Dynaconf asks for the stack of each settings file that it looks for, and for no line of source.
+    inspect.stack.__defaults__ = (0,)
+    inspect.stack()  # remembers the files of all modules
     gc.freeze()
     while (received := socket.recv_fds(requests, 1 << 20, 3))[0]:
         (code, output, errors), process = received[1], os.fork()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from . import together
 from .beside import write_beside
+from .disk import fail_in_a_row
 from .endurance import run_in_a_row
 from .incremental.scenario import play_incremental
 from .kills import kill_runs, kill_servers
@@ -29,6 +30,7 @@ SCENARIOS: dict[str, tuple[Callable[[Project, random.Random, int], Report], int]
     "state": (damage_state, 500),
     "beside": (write_beside, 300),
     "pipelines": (play_cases, 500),
+    "disk": (lambda project, _, times: fail_in_a_row(project, times), 1000),
     "incremental": (play_incremental, 1000),
     "endurance": (lambda project, _, times: run_in_a_row(project, times), 1000),
 }

@@ -1,4 +1,4 @@
-"""A person's commands beside runs, on the same branch: neither loses what the other has written."""
+"""A user's commands beside runs, on the same branch: neither loses what the other has written."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ class Person:
 
 
 def write_beside(project: Project, generator: random.Random, times: int) -> Report:
-    """Have runs, some of which fail, while a person works; look after each."""
-    report = Report("runs beside a person's commands")
+    """Have runs, some of which fail, while a user works; check after each."""
+    report = Report("runs beside a user's commands")
     directory = project.path.parent / "beside"
     directory.mkdir()
     runs = Runs(directory / "data")
@@ -138,7 +138,7 @@ def write_beside(project: Project, generator: random.Random, times: int) -> Repo
             report.complain("at the end", f"not all of {person.merged} merges are there", "")
     lease.release()
     runs.check()
-    report.ends["a person's commands"] = person.done
+    report.ends["a user's commands"] = person.done
     for refused in person.refused:
-        report.complain("a person's command", refused, "")
+        report.complain("a user's command", refused, "")
     return report

@@ -20,7 +20,7 @@ def kill_runs(ledger: Ledger, generator: random.Random, times: int) -> Report:
     report = Report("signals to `kedro run`")
     longest = _duration(ledger)
     for number in range(times):
-        ledger.edit(f"edit {number} of a person")
+        ledger.edit(f"edit {number} of a user")
         signalled = generator.choice((signal.SIGKILL, signal.SIGTERM, signal.SIGINT))
         # A terminal's Ctrl-C reaches the whole group, a supervisor's signal the process alone.
         whole_group = generator.random() < 0.5

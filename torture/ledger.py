@@ -25,7 +25,7 @@ class Ledger:
     a run that nothing disturbed.
 
     Args:
-        project: a new project; the table ``notes`` for a person's edits is added to it.
+        project: a new project; the table ``notes`` for a user's edits is added to it.
     """
 
     def __init__(self, project: Project) -> None:
@@ -38,7 +38,7 @@ class Ledger:
         self._told: set[str] = set()
         project.dolt("sql", "-q", "CREATE TABLE notes (id INT PRIMARY KEY, text TEXT)")
         project.dolt("sql", "-q", f"INSERT INTO notes VALUES (1, '{self.note}')")
-        project.dolt("commit", "-Am", "A table of a person's")
+        project.dolt("commit", "-Am", "A user's table")
         for ratio in RATIOS:
             code, output = project.kedro("run", "--params", f"example_test_data_ratio={ratio}")
             assert code == 0, output
@@ -46,7 +46,7 @@ class Ledger:
             self._expected[ratio] = self._hashes("main")
 
     def edit(self, text: str) -> None:
-        """A person edits a row and does not commit."""
+        """Edit a row as a user does, without a commit."""
         self.project.dolt("sql", "-q", f"UPDATE notes SET text = '{text}'")
         self.note = text
 
@@ -81,7 +81,7 @@ class Ledger:
             found.append(f"branches are half moved: {half_moved}")
         found += self._log_complaints()
         if (note := project.query("SELECT text FROM notes")[0]["text"]) != self.note:
-            found.append(f"the person's edit {self.note!r} is lost: it is {note!r}")
+            found.append(f"the user's edit {self.note!r} is lost: it is {note!r}")
         if "No problems found" not in (report := project.dolt("fsck")):
             found.append(f"dolt fsck: {report}")
         return found
@@ -109,7 +109,7 @@ class Ledger:
             elif row["message"].startswith("Uncommitted edits found before Kedro run"):
                 changed = self.project.changed_tables(row["parents"], row["commit_hash"])
                 if changed != {"notes"}:
-                    found.append(f"{row['commit_hash']} holds more than the person's edit: {changed}")
+                    found.append(f"{row['commit_hash']} holds more than the user's edit: {changed}")
             elif self._seen:
                 found.append(f"{row['commit_hash']} is of nobody: {row['message']}")
         self._seen |= {row["commit_hash"] for row in log}

@@ -1,4 +1,4 @@
-"""A generated project as a person and the machine treat it, looked at by Dolt's own command line."""
+"""A generated project as users and the machine treat it, looked at by Dolt's own command line."""
 
 from __future__ import annotations
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
         ServerError,
     )
     from .hooks import DoltHooks
-    from .notebook.data import DoltData, open
+    from .notebook.data import DoltData, compare, open
+    from .notebook.frames import ComparisonFrames
     from .run.dolt_run import DoltRun
     from .run.incremental_runner import IncrementalRunner
     from .run.progress import dataset_saved, node_started
@@ -35,6 +36,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BulkLoadError",
+    "ComparisonFrames",
     "ConfigError",
     "DoltChangesDataset",
     "DoltData",
@@ -50,6 +52,7 @@ __all__ = [
     "ServerError",
     "attach",
     "bulk_load",
+    "compare",
     "dataset_saved",
     "get_logger",
     "node_started",
@@ -57,6 +60,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "ComparisonFrames": "notebook.frames",
     "DoltChangesDataset": "catalog.changes_dataset",
     "DoltData": "notebook.data",
     "DoltHooks": "hooks",
@@ -65,6 +69,7 @@ _MODULES = {
     "IncrementalRunner": "run.incremental_runner",
     "attach": "catalog.credentials",
     "bulk_load": "tables.bulk_load",
+    "compare": "notebook.data",
     "dataset_saved": "run.progress",
     "get_logger": "terminal",
     # What IPython looks for.

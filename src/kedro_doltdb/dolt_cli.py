@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import subprocess
+import sysconfig
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,10 +23,7 @@ from pathlib import Path
 
 MINIMUM_VERSION = (1, 83, 0)
 
-_HOW_TO_GET_DOLT = (
-    "Get it with scripts/install_dolt of the kedro-dolt repository or as "
-    "https://docs.dolthub.com/introduction/installation says, and put it on PATH or name it in DOLT_PATH."
-)
+_HOW_TO_GET_DOLT = "Get it with `kedro dolt install` or `pip install 'kedro-doltdb[dolt]'`."
 # A repository is made in such a directory of the data's.
 _BESIDE = ".dolt-new-"
 # What a child process needs to keep off the network; Dolt reads these from its configuration alone.
@@ -54,24 +52,44 @@ class InitialTable:
 
 
 def find_dolt() -> str:
-    """Find the Dolt executable: what ``DOLT_PATH`` names, else ``dolt`` on ``PATH``.
+    """Return the path of the Dolt executable that :func:`locate_dolt` finds.
 
     Raises:
         DoltCommandError: there is none, or what ``DOLT_PATH`` names is not an executable file.
     """
-    named = os.environ.get("DOLT_PATH")
-    found = shutil.which(named or "dolt")
-    if found:
-        return found
-    if named:
+    return locate_dolt()[0]
+
+
+def locate_dolt() -> tuple[str, str]:
+    """Find the Dolt executable: what ``DOLT_PATH`` names, else the environment's, else the one on ``PATH``.
+
+    Returns:
+        Its path, and where it was found, in words.
+
+    Raises:
+        DoltCommandError: there is none, or what ``DOLT_PATH`` names is not an executable file.
+    """
+    if named := os.environ.get("DOLT_PATH"):
+        if found := shutil.which(named):
+            return found, "named by DOLT_PATH"
         raise DoltCommandError(
             f"DOLT_PATH names {named}, which is not an executable file. {_HOW_TO_GET_DOLT}"
         )
-    raise DoltCommandError(f"No executable `dolt` was found on PATH. {_HOW_TO_GET_DOLT}")
+    # An environment need not be activated to be used.
+    if found := shutil.which("dolt", path=sysconfig.get_path("scripts")):
+        return found, "in the Python environment"
+    if found := shutil.which("dolt"):
+        return found, "on PATH"
+    raise DoltCommandError(
+        f"No executable `dolt` was found in the Python environment or on PATH. {_HOW_TO_GET_DOLT}"
+    )
 
 
-def check_version(dolt: str) -> None:
+def check_version(dolt: str) -> str:
     """Make sure that the executable ``dolt`` is new enough.
+
+    Returns:
+        Its version.
 
     Raises:
         DoltCommandError: it cannot be run, does not answer as Dolt does, or is below ``MINIMUM_VERSION``.
@@ -85,6 +103,7 @@ def check_version(dolt: str) -> None:
         raise DoltCommandError(
             f"{dolt} is Dolt {'.'.join(match.groups())}, and {needed} or newer is needed. {_HOW_TO_GET_DOLT}"
         )
+    return ".".join(match.groups())
 
 
 def run_dolt(args: Sequence[str], cwd: Path) -> str:

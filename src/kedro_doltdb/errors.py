@@ -18,6 +18,15 @@ class DoltError(ClickException):
 
     Args:
         message: may hold names and values of any kind; they are made safe to print.
+
+    Example:
+        Catch one type, or all of them:
+
+        >>> try:
+        ...     raise PublishError("The run is not published: iris changed on main meanwhile.")
+        ... except DoltError as error:
+        ...     print(error.message)
+        The run is not published: iris changed on main meanwhile.
     """
 
     def __init__(self, message: str) -> None:

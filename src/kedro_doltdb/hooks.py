@@ -17,7 +17,11 @@ logger = get_logger(__name__)
 
 
 class DoltHooks:
-    """Starts the Dolt server for a run, commits what the run wrote, stops the server."""
+    """Starts the Dolt server for a run, commits what the run wrote, stops the server.
+
+    Example:
+        In `settings.py`: `HOOKS = (DoltHooks(),)`
+    """
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:

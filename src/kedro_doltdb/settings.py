@@ -23,7 +23,7 @@ class RemoteSettings:
     """What ``remote`` in ``dolt.yml`` says.
 
     Attributes:
-        url: where it is, as Dolt writes it.
+        url: where it is, as Dolt writes it; ``git`` is the git remote of the project's checkout.
         name: its name in the repository.
         user: the user that a ``dolt sql-server`` as remote asks for; the password is in the environment.
         pull: whether a run begins with what the remote has: ``never`` or ``before_run``.
@@ -148,6 +148,8 @@ def _remote(config: object) -> RemoteSettings:
         )
     if url.startswith("file:") and not url.startswith("file:///"):
         _refuse("remote.url", "file:/// and the absolute path of a directory, for a directory", url)
+    if url.startswith("git+file:") and not url.startswith("git+file:///"):
+        _refuse("remote.url", "git+file:/// and the absolute path of a bare git repository", url)
     for key in ("name", "user"):
         value = config.get(key) or "origin"
         if not isinstance(value, str) or not re.fullmatch(r"[^\s/-][^\s/]*", value):

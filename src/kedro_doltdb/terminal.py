@@ -109,7 +109,12 @@ def _argument(value: Any) -> Any:
 
 
 def get_logger(name: str) -> logging.Logger:
-    """Return the logger ``name``, whose messages are :func:`printable`."""
+    """Return the logger ``name``, whose messages are :func:`printable`.
+
+    Example:
+        >>> get_logger("my_project.hooks").name
+        'my_project.hooks'
+    """
     logger = logging.getLogger(name)
     if not any(isinstance(known, _Printable) for known in logger.filters):
         logger.addFilter(_Printable())

@@ -382,7 +382,7 @@ def test_more_short_texts_than_a_row_can_hold(engine: Engine) -> None:
     assert load(engine).equals(frame)
 
 
-def test_a_person_s_types_are_kept(engine: Engine) -> None:
+def test_types_of_the_users_choice_are_kept(engine: Engine) -> None:
     frame = pd.DataFrame(
         {"id": ["a", "B"], "price": [1.25, None], "t": [dt.datetime(2020, 1, 1)] * 2, "s": ["", "x"]}
     )
@@ -414,7 +414,7 @@ def test_types_that_it_cannot_fill_are_refused(engine: Engine, dtype: Any) -> No
         save(frame_of(["a"]), engine, "id", dtype={"value": dtype})
 
 
-def test_text_of_a_person_s_choice_cannot_be_a_key(engine: Engine) -> None:
+def test_text_of_the_users_choice_cannot_be_a_key(engine: Engine) -> None:
     with pytest.raises(BulkLoadError, match="choose a type with a length"):
         save(pd.DataFrame({"id": ["a"]}), engine, "id", dtype={"id": types.Text})
 
@@ -543,7 +543,7 @@ def test_duplicate_composite_key(engine: Engine) -> None:
         ([dt.datetime(2020, 1, 1, microsecond=5)], None, types.DATETIME, "keeps 0 digits of a second"),
         ([dt.datetime(2020, 1, 1, 5)], None, types.Date, "keeps no time of day"),
         ([dt.datetime(1960, 1, 1)], None, types.TIMESTAMP, "outside of timestamp range"),
-        (["a", "\ud800"], object, None, "a lone surrogate is no text"),
+        (["a", "\ud800"], object, None, "a lone surrogate is not valid text"),
         ([1, 2.5], object, None, "not float"),
         (["a", b"a"], object, None, "not bytes"),
         ([[1, 2]], object, None, "not list"),
@@ -561,7 +561,7 @@ def test_values_that_cannot_be_stored(
 
 def test_message_names_few_rows_and_counts_the_rest() -> None:
     with pytest.raises(BulkLoadError) as caught:
-        encode(Column("x", "tinyint"), [1, 500, None, 501, 502, 503, 504])
+        encode([Column("x", "tinyint")], [[1, 500, None, 501, 502, 503, 504]])
     assert str(caught.value) == (
         "Column 'x' (tinyint) cannot hold 500 in row 1, 501 in row 3, 502 in row 4 and 2 more exactly: "
         "the range of the type is -128 to 127."

@@ -20,6 +20,7 @@ from kedro_doltdb.dolt_cli import (
     find_dolt,
     identity,
     initialise,
+    locate_dolt,
     run_dolt,
 )
 
@@ -64,11 +65,21 @@ class TestFindDolt:
 
         assert find_dolt() == str(executable)
 
+    def test_environment_goes_before_path(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("scripts", "bin"):
+            (tmp_path / name).mkdir()
+            script(tmp_path / name / "dolt", "")
+        monkeypatch.delenv("DOLT_PATH", raising=False)
+        monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+        monkeypatch.setattr("sysconfig.get_path", {"scripts": str(tmp_path / "scripts")}.__getitem__)
+
+        assert locate_dolt() == (str(tmp_path / "scripts" / "dolt"), "in the Python environment")
+
     def test_missing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("DOLT_PATH", raising=False)
         monkeypatch.setenv("PATH", str(tmp_path))
 
-        with pytest.raises(DoltCommandError, match=r"on PATH.*scripts/install_dolt.*DOLT_PATH"):
+        with pytest.raises(DoltCommandError, match=r"on PATH.*kedro dolt install.*kedro-doltdb\[dolt\]"):
             find_dolt()
 
     @pytest.mark.parametrize("kind", ["missing", "directory", "not executable"])
@@ -203,7 +214,7 @@ class TestInitialise:
 
         assert list(empty_home.iterdir()) == []
 
-    def test_author_is_the_person(self, data_dir: Path, empty_home: Path) -> None:
+    def test_author_is_the_user(self, data_dir: Path, empty_home: Path) -> None:
         (empty_home / ".dolt").mkdir()
         config = {"user.name": "Ann O'Hara", "user.email": "ann@example.org", "init.defaultbranch": "trunk"}
         (empty_home / ".dolt" / "config_global.json").write_text(json.dumps(config))
@@ -213,7 +224,7 @@ class TestInitialise:
         assert run_dolt(["log"], data_dir).count("Ann O'Hara <ann@example.org>") == 2
         assert "trunk" not in run_dolt(["branch"], data_dir)
 
-    def test_person_can_commit_without_an_identity_of_theirs(self, data_dir: Path) -> None:
+    def test_user_can_commit_without_an_identity(self, data_dir: Path) -> None:
         initialise(data_dir, [NUMBERS])
 
         dolt = [find_dolt()]

@@ -1,4 +1,4 @@
-"""What a person may call a commit, and what it costs to find it."""
+"""What a user may call a commit, and what it costs to find it."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_what_a_name_costs_does_not_grow_with_the_branches(
     assert cost() == before
 
 
-def test_branches_that_are_no_runs(repository: Repository) -> None:
+def test_branches_that_are_not_of_runs(repository: Repository) -> None:
     for branch in (STATE_BRANCH, f"{MOVING_PREFIX}main", f"{BUILDING_PREFIX}5"):
         repository.create_branch(branch, "main")
         # As if a run had this name.

@@ -143,8 +143,38 @@ def test_what_is_written_is_read(cursor: Cursor, caplog: pytest.LogCaptureFixtur
     (run,) = reader.runs(cursor)
     assert run == GOOD and reader.edges(cursor, "good") == [SAVED]
     assert reader.savers(cursor, "metrics") == [("good", SAVED)]
-    assert reader.saved_tables(cursor, ["METRICS", "other"]) == {"good": {"metrics"}}
+    assert reader.saved_tables(cursor, ["METRICS", "other"], ["good", "bad"]) == {"good": {"metrics"}}
     assert not caplog.text
+
+
+def test_runs_that_are_known_from_another_branch_are_not_read_again(cursor: Cursor) -> None:
+    store.write(cursor, GOOD, [])
+    store.write(cursor, replace(GOOD, run_id="new"), [])
+    elsewhere = replace(GOOD, run_id="elsewhere")
+    known = {"good": replace(GOOD, error="As it was read"), "elsewhere": elsewhere}
+    assert reader.runs_beside(cursor, {}) == reader.runs(cursor)
+    assert reader.runs_beside(cursor, known) == [known["good"], replace(GOOD, run_id="new")]
+    assert reader.runs_beside(cursor, {"elsewhere": elsewhere}) == reader.runs(cursor)
+
+
+@pytest.mark.parametrize("limit", ["_MOST_NEW", "_LONGEST_ID"])
+def test_a_journal_that_has_little_in_common_with_what_is_known_is_read_whole(
+    cursor: Cursor, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    store.write(cursor, GOOD, [])
+    store.write(cursor, replace(GOOD, run_id="another"), [])
+    monkeypatch.setattr(reader, limit, 0)
+    assert reader.runs_beside(cursor, {"good": replace(GOOD, error="Old")}) == reader.runs(cursor)
+
+
+def test_no_view_is_read_beside_what_is_known(cursor: Cursor) -> None:
+    assert reader.runs_beside(cursor, {"good": GOOD}) == []
+    cursor.execute("CREATE TABLE others (run_id VARCHAR(80) PRIMARY KEY)")
+    cursor.execute("CREATE VIEW kedro_runs AS SELECT * FROM others")
+    with pytest.raises(DoltError, match="kedro_runs is not kedro-dolt's journal: it is a view"):
+        reader.runs_beside(cursor, {"good": GOOD})
+    cursor.execute("DROP VIEW kedro_runs")
+    cursor.execute("DROP TABLE others")
 
 
 def test_edges_of_a_stranger(cursor: Cursor, caplog: pytest.LogCaptureFixture) -> None:
@@ -164,7 +194,7 @@ def test_checks_of_a_stranger(cursor: Cursor, caplog: pytest.LogCaptureFixture) 
     accepted = replace(row, check_name="append_only", status="accepted", accepted_by="Ada", reason="New")
     store.write(cursor, GOOD, [SAVED], [row, accepted])
     assert reader.checks(cursor, "good") == [accepted, row]
-    assert reader.noted_checks(cursor) == {"good": {"accepted"}}
+    assert reader.noted_checks(cursor, ["good"]) == {"good": {"accepted"}}
     for number, rows in enumerate(('{"a": 1}', "[1]", "[" * 99 + "]" * 99, '"x"')):
         cursor.execute(
             "INSERT INTO kedro_checks (run_id, table_name, check_name, severity, status, offending) "
@@ -176,7 +206,7 @@ def test_checks_of_a_stranger(cursor: Cursor, caplog: pytest.LogCaptureFixture) 
     assert "5 rows of kedro_checks cannot be understood" in caplog.text
     cursor.execute("RENAME TABLE kedro_checks TO others")
     cursor.execute("CREATE VIEW kedro_checks AS SELECT * FROM others")
-    for read in (lambda: reader.checks(cursor, "good"), lambda: reader.noted_checks(cursor)):
+    for read in (lambda: reader.checks(cursor, "good"), lambda: reader.noted_checks(cursor, ["good"])):
         with pytest.raises(DoltError, match="kedro_checks is not kedro-dolt's journal: it is a view"):
             read()
     cursor.execute("DROP VIEW kedro_checks")
@@ -189,9 +219,9 @@ def test_an_older_journal_has_fewer_columns(cursor: Cursor) -> None:
     assert reader.runs(cursor) == [Run("old", status="succeeded")]
 
 
-def test_no_journal_is_no_run(cursor: Cursor) -> None:
+def test_without_a_journal_there_are_no_runs(cursor: Cursor) -> None:
     assert reader.runs(cursor) == reader.runs(cursor, "HEAD") == []
-    assert reader.edges(cursor, "x") == [] and reader.saved_tables(cursor, ["x"]) == {}
+    assert reader.edges(cursor, "x") == [] and reader.saved_tables(cursor, ["x"], ["x"]) == {}
 
 
 def test_what_dolt_once_could_not_read_is_read_again(

@@ -62,7 +62,7 @@ def test_a_lease_that_is_taken_leaves_its_holder_alone(data_dir: Path) -> None:
         lease.release()
 
 
-def test_a_program_that_listens_and_says_nothing_is_no_server(
+def test_a_program_that_listens_and_says_nothing_is_not_a_server(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As it is while Dolt starts on a port that another program has: Dolt writes its info file first.
@@ -345,7 +345,7 @@ def test_garbage_is_collected_when_much_was_written(data_dir: Path, monkeypatch:
 
     sizes = [write(1), write(2)]
     assert 20_000 < sizes[0] < sizes[1]
-    monkeypatch.setattr("kedro_doltdb.server.process.GARBAGE_BYTES", 20_000)
+    monkeypatch.setattr("kedro_doltdb.server.garbage.GARBAGE_BYTES", 20_000)
     assert write(3) == 0
     monkeypatch.undo()
     assert 0 < write(4) < sizes[0]

@@ -111,7 +111,7 @@ def test_a_record_that_cannot_be_understood(change: dict[str, object], words: st
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "3", "{}", "[" * 100_000, '{"checksum": null}'])
-def test_text_that_is_no_record(text: str) -> None:
+def test_text_that_is_not_a_record(text: str) -> None:
     with pytest.raises(UnreadableError):
         from_json(text, "x")
 

@@ -37,7 +37,7 @@ from kedro_doltdb.catalog.credentials import Database
 from kedro_doltdb.dolt_cli import initialise
 from kedro_doltdb.errors import ConfigError
 from kedro_doltdb.settings import Settings
-from kedro_doltdb.tables import keyed_table, table_build, table_write
+from kedro_doltdb.tables import keyed_table, table_build, table_read, table_write
 from kedro_doltdb.tables.table_build import discard_unfinished
 
 TIMES = [dt.time(1), dt.time(2), dt.time(3)]
@@ -213,15 +213,15 @@ def test_what_others_have_staged_and_not_staged_stays_so(
         query(database, f"CREATE TABLE {table} (id INT PRIMARY KEY)")
     query(database, "CALL DOLT_ADD('staged')")
     tables = names(database, "SHOW TABLES")
-    load_fields = table_build.load_fields
+    load_rows = table_build.load_rows
 
     def load(*args: Any) -> int:
         # What is being built is nowhere in the working set.
         assert names(database, "SHOW TABLES") == tables
         assert names(database, "SELECT table_name FROM dolt_status") == ["staged", "unstaged"]
-        return load_fields(*args)
+        return load_rows(*args)
 
-    monkeypatch.setattr(table_build, "load_fields", load)
+    monkeypatch.setattr(table_build, "load_rows", load)
     ours(database, "id").save(GOOD.assign(y=1))
     assert sorted(query(database, "SELECT table_name, staged FROM dolt_status")) == [
         ("staged", 1),
@@ -238,13 +238,13 @@ def test_a_table_that_somebody_else_changes_each_time_stays_as_they_have_it(
 ) -> None:
     query(database, "DROP TABLE IF EXISTS t")
     ours(database, "id").save(GOOD)
-    load_fields = table_build.load_fields
+    load_rows = table_build.load_rows
 
     def load(*args: Any) -> int:
         query(database, "UPDATE t SET x = x + 1")
-        return load_fields(*args)
+        return load_rows(*args)
 
-    monkeypatch.setattr(table_build, "load_fields", load)
+    monkeypatch.setattr(table_build, "load_rows", load)
     with pytest.raises(DatasetError, match="was changed by somebody else at the same moment"):
         ours(database, "id").save(GOOD.assign(y=1))
     same(stock(database).load(), GOOD.assign(x=[4.0, 5.0, 6.0]))
@@ -287,7 +287,7 @@ def killed(tmp_path: Path) -> Iterator[Database]:
     found.close()
 
 
-@pytest.mark.parametrize("step", ["load_fields", "content_hash"])
+@pytest.mark.parametrize("step", ["load_rows", "content_hash"])
 def test_a_server_killed_in_a_save_leaves_the_table(
     killed: Database, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -327,15 +327,15 @@ def test_a_branch_on_which_somebody_builds_is_not_discarded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     query(database, "DROP TABLE IF EXISTS t")
-    load_fields, looks = table_build.load_fields, []
+    load_rows, looks = table_build.load_rows, []
 
     def load(*args: Any) -> int:
         with database.serving() as repository:
             discard_unfinished(repository)
             looks.append(len(repository.branches()))
-        return load_fields(*args)
+        return load_rows(*args)
 
-    monkeypatch.setattr(table_build, "load_fields", load)
+    monkeypatch.setattr(table_build, "load_rows", load)
     ours(database, "id").save(GOOD)
     assert looks == [2]
     same(stock(database).load(), GOOD)
@@ -365,7 +365,7 @@ def test_warm_cold_and_unreadable_saves_leave_the_same(
             if how != "warm":
                 empty(cache_home)
             if how == "unreadable":
-                patch.setattr(keyed_table, "read_rows", unreadable)
+                patch.setattr(table_read, "read_rows", unreadable)
             ours(database, *key).save(new)
             left.append((hash_of(database), query(database, "SHOW CREATE TABLE t")))
     assert left[0] == left[1] == left[2]

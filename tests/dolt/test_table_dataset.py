@@ -184,7 +184,7 @@ def test_times_at_the_ends_of_what_pandas_counts(database: Database) -> None:
     )
     ours(database, "id", table="ends").save(frame)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kedro_doltdb.tables.table_cache.TableCache.get", lambda *_: None)
+        patch.setattr("kedro_doltdb.tables.table_cache.TableCache.open", lambda *_: None)
         loaded = ours(database, "id", table="ends").load()
     same(loaded, stock(database, table="ends").load())
     assert loaded["moment"][6] == pd.Timestamp("2020-02-03") and loaded["day"][5] == pd.Timestamp(
@@ -217,7 +217,7 @@ def saved(database: Database) -> Iterator[DoltTableDataset]:
         (pd.DataFrame({"id": [1, 2], "name": "a", "x": [1, np.inf]}), "inf in row 1 exactly"),
         (
             pd.DataFrame({"id": [1, 2], "name": pd.Series(["\ud800", "a"], dtype=object), "x": 1.0}),
-            "a lone surrogate is no text",
+            "a lone surrogate is not valid text",
         ),
         (pd.DataFrame({"id": ["x" * 5000, "a"], "name": "a", "x": 1.0}), "the type holds 4095 characters"),
         (pd.DataFrame({"no": [1, 2], "name": "a", "x": 1.0}), "the data has no column 'id'"),
@@ -282,7 +282,7 @@ def test_only_the_difference_is_written(database: Database, saved: DoltTableData
     same(stock(database).load(), new)
 
 
-def test_what_a_person_has_added_to_the_table_stays(database: Database, saved: DoltTableDataset) -> None:
+def test_what_the_user_has_added_to_the_table_stays(database: Database, saved: DoltTableDataset) -> None:
     query(database, "ALTER TABLE t ADD INDEX by_name (name), ADD UNIQUE INDEX by_x (x), COMMENT = 'mine'")
     query(database, "ALTER TABLE t ADD CONSTRAINT positive CHECK (x >= 0)")
     before = query(database, "SHOW CREATE TABLE t")
@@ -312,7 +312,7 @@ def test_what_a_person_has_added_to_the_table_stays(database: Database, saved: D
         "ALTER TABLE t MODIFY name VARCHAR(100)",
     ],
 )
-def test_a_table_that_is_another_one_is_made_anew(
+def test_a_table_with_another_definition_is_made_again(
     database: Database, saved: DoltTableDataset, statement: str
 ) -> None:
     before = hash_of(database)
@@ -364,7 +364,7 @@ def test_large_values(database: Database) -> None:
         frame = pd.DataFrame({"id": range(3), "text": ["x" * size for size in sizes], "n": 1})
         dataset.save(frame)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("kedro_doltdb.tables.table_cache.TableCache.get", lambda *_: None)
+            patch.setattr("kedro_doltdb.tables.table_cache.TableCache.open", lambda *_: None)
             same(dataset.load(), frame)
             dataset.save(frame.assign(n=[1, 2, 1]))
         same(dataset.load(), frame.assign(n=[1, 2, 1]))
@@ -537,7 +537,7 @@ def test_a_spoilt_copy_changes_no_result(
     same(saved.load(), frame_of().assign(x=1.5))
 
 
-def test_a_copy_is_no_other_tables_copy(
+def test_a_copy_is_not_taken_for_another_tables(
     database: Database, saved: DoltTableDataset, cache_home: Path
 ) -> None:
     empty(cache_home)

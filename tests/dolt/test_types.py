@@ -323,7 +323,7 @@ def test_years_that_sql_does_not_have(database: Database, year: str) -> None:
 
 
 @pytest.mark.parametrize("label", [0, 1.5, ("a", "b"), None, ts("2020-01-01"), True])
-def test_labels_that_are_no_text(database: Database, label: Any) -> None:
+def test_labels_that_are_not_text(database: Database, label: Any) -> None:
     frame = pd.DataFrame([[3, "x"], [1, "y"]])
     frame.columns = pd.Index([7, label], dtype=object, tupleize_cols=False)
     for dtype in (None, {label: types.VARCHAR(9)}, {str(label): types.VARCHAR(9)}, {7: types.Integer}):
@@ -341,7 +341,7 @@ def test_labels_that_are_no_text(database: Database, label: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", [None, {0: types.VARCHAR(9)}, {"0": types.VARCHAR(9)}])
-def test_a_key_whose_label_is_no_text(database: Database, dtype: Any) -> None:
+def test_a_key_whose_label_is_not_text(database: Database, dtype: Any) -> None:
     frame = pd.DataFrame([["x", 3], ["y", 1]])
     stock(database, 0, table="bulk", dtype=dtype).save(frame)  # type: ignore[arg-type]
     dataset = DoltTableDataset(

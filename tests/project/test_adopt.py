@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import dolt, run_kedro
+from conftest import dolt, own_copy, run_kedro
 from helpers import add_pipeline, branches, break_node, hashes, messages, query
 
 RATIO = "example_test_data_ratio"
@@ -43,16 +45,25 @@ def runs(project: Path, branch: str = "main") -> list[str]:
     ]
 
 
-@pytest.fixture
-def experiment(project: Path) -> Path:
-    """A project with a run of 0.2 on main and two of 0.3 and 0.4 on ``experiment``."""
-    add_pipeline(project, "other", OTHER, CATALOG)
-    parameters = project / "conf" / "base" / "parameters.yml"
-    parameters.write_text(parameters.read_text() + "\nsize: 3\n")
-    run_kedro(project, "run", "--pipeline=iris")
-    for ratio in ("0.3", "0.4"):
-        run_kedro(project, "run", "--pipeline=iris", "--params", f"dolt_branch=experiment,{RATIO}={ratio}")
+@pytest.fixture(scope="module")
+def three_runs(generated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a run of 0.2 on main and two of 0.3 and 0.4 on ``experiment``; not to be changed."""
+    with own_copy(generated, tmp_path_factory.mktemp("three_runs")) as project:
+        add_pipeline(project, "other", OTHER, CATALOG)
+        parameters = project / "conf" / "base" / "parameters.yml"
+        parameters.write_text(parameters.read_text() + "\nsize: 3\n")
+        run_kedro(project, "run", "--pipeline=iris")
+        for ratio in ("0.3", "0.4"):
+            params = f"dolt_branch=experiment,{RATIO}={ratio}"
+            run_kedro(project, "run", "--pipeline=iris", "--params", params)
     return project
+
+
+@pytest.fixture
+def experiment(three_runs: Path, tmp_path: Path) -> Iterator[Path]:
+    """The same, of the test's own."""
+    with own_copy(three_runs, tmp_path) as project:
+        yield project
 
 
 def test_a_branch_that_has_not_moved_is_moved_forward(experiment: Path) -> None:
@@ -162,6 +173,7 @@ def test_status_names_branches_that_are_ahead_and_tables_that_no_entry_names(exp
     run_kedro(experiment, "run", "--pipeline=other")
     status = run_kedro(experiment, "dolt", "status").stdout
     assert "experiment 2" in " ".join(status.split()) and "In no entry" not in status
+    assert re.search(r"Dolt +1\.\d+\.\d+; runs start \S+dolt\b.*(on PATH|named by DOLT_PATH)", status)
     adopt(experiment, "experiment")
     catalog = experiment / "conf" / "base" / "catalog.yml"
     text = catalog.read_text().replace("\nother:", "\n'{name}_renamed':")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import dolt, run_kedro
+from conftest import dolt, own_copy, run_kedro
 from helpers import add_pipeline, let_go, messages, query, server_is_running, start_slow_run
 
 PIPELINE = """\
@@ -47,13 +48,21 @@ def entries(at: str, table: str = "example_metrics") -> str:
     return text.replace(f"table_name: {table}\n", f"table_name: {table}\n  at: {at}\n")
 
 
-@pytest.fixture
-def ran(project: Path) -> Path:
-    """A project with two runs, the first of them tagged."""
-    run_kedro(project, "run", "--params=example_test_data_ratio=0.1")
-    dolt(project, "tag", "v1.0")
-    run_kedro(project, "run", "--params=example_test_data_ratio=0.2")
+@pytest.fixture(scope="module")
+def ran_twice(generated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with two runs, the first of them tagged; not to be changed."""
+    with own_copy(generated, tmp_path_factory.mktemp("ran_twice")) as project:
+        run_kedro(project, "run", "--params=example_test_data_ratio=0.1")
+        dolt(project, "tag", "v1.0")
+        run_kedro(project, "run", "--params=example_test_data_ratio=0.2")
     return project
+
+
+@pytest.fixture
+def ran(ran_twice: Path, tmp_path: Path) -> Iterator[Path]:
+    """A project of the test's own with two runs, the first of them tagged."""
+    with own_copy(ran_twice, tmp_path) as project:
+        yield project
 
 
 def rows_seen(project: Path, table: str = "seen") -> str:
@@ -145,6 +154,18 @@ def test_what_cannot_be_read_or_saved_is_refused_before_anything_is_computed(
     assert done.returncode and said in output and "SystemExit" not in output, output
     assert query(ran, "SELECT name FROM dolt_branches") == [{"name": "main"}]
     assert not server_is_running(ran)
+
+
+def test_the_examples_of_opened_data_give_what_they_say(ran_twice: Path) -> None:
+    from test_notebook import script
+
+    code = """
+        import doctest
+        from kedro_doltdb.notebook import data as module
+        found = doctest.testmod(module)
+        say([found.attempted > 5, found.failed])
+        """
+    assert script(ran_twice, code) == [True, 0]
 
 
 def test_what_a_call_says_goes_before_what_the_entry_says(ran: Path) -> None:

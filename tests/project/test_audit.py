@@ -192,7 +192,7 @@ def test_what_is_published_is_what_was_checked(project: Path) -> None:
     edit = "UPDATE limits SET n = 7; CALL DOLT_COMMIT('-am', 'Allow fewer')"
     dolt(project, "sql", "-q", edit)
     output = " ".join(let_go(project, process).split())
-    # What others have changed of `limits` is no change of the run's.
+    # What others have changed in `limits` is not a change of the run.
     assert (
         "because a check failed: example_predictions.sql.within. example_predictions.sql.within: 1 rows"
         in output
@@ -245,8 +245,8 @@ def test_of_two_runs_at_once_one_is_refused_and_the_other_publishes(project: Pat
     assert "other" not in tables and "example_metrics" in tables
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_run_that_is_killed_during_the_audit_publishes_nothing(project: Path) -> None:
-    run(project)
     before = hashes(project)
     set_checks(project, {"example_metrics": {"sql": {"slow": "SELECT SLEEP(5) FROM example_metrics"}}})
     process = start_kedro(project, "run", "--params", f"{RATIO}=0.3")
@@ -380,8 +380,8 @@ TEST = (
 )
 
 
+@pytest.mark.usefixtures("first_run")
 def test_the_tests_of_the_repository_count(project: Path) -> None:
-    run(project)
     before = hashes(project)
     dolt(project, "sql", "-q", f"{TEST}; CALL DOLT_COMMIT('-Am', 'At most 40')")
     run(project, ratio=0.25)
@@ -404,8 +404,8 @@ def test_the_tests_of_the_repository_count(project: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("first_run")
 def test_what_dolt_refuses_to_commit_is_not_published_and_not_lost(project: Path) -> None:
-    run(project)
     before = hashes(project)
     dolt(project, "sql", "-q", f"{TEST}; CALL DOLT_COMMIT('-Am', 'At most 40')")
     dolt(project, "sql", "-q", "SET PERSIST dolt_commit_verification_groups = 'guard'")

@@ -40,8 +40,8 @@ def path_without_dolt(directory: Path) -> str:
 def test_dolt_is_missing(project: Path, tmp_path: Path) -> None:
     refused(
         project,
-        "Error: No executable `dolt` was found on PATH",
-        "scripts/install_dolt",
+        "Error: No executable `dolt` was found in the Python environment or on PATH",
+        "kedro dolt install",
         PATH=path_without_dolt(tmp_path / "bin"),
     )
 

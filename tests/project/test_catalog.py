@@ -1,4 +1,4 @@
-"""What a person may write into the catalog beside the template's entries."""
+"""What a user may write into the catalog beside the template's entries."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -13,11 +14,11 @@ from pathlib import Path
 import pymysql
 import pytest
 from conftest import dolt, run_kedro
-from helpers import query, server_is_running, start_kedro
+from helpers import branches, break_node, query, server_is_running, start_kedro
 
 COMMANDS = (
-    "init", "runs", "show", "compare", "rerun", "adopt", "publish", "lineage", "blame", "status", "server",
-    "sql",
+    "init", "runs", "show", "compare", "report", "rerun", "adopt", "publish", "lineage", "blame", "status",
+    "server", "sql",
 )  # fmt: skip
 
 
@@ -66,6 +67,7 @@ def ids(project: Path) -> list[str]:
         (["runs"], 0, "There are no runs on main: `kedro run` makes one."),
         (["status"], 0, "Last run  none"),
         (["compare"], 1, "There are no runs on main to compare"),
+        (["report"], 1, "There are no runs on main to compare"),
         (["rerun", "x"], 1, "x names no run, commit, branch or tag: see"),
         (["rerun", "HEAD"], 1, "HEAD is not a run"),
         (["show", "HEAD"], 1, "HEAD is not a run"),
@@ -85,13 +87,13 @@ def test_the_runs_of_a_repository_without_runs_are_an_empty_list(no_runs: Path) 
     assert run_kedro(no_runs, "dolt", "runs", "--json").stdout == "[]\n"
 
 
-def test_lineage_ends_at_a_commit_that_is_no_run(no_runs: Path) -> None:
+def test_lineage_ends_at_a_commit_that_is_not_a_run(no_runs: Path) -> None:
     tree = say(no_runs, "lineage", "example_iris_data")
     assert "no run; commit" in tree and "Import the iris data set" in tree
 
 
+@pytest.mark.usefixtures("first_run")
 def test_one_run_is_not_compared(project: Path) -> None:
-    run_kedro(project, "run")
     assert "There are not two runs on main to compare" in say(project, "compare", code=1)
 
 
@@ -109,6 +111,50 @@ def test_a_run_is_named_by_its_commit_a_tag_or_a_reference(two_runs: Path) -> No
     for name in (commit, commit[:8], "v1", "HEAD~1", "main~1"):
         found = json.loads(run_kedro(two_runs, "dolt", "compare", name, second, "--json").stdout)
         assert found["old"]["commit"] == commit and found["old"]["run"]["run_id"] == first, name
+
+
+def test_a_report_is_one_file_that_needs_nothing_else(two_runs: Path, tmp_path: Path) -> None:
+    first, second = ids(two_runs)
+    file = tmp_path / "new" / "review.html"
+    assert run_kedro(two_runs, "dolt", "report", f"--output={file}").stdout == f"{file}\n"
+    page = file.read_text("utf-8")
+    assert all(word in page for word in (first, second, "Checks: 2 passed", "example_test_data_ratio"))
+    # The pipeline: an input that is the same, a table with more rows, a node.
+    for label in ("example_iris_data: unchanged", "example_test_x: changed", "split_data: ran"):
+        assert f"<title>{label}</title>" in page
+    assert "15 → 45 rows" in page or "30 → 45 rows" in page
+    assert not re.search(r"(src|href)=\"(?!#)", page)
+    assert file.stat().st_mode & 0o777 == 0o666 & ~_umask() and list(file.parent.iterdir()) == [file]
+    say(two_runs, "report", "v1", f"--output={file}", "--table=example_metrics")
+    assert "example_metrics" in file.read_text("utf-8") and 'id="t1"' not in file.read_text("utf-8")
+
+
+def _umask() -> int:
+    os.umask(mask := os.umask(0))
+    return mask
+
+
+def test_a_report_replaces_no_file_of_yours(two_runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.html").write_text("mine")
+    (tmp_path / "directory").mkdir()
+    for name in ("notes.html", "directory"):
+        words = f"{tmp_path / name} is there and is no report: name another file"
+        assert words in say(two_runs, "report", f"--output={tmp_path / name}", code=1)
+    assert (tmp_path / "notes.html").read_text() == "mine"
+
+
+def test_the_first_run_and_a_failed_one_are_reviewed_against_what_they_began_with(project: Path) -> None:
+    break_node(project, "report_accuracy")
+    run_kedro(project, "run")
+    say(project, "report")
+    page = (project / "report.html").read_text("utf-8")
+    assert "example_metrics: new" in page and "example_iris_data: unchanged" in page
+    run_kedro(project, "run", "--params=example_test_data_ratio=0.4", check=False, BREAK="1 / 0")
+    (kept,) = (name for name in branches(project) if name.startswith("kedro/"))
+    say(project, "report", "main", kept)
+    page = (project / "report.html").read_text("utf-8")
+    assert "Run failed, not published" in page and "ZeroDivisionError" in page
+    assert "example_test_x: changed" in page and "example_metrics: unchanged" in page
 
 
 def test_a_run_begins_at_the_commit_of_the_run_that_dolt_from_names(two_runs: Path, tmp_path: Path) -> None:
@@ -136,10 +182,11 @@ def test_show_tells_of_a_run_what_the_list_tells_and_its_lineage(two_runs: Path)
         (["compare", "--table=nope"], 1, "There is no table nope in"),
         (["runs", "--sort=nope"], 1, "No run has the metric nope: there is accuracy, test_rows."),
         (["compare", "--json", "--md"], 2, "exclude each other"),
+        (["runs", "--chart=nope"], 1, "No run has the metric nope: there is accuracy, test_rows."),
         (["runs", "--json", "--csv"], 2, "exclude each other"),
         (
             ["blame", "example_test_y", "--where=species=x"], 1,
-            "species is no column of the primary key of example_test_y: sample_id is.",
+            "species is not a column of the primary key of example_test_y: sample_id is.",
         ),
         (["blame", "example_test_y", "--where=sample_id=999"], 0, "example_test_y has no such row."),
     ],
@@ -151,11 +198,11 @@ def test_what_is_not_there_or_cannot_be_is_named(
 
 
 def test_blame_finds_a_row_by_its_key(two_runs: Path) -> None:
-    assert "sample_id is no column" not in say(two_runs, "blame", "example_test_x", "--where=sample_id=1")
+    assert "sample_id is not a column" not in say(two_runs, "blame", "example_test_x", "--where=sample_id=1")
 
 
+@pytest.mark.usefixtures("first_run")
 def test_tables_without_a_key_or_that_are_gone(project: Path) -> None:
-    run_kedro(project, "run")
     sql(
         project,
         "CREATE TABLE `key less` (a INT, `commit` TEXT); INSERT INTO `key less` VALUES (1, 'x'), (1, 'x')",
@@ -182,8 +229,8 @@ def test_tables_without_a_key_or_that_are_gone(project: Path) -> None:
     assert found["metrics"]["test_rows"] == {"old": 30.0, "new": None}
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_dirty_working_set_is_said_and_not_looked_at(project: Path) -> None:
-    run_kedro(project, "run")
     run_kedro(project, "run", "--params=example_test_data_ratio=0.3")
     assert "What the last run read is as it was." in say(project, "status")
     sql(project, "UPDATE example_iris_data SET species = 'virginica' WHERE sample_id = 1")

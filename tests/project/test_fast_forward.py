@@ -1,4 +1,4 @@
-"""A branch that is moved forward arrives whole, whatever becomes of the server meanwhile."""
+"""A branch that is moved forward arrives whole, whatever happens to the server meanwhile."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_half_moved_branch_is_finished(repository: Repository) -> None:
         assert cursor.fetchall() == ((2,),)
 
 
-def test_a_persons_edits_outlive_a_half_moved_branch(repository: Repository) -> None:
+def test_edits_of_the_user_outlive_a_half_moved_branch(repository: Repository) -> None:
     run(repository, "INSERT INTO notes VALUES (1, 'mine')", *HALF_MOVED.split(";"))
     finish_moves(repository)
     assert repository.uncommitted("main") == ["notes"]

@@ -54,7 +54,7 @@ def test_a_connection_that_drops_in_a_save(project: Path, monkeypatch: pytest.Mo
         "    threading.Timer(0.5, cursor.connection._sock.shutdown, (socket.SHUT_RDWR,)).start()\n"
         "    cursor.execute('SELECT SLEEP(20)')\n\n\n"
         "if 'HEALED' not in os.environ:\n"
-        "    module.load_fields = load",
+        "    module.load_rows = load",
     )
     done = run_kedro(project, "run", check=False)
     assert done.returncode == 1

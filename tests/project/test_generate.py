@@ -384,9 +384,8 @@ class TestRefusals:
 
     def test_dolt_is_missing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("DOLT_PATH", raising=False)
-        self.refused(
-            tmp_path, "No executable `dolt` was found on PATH. Get it with scripts/", PATH="/nowhere"
-        )
+        message = "No executable `dolt` was found in the Python environment or on PATH. Get it with `kedro"
+        self.refused(tmp_path, message, PATH="/nowhere")
 
     def test_dolt_is_too_old(self, tmp_path: Path) -> None:
         old = self.script(tmp_path, "echo dolt version 1.20.0")

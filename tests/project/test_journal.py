@@ -87,8 +87,8 @@ def test_a_run_is_journalled_in_its_own_commit(project: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_run_that_changed_no_data_leaves_no_row(project: Path) -> None:
-    run_kedro(project, "run")
     run_kedro(project, "run")
     assert len(journal(project)) == 1 and len(messages(project)) == 3
 
@@ -111,8 +111,8 @@ def test_files_and_datasets_in_memory_are_in_the_lineage(project: Path) -> None:
     assert found["two", "as_table", "save"][0] == "as_table" and len(found) == 7
 
 
+@pytest.mark.usefixtures("first_run")
 def test_partial_runs_are_told_apart(project: Path) -> None:
-    run_kedro(project, "run")
     run_kedro(project, "run", "--params=example_test_data_ratio=0.3", "--nodes=split_data")
     run_kedro(project, "run", "--params=example_test_data_ratio=0.3", "--from-nodes=make_predictions")
     filters = [json.loads(row["filters"]) for row in journal(project)]
@@ -226,8 +226,8 @@ def test_a_table_of_the_journals_name_is_not_touched(project: Path) -> None:
     assert "No dataset can be saved to kedro_lineage" in output.stdout + output.stderr
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_journal_that_cannot_be_written_costs_one_run_and_no_later_one(project: Path) -> None:
-    run_kedro(project, "run")
     dolt(project, "sql", "-q", "ALTER TABLE kedro_lineage ADD COLUMN mine INT NOT NULL")
     done = run_kedro(project, "run", "--params", "example_test_data_ratio=0.3", check=False)
     output = " ".join((done.stdout + done.stderr).split())
@@ -260,8 +260,8 @@ def test_the_journal_survives_merge_and_clone(project: Path, tmp_path: Path) -> 
     assert query(tmp_path / "clone", "SELECT status FROM kedro_runs") == [{"status": "succeeded"}]
 
 
+@pytest.mark.usefixtures("first_run")
 def test_two_clones_with_the_same_run_id_conflict_in_the_open(project: Path) -> None:
-    run_kedro(project, "run")
     insert = "INSERT INTO kedro_runs (run_id, status, branch) VALUES ('same', 'succeeded', '{0}')"
     for branch in ("one", "two"):
         dolt(project, "branch", branch)

@@ -78,7 +78,7 @@ def test_no_server_is_left_after_a_signal(
 
 
 @pytest.mark.parametrize(("number", "returncodes"), [(signal.SIGINT, {1, -2}), (signal.SIGTERM, {143})])
-def test_an_interruption_in_a_save_is_no_failure_of_the_save(
+def test_an_interruption_in_a_save_is_not_a_failure_of_the_save(
     project: Path, number: signal.Signals, returncodes: set[int]
 ) -> None:
     with open(next((project / "src").glob("*/settings.py")), "a") as file:
@@ -87,7 +87,7 @@ def test_an_interruption_in_a_save_is_no_failure_of_the_save(
             "def load(cursor, *args):\n"
             f"    threading.Timer(0.5, os.kill, (os.getpid(), {int(number)})).start()\n"
             "    cursor.execute('SELECT SLEEP(20)')\n\n\n"
-            "module.load_fields = load\n"
+            "module.load_rows = load\n"
         )
     done = run_kedro(project, "run", check=False)
     assert done.returncode in returncodes
@@ -166,7 +166,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_a_server_that_a_person_started_is_used_and_left_running(project: Path) -> None:
+def test_a_server_that_the_user_started_is_used_and_left_running(project: Path) -> None:
     server = start_server_by_hand(project, free_port())
     try:
         run_kedro(project, "run")
@@ -208,8 +208,8 @@ def test_an_open_shell_is_waited_for_and_then_named(project: Path) -> None:
     run_kedro(project, "run")
 
 
+@pytest.mark.usefixtures("first_run")
 def test_the_catalog_works_outside_a_run_and_its_server_ends_with_the_process(project: Path) -> None:
-    run_kedro(project, "run")
     script = (
         "from pathlib import Path\n"
         "from kedro.framework.session import KedroSession\n"
@@ -230,7 +230,7 @@ def test_the_catalog_works_outside_a_run_and_its_server_ends_with_the_process(pr
     assert "modified:         example_metrics" in dolt(project, "status")
 
 
-def test_a_notebook_outlives_the_server_of_a_person(project: Path) -> None:
+def test_a_notebook_outlives_a_server_of_the_user(project: Path) -> None:
     script = (
         "from pathlib import Path\n"
         "from kedro.framework.session import KedroSession\n"

@@ -145,7 +145,7 @@ def test_a_transcoded_table_that_the_run_produces_is_not_one_that_it_reads(tmp_p
 
 
 def test_runs_of_one_process_with_the_same_id_at_once(project: Path) -> None:
-    """``kedro server`` gives requests that come in the same millisecond the same id (seen)."""
+    """``kedro server`` gives requests that come in the same millisecond the same id."""
     script = (
         "import threading\n"
         "from concurrent.futures import ThreadPoolExecutor\n"

@@ -75,6 +75,8 @@ def test_datasets_runs_and_queries_from_notebooks(ran: Path) -> None:
         assert all(word in html for word in ("v1.0", "example_test_data_ratio", "sample_id")), html
         assert difference.code["status"].to_dict() == {"conf/base/parameters.yml": "M"}
         assert "conf/base/parameters.yml" in html and runs["git_commit"].nunique() == 2
+        metrics = kedro_doltdb.compare("v1.0", "main", tables=["example_metrics"])
+        assert metrics.tables["new_rows"].to_dict() == {"example_metrics": 2}
         same = data.compare("main", "HEAD")
         assert same.tables.empty and "No difference" in str(same) and "No difference" in same._repr_html_()
         say([
@@ -96,7 +98,7 @@ def test_datasets_runs_and_queries_from_notebooks(ran: Path) -> None:
     assert ratios == [0.2, 0.1] and metrics == [30.0, 15.0]
     assert types[0].endswith("UTC]") and types[1:] == ["float64", "bool"]
     assert params == [0.1, 0.2] and metric == [15.0, 30.0, 15.0] and cell == 30.0
-    assert table == [0, 15, 0, ""] and removed == ["removed"] * 5
+    assert table == [0, 15, 0, "", 135, 120] and removed == ["removed"] * 5
     assert not server_is_running(project)
 
 

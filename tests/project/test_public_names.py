@@ -35,7 +35,7 @@ def test_the_names_that_generated_projects_import() -> None:
     assert {
         "DoltHooks", "DoltRun", "DoltTableDataset", "attach", "bulk_load", "dataset_saved", "get_logger",
         "node_started", "BulkLoadError", "ConfigError", "DoltError", "LeaseTakenError", "PublishError",
-        "QueryError", "RemoteError", "ServerError", "DoltData", "open",
+        "QueryError", "RemoteError", "ServerError", "DoltData", "open", "compare", "ComparisonFrames",
     } <= set(kedro_doltdb.__all__)  # fmt: skip
 
 

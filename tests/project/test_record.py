@@ -106,8 +106,8 @@ def test_it_is_not_recorded_beside_data_that_it_did_not_compute(project: Path) -
     assert branches(project) == ["main"]
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_failed_run_is_superseded_and_a_resumed_one_recorded(project: Path) -> None:
-    run(project)
     break_node(project, "report_accuracy")
     run(project, f"{UNUSED}=1", BREAK="raise ValueError('no')")
     run(project, f"{UNUSED}=1", flags=("--from-nodes=report_accuracy",))
@@ -140,8 +140,8 @@ def test_groups_branches_and_adoption(project: Path) -> None:
     assert [entry["params"][UNUSED] for entry in listed(project, "--limit=1")] == [2]
 
 
+@pytest.mark.usefixtures("first_run")
 def test_what_was_reverted_is_listed_as_undone(project: Path) -> None:
-    run(project)
     run(project, f"{RATIO}=0.3")
     undone = listed(project)[0]
     run(project, f"{UNUSED}=1", f"{RATIO}=0.3")
@@ -179,9 +179,9 @@ def test_what_was_reset_is_listed_until_dolt_collects_garbage(project: Path) -> 
     assert outcomes(project) == ["undone"]
 
 
+@pytest.mark.usefixtures("first_run")
 @pytest.mark.parametrize("action", ["merge", "amend"])
 def test_what_only_moved_is_not_undone(project: Path, action: str) -> None:
-    run(project)
     run(project, f"{RATIO}=0.3", "dolt_branch=experiment")
     if action == "merge":
         dolt(project, "merge", "experiment")

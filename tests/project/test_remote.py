@@ -101,7 +101,7 @@ def test_two_people_take_turns(ada: Path, bob: Path) -> None:
     assert not server_is_running(bob)
 
 
-def test_diverged_branches_are_mended_as_the_message_says(ada: Path, bob: Path) -> None:
+def test_diverged_branches_are_repaired_as_the_message_says(ada: Path, bob: Path) -> None:
     use_remote(bob, url_of(bob), pull="never", push="never")
     run(bob, 0.2)
     run(ada, 0.3)
@@ -121,7 +121,7 @@ def test_diverged_branches_are_mended_as_the_message_says(ada: Path, bob: Path) 
     assert "Pushed main" in run(bob, 0.5)
     assert messages(bob, "main-mine") == mine and messages(bob)[1:] == before
     assert len(as_json(bob, "runs", "--all")) == 5
-    # Another branch than the one that is checked out is mended by another command.
+    # Another branch than the one that is checked out is repaired by another command.
     dolt(ada, "branch", "trial", "main")
     dolt(ada, "push", "origin", "trial")
     dolt(ada, "branch", "--force", "trial", "main~1")
@@ -174,7 +174,7 @@ def test_a_push_that_fails_spoils_nothing_and_the_next_run_catches_up(
     assert query(bob, "SELECT name FROM dolt_remote_branches") == [{"name": "remotes/origin/main"}]
 
 
-def test_edits_of_a_person_are_never_lost_to_a_pull(ada: Path, bob: Path) -> None:
+def test_edits_of_the_user_are_never_lost_to_a_pull(ada: Path, bob: Path) -> None:
     run(ada, 0.2)
     dolt(bob, "sql", "-q", "UPDATE example_iris_data SET species = 'rosa' WHERE sample_id = 1")
     output = run(bob, 0.2)

@@ -185,14 +185,14 @@ def test_a_branch_that_could_not_be_prepared_is_deleted(
             (Run("r", base=base, environment="../x"), r"names the environment \.\./x, which is not"),
             (Run("r", base=base, filters={"runner": "x"}), "the journal names runner as a part of it"),
             (Run("r", base=base, filters={"tags": ["\x1b"]}), r"the journal names \\x1b as a part of it"),
-            (Run("r", base=base, pipeline="a\x1b"), "as a part of it"),
+            (Run("r", base=base, pipelines=["a\x1b"]), "as a part of it"),
         ):
             with pytest.raises(ConfigError, match=match), starting_branch(repository, strange, [], "main"):
                 pass
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_run_of_a_strangers_journal_reads_no_device(project: Path) -> None:
-    run_kedro(project, "run")
     insert = (
         "INSERT INTO kedro_lineage (run_id, node, dataset, direction, file, content_hash) "
         "SELECT run_id, 'n', '{0}', 'load', '{0}', 'sha256:0' FROM kedro_runs"

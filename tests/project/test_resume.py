@@ -228,8 +228,8 @@ def test_an_interrupted_run_says_where_to_go_on(project: Path) -> None:
     assert hashes(project) == hashes(project, "whole")
 
 
+@pytest.mark.usefixtures("first_run")
 def test_the_ordinary_resume_equals_the_whole_run(project: Path) -> None:
-    run(project)
     break_node(project, "report_accuracy")
     run(project, f"--params={RATIO}=0.45", check=False, BREAK=BROKEN)
     before = hashes(project)

@@ -1,4 +1,4 @@
-"""A run is one commit: what a person sees of it with Dolt's own commands."""
+"""A run is one commit: what a user sees of it with Dolt's own commands."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ def test_the_same_run_twice_is_one_commit(project: Path) -> None:
     assert branches(project) == ["main"]
 
 
+@pytest.mark.usefixtures("first_run")
 def test_one_edited_label_changes_that_row_and_what_depends_on_it(project: Path) -> None:
-    run(project)
     row = query(project, "SELECT sample_id, species FROM example_train_y ORDER BY sample_id LIMIT 1")[0]
     dolt(
         project,
@@ -111,7 +111,7 @@ def test_one_edited_label_changes_that_row_and_what_depends_on_it(project: Path)
     assert diff_types(project, "example_predictions").get("modified", 0) == len(neighbours)
 
 
-def test_the_message_tells_what_was_run_and_the_author_is_the_person(project: Path) -> None:
+def test_the_message_tells_what_was_run_and_the_author_is_the_user(project: Path) -> None:
     dolt(project, "config", "--local", "--add", "user.name", "Ada Lovelace")
     dolt(project, "config", "--local", "--add", "user.email", "ada@example.com")
     run(project)
@@ -142,7 +142,7 @@ def test_a_data_branch_is_created_from_the_current_one_and_nothing_is_checked_ou
 
 
 @pytest.mark.parametrize("value", ["2024_11", "0123", "1e3", "true"])
-def test_a_branch_that_is_no_text_is_refused_with_the_way_to_write_it(project: Path, value: str) -> None:
+def test_a_branch_that_is_not_text_is_refused_with_the_way_to_write_it(project: Path, value: str) -> None:
     output = run(project, f"dolt_branch={value}", check=False)
     assert "Error: dolt_branch must be text" in output and "Traceback" not in output
     assert branches(project) == ["main"]

@@ -113,7 +113,7 @@ def test_a_query_that_names_a_branch_is_refused(project: Path, entry: str) -> No
     assert branches(project) == ["main"]
 
 
-def test_another_database_is_no_part_of_the_run_and_said_to_be(project: Path) -> None:
+def test_another_database_is_not_part_of_the_run_and_a_warning_says_so(project: Path) -> None:
     catalog = project / "conf" / "base" / "catalog.yml"
     text = "table_name: example_metrics\n  save_args:"
     assert text in catalog.read_text()
@@ -312,12 +312,14 @@ def test_a_run_that_another_one_has_closed_is_never_a_success(project: Path) -> 
                 print("run refused:", error.message)
         """,
     )
-    assert "save refused True" in out and out.count("run refused: This run was closed before it ended") == 2
+    assert (
+        "save refused True" in out and out.count("run refused: This run was interrupted before its end") == 2
+    )
     assert clean(project)
     assert query(project, "SELECT COUNT(*) AS n FROM example_test_y") == [{"n": "45"}]
 
 
-def test_branches_of_unfinished_runs_are_no_target_and_are_not_pruned_while_in_use(project: Path) -> None:
+def test_branches_of_unfinished_runs_are_not_targets_and_are_not_pruned_while_in_use(project: Path) -> None:
     break_node(project, "make_predictions")
     run(project, check=False, BREAK=BROKEN)
     (kept,) = [name for name in branches(project) if name.startswith("kedro/")]
@@ -347,8 +349,8 @@ def test_branches_of_unfinished_runs_are_no_target_and_are_not_pruned_while_in_u
     assert len([name for name in branches(project) if name.startswith("kedro/")]) == 11
 
 
+@pytest.mark.usefixtures("first_run")
 def test_ignored_tables_of_a_run_are_published_and_those_of_the_user_left_alone(project: Path) -> None:
-    run(project)
     dolt(
         project, "sql", "-q",
         "INSERT INTO dolt_ignore VALUES ('example_test_*', 1), ('scratch', 1), ('kedro_*', 1); "

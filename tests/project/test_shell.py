@@ -145,8 +145,8 @@ def test_what_is_open_in_a_shell_can_be_read(project: Path) -> None:
     assert messages(project) == log and not server_is_running(project)
 
 
+@pytest.mark.usefixtures("first_run")
 def test_an_opened_project_follows_what_a_shell_does(project: Path) -> None:
-    run_kedro(project, "run")
     said = script(
         project,
         """

@@ -22,6 +22,7 @@ TIMES = {
     "pipelines": 20,
     "incremental": 4,
     "beside": 10,
+    "disk": 2,
     "endurance": 10,
 }
 

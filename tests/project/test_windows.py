@@ -1,4 +1,4 @@
-"""What a person on Windows gets, as far as Linux and macOS can tell: this has not run on Windows.
+"""What a user on Windows gets, as far as Linux and macOS can tell: this has not run on Windows.
 
 In the processes of these tests, our modules find as little in Python as they would there.
 """

@@ -45,9 +45,6 @@ def messages() -> dict[str, str]:
             error = re.search(r"(Error|Exception|BadParameter)$", name) and name not in NOT_FOR_USERS
             if (error or name in {"warning", "error"} | REASONS) and (text := template(call.args[0])):
                 found[text] = f"{path.relative_to(ROOT)}:{call.lineno}"
-    installer = ROOT / "scripts" / "install_dolt"
-    for text in re.findall(r'\bdie "([^"]+)"', installer.read_text(encoding="utf-8")):
-        found[re.sub(r"\$\w+", "…", text)] = str(installer.relative_to(ROOT))
     return found
 
 

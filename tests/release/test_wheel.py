@@ -1,4 +1,4 @@
-"""The wheel and the sdist in new environments, as a person gets them: everything comes from pip."""
+"""The wheel and the sdist in new environments, as a user gets them: everything comes from pip."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def test_parameters_that_were_given_or_differ_from_the_run_before(
 def test_long_parameters_are_short_in_the_first_line_and_whole_below() -> None:
     params: dict[str, Any] = {"prompt": "word " * 500, "many": list(range(100)), "lines": "a\nb"}
     params |= {f"p{number}": number for number in range(40)}
-    text = message(params, {}, pipeline="training", filters={"tags": ["x", "y"]})
+    text = message(params, {}, pipelines=["training"], filters={"tags": ["x", "y"]})
     first, empty, whole, *facts = text.split("\n")
     assert len(first) < 300 and first.endswith(" more}") and '"prompt": "word word' in first and "…" in first
     assert (empty, facts) == ("", ["Pipeline: training", "Tags: x, y"])

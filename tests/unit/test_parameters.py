@@ -39,7 +39,7 @@ def test_whatever_a_parameter_is_it_becomes_json_that_a_float_holds(value: objec
 
 @given(PARAMS, st.text(min_size=4, max_size=6))
 def test_no_secret_is_left_wherever_it_was(params: dict[str, object], secret: str) -> None:
-    # What these say is no text that anybody wrote.
+    # Nobody wrote these texts.
     assume(secret not in ("True", "False", "None"))
     found = plain(
         {**params, "url": f"mysql://ada:{secret}@host", "list": [{"token": secret}], secret: 1}, {secret}

@@ -82,7 +82,7 @@ def on_screen(monkeypatch: pytest.MonkeyPatch, columns: int, show: Callable[[], 
         return screen.getvalue()
     monkeypatch.setenv("NO_COLOR", "1")
     show()
-    # Bold and dim are no colours.
+    # Bold and dim are not colours.
     return re.sub(r"\x1b\[(0|[12](;[12])?)m", "", screen.getvalue())
 
 
@@ -132,7 +132,7 @@ def a_run(number: int, ratio: object, accuracy: float | None = 1.0, **values: ob
             "started": started,
             "finished": started + timedelta(seconds=float(str(seconds))),
             "status": "succeeded",
-            "pipeline": "__default__",
+            "pipelines": ["__default__"],
             "branch": "main",
             "git_commit": OLD_CODE,
             "params": params,

@@ -100,7 +100,7 @@ class Player:
         expected, needed = self.model.run(step)
         nodes = self.model.nodes(step)
         RAN.clear()
-        error = self._run(IncrementalRunner(step.runner), step.branch, step.to_node)
+        error = self._run(IncrementalRunner(step.runner), step.branch, step.to_node)  # type: ignore[abstract]
         ran = list(dict.fromkeys(RAN))
         if error is not None and not (step.fails in ran and _is_injected(error)):
             return [f"{type(error).__name__}: {error}"]
@@ -159,7 +159,7 @@ class Player:
 
     def _compare_with_whole_run(self) -> list[str]:
         """Run incrementally, then all nodes elsewhere: the tables must be the same, by hash."""
-        for runner, branch in ((IncrementalRunner(), "main"), (SequentialRunner(), "whole")):
+        for runner, branch in ((IncrementalRunner(), "main"), (SequentialRunner(), "whole")):  # type: ignore[abstract]
             if error := self._run(runner, branch, ""):
                 return [f"the last run: {type(error).__name__}: {error}"]
         self.counts["whole"] += 1

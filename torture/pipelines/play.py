@@ -46,7 +46,7 @@ RUNNERS = {
 
 @dataclass
 class Result:
-    """What became of a case.
+    """How a case ended.
 
     Attributes:
         seed: its seed.

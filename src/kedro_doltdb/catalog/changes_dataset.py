@@ -87,7 +87,7 @@ class DoltChangesDataset(AbstractDataset[Any, Any]):
             DoltError: the dataset came into the catalog after the run had begun, or there is no such table.
         """
         from ..tables.booleans import boolean_columns, with_booleans
-        from ..tables.columns import to_frame
+        from ..tables.pandas_frame import to_frame
 
         if self._database.branch is not None and self._database.branch != self._branch:
             raise DoltError(

@@ -10,7 +10,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
-from .footprint import find_database, save_arguments
+from .footprint import find_database, save_arguments, unwrapped
 
 if TYPE_CHECKING:
     from kedro.io import AbstractDataset, DataCatalog
@@ -36,7 +36,11 @@ def refuse_chunks(pipeline: Pipeline, catalog: DataCatalog) -> None:
 
 def replaces(dataset: AbstractDataset[Any, Any] | None) -> bool:
     """Return whether each save of a dataset takes the place of the rows that its Dolt table has."""
-    if dataset is None or save_arguments(dataset).get("if_exists") not in ("replace", "delete_rows"):
+    if dataset is None:
+        return False
+    # Ibis' TableDataset has a mode of its own.
+    mode = save_arguments(dataset).get("if_exists") or getattr(unwrapped(dataset), "_mode", None)
+    if mode not in ("replace", "delete_rows", "overwrite"):
         return False
     return find_database(dataset) is not None
 

@@ -10,11 +10,13 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..checks.definitions import parse
 from ..dolt.address import Address
+from ..dolt.remote import git_remote_url
 from ..dolt.repository import Repository, dolt_errors
 from ..dolt_cli import identity
 from ..errors import ConfigError, DoltError
@@ -123,6 +125,9 @@ class Database:
                 credentials ``dolt`` are there and should not be, or the other way round.
         """
         settings, credentials = Settings.load(config_loader), hidden(credentials_of(config_loader))
+        if settings.remote and settings.remote.url == "git":
+            remote = replace(settings.remote, url=git_remote_url(project_path))
+            settings = replace(settings, remote=remote)
         own = {name: credentials.pop(name, None) for name in ("dolt", "dolt_replica")}
         server: Server | None = None
         if not settings.managed:
@@ -153,8 +158,9 @@ class Database:
             ServerError: no server could be started, or it does not answer.
             DoltError: it refuses, or the run did not know that it uses Dolt and this is a worker process.
         """
-        from pymysql.constants import CR
         from pymysql.err import OperationalError
+
+        from ..dolt.answers import is_unreachable
 
         with self._beginning:
             if self._begin_run:
@@ -164,7 +170,7 @@ class Database:
         except OperationalError as error:
             # In a notebook the server may be one that the user started, and has stopped meanwhile.
             with dolt_errors():
-                if error.args[0] != CR.CR_CONN_HOST_ERROR or self._lease is None:
+                if not is_unreachable(error) or self._lease is None:
                     raise
                 self.close()
                 return self.get_address().connect(self._branch or self._commit)
@@ -244,7 +250,7 @@ class Database:
                 self._lease.release()
                 self._lease = self._address = None
 
-    def enter(
+    def enter_branch(
         self, address: Address, branch: str | None = None, pins: Mapping[str, str] | None = None
     ) -> None:
         """Send every dataset to ``branch`` of the server at ``address``.
@@ -259,8 +265,8 @@ class Database:
             self._address, self._branch, self._commit = address, branch, None
             self._pins = dict(pins or {})
 
-    def leave(self, commit: str | None = None) -> None:
-        """Send datasets to what a run has left.
+    def leave_branch(self, commit: str | None = None) -> None:
+        """Send every dataset to what a run has made of the data.
 
         Args:
             commit: the commit, to be read only; None is the branch checked out in ``data/``, or the commit of
@@ -329,7 +335,8 @@ class NoPool:
         """Return what SQLAlchemy gets when it makes the pool."""
         from sqlalchemy.pool import NullPool
 
-        return NullPool(*args, **kwargs)
+        # What is given back is closed, and the server rolls back: it does not have to be told before.
+        return NullPool(*args, **{**kwargs, "reset_on_return": None})
 
 
 def attach(context: KedroContext) -> None:
@@ -340,6 +347,13 @@ def attach(context: KedroContext) -> None:
 
     Raises:
         ConfigError: ``dolt.yml`` or the credentials are wrong.
+
+    Example:
+        In a hook::
+
+            @hook_impl(tryfirst=True)
+            def after_context_created(self, context: KedroContext) -> None:
+                attach(context)
     """
     Database.attach(context)
 

@@ -28,7 +28,7 @@ class Footprint:
         writes: tables that the pipeline produces.
         reads_all: a query, or a dataset of a kind we do not know, may read any table.
         primary_keys: the key of each produced table that is saved by ``dolt.bulk_load``.
-        elsewhere: datasets in other databases of the same server, which are no part of the run's commit.
+        elsewhere: datasets in other databases of the same server, which are not part of the run's commit.
     """
 
     database: Database | None = None
@@ -115,12 +115,15 @@ def _databases(value: object, depth: int) -> Iterator[Database]:
 
 
 def table_of(dataset: AbstractDataset[Any, Any]) -> str | None:
-    """Return the table of a ``pandas.SQLTableDataset``, or of one in a wrapper such as ``CachedDataset``.
+    """Return the table of a ``pandas.SQLTableDataset`` or ``ibis.TableDataset``, or of one in a wrapper.
 
     Returns:
         None for other kinds of datasets, and for a table of another database.
     """
-    table = _arguments(dataset, "_load_args").get("table_name")
+    # Ibis' TableDataset has it elsewhere.
+    table = _arguments(dataset, "_load_args").get("table_name") or getattr(
+        unwrapped(dataset), "_table_name", None
+    )
     database = find_database(dataset)
     if table is None or (database and other_database(dataset, database.name)):
         return None
@@ -158,7 +161,8 @@ def _check_names_no_branch(name: str, dataset: AbstractDataset[Any, Any], databa
 
 def _schemas(dataset: AbstractDataset[Any, Any]) -> list[str]:
     arguments = (_arguments(dataset, name) for name in ("_load_args", "_save_args"))
-    return [str(schema) for given in arguments if (schema := given.get("schema"))]
+    names = [name for given in arguments for key in ("schema", "database") if (name := given.get(key))]
+    return [str(name) for name in names]
 
 
 def _arguments(dataset: AbstractDataset[Any, Any], name: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -150,9 +150,13 @@ class Project:
 
     @contextmanager
     def serving(self, *, replica: bool = True) -> Iterator[tuple[Database, Repository]]:
-        """Have the database served for as long as the context lasts."""
+        """Have the database served for as long as the context lasts.
+
+        Args:
+            replica: whether it is only read; then one connection on each branch answers all that is asked.
+        """
         database = self.database(replica=replica)
-        with database.serving() as repository:
+        with database.serving() as repository, repository.reusing() if replica else nullcontext():
             yield database, repository
 
 

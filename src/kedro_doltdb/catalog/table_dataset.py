@@ -1,4 +1,7 @@
-"""``kedro_doltdb.DoltTableDataset``: a ``pandas.SQLTableDataset`` whose saves cost what has changed."""
+"""``kedro_doltdb.DoltTableDataset``: a ``pandas.SQLTableDataset`` whose saves cost what has changed.
+
+It takes and gives frames of other libraries than pandas, too.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,12 @@ from kedro_datasets.pandas import SQLTableDataset
 from ..dolt.repository import dolt_errors
 from ..errors import BulkLoadError, ConfigError
 from ..tables.bulk_load import bulk_load
-from .changes import ADDED, AFTER, CHANGES, REMOVED
+from .changes import parted
 from .credentials import Database
+from .table_arguments import check_as, check_at, check_mode, check_save_args
 
 if TYPE_CHECKING:
     from ..tables.table_cache import TableCache
-
-
-_SAVE_ARGS = {"name", "method", "if_exists", "index", "index_label", "dtype", "chunksize"}
 
 
 class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
@@ -29,7 +30,8 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
 
     A save brings the table to equal the frame by writing the rows that differ. A load gives the frame that
     ``pandas.SQLTableDataset`` gives, but with booleans in the place of 0 and 1, from a copy if the table's
-    content hash says that the copy is right.
+    content hash says that the copy is right. Frames of Polars and PyArrow, and whatever has
+    ``__arrow_c_stream__``, are saved as well.
 
     Args:
         table_name: the table.
@@ -41,13 +43,24 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
         change_column: with ``upsert``, the column that says what to do with each row, as
             ``kedro_doltdb.DoltChangesDataset`` gives it: rows marked ``removed`` are removed.
         load_args: as for ``pandas.SQLTableDataset``; with others than ``columns`` it is loaded as there.
+            ``as`` is what it gives: ``pandas``, which is the default, ``polars`` or ``pyarrow``; the last two
+            with SQL's exact types.
         save_args: as there, without ``method`` and ``schema``; ``if_exists`` is ``replace`` by default, or
             ``append`` or ``fail``.
         metadata: as there.
 
     Raises:
-        ConfigError: ``save_args`` has something else in it, no key is named, ``at`` cannot be used, or
-            pyarrow is not installed.
+        ConfigError: ``save_args`` or ``load_args`` has something else in it, no key is named, ``at`` cannot
+            be used, or pyarrow, or the library that ``as`` names, is not installed.
+
+    Example:
+        In ``catalog.yml``::
+
+            sales:
+              type: kedro_doltdb.DoltTableDataset
+              credentials: dolt
+              table_name: sales
+              primary_key: [day, shop]
     """
 
     def __init__(
@@ -81,57 +94,16 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
             save_args={"if_exists": "replace", **(save_args or {}), "method": method},
             metadata=metadata,
         )
-        self.at = at
-        self.mode = mode
+        self._as, self.at, self.mode = self._load_args.pop("as", "pandas"), at, mode
         self._change_column = change_column
-        self._check_mode(save_args or {})
+        in_dolt = self._database() is not None
+        check_mode(mode, change_column, table_name, save_args or {})
+        if self._as != "pandas":
+            check_as(self._as, self._load_args, in_dolt=in_dolt)
         if at is not None:
-            self._check_at()
-        if self._database() is not None:
-            self._refuse_arguments()
-
-    def _check_mode(self, save_args: dict[str, Any]) -> None:
-        name = self._load_args["table_name"]
-        if self.mode not in ("replace", "upsert", "append"):
-            raise ConfigError(
-                f"The dataset of the table {name} has `mode: {self.mode}`: choose replace, upsert or append."
-            )
-        if self._change_column is not None and self.mode != "upsert":
-            raise ConfigError(
-                f"The dataset of the table {name} has `change_column`, which only `mode: upsert` reads: set "
-                "that, or remove it."
-            )
-        if self.mode != "replace" and "if_exists" in save_args:
-            raise ConfigError(
-                f"The dataset of the table {name} has `mode: {self.mode}` and `if_exists` in its save_args: "
-                "remove `if_exists`."
-            )
-
-    def _check_at(self) -> None:
-        name = self._load_args["table_name"]
-        if not isinstance(self.at, str) or not self.at:
-            raise ConfigError(
-                f"The dataset of the table {name} has `at: {self.at}`, which was read as "
-                f"{type(self.at).__name__}: name a run, commit, tag or branch, in quotes."
-            )
-        if self._database() is None:
-            raise ConfigError(
-                f"The dataset of the table {name} has `at: {self.at}`, and only Dolt knows how a table was: "
-                "give it `credentials: dolt`, or remove `at`."
-            )
-
-    def _refuse_arguments(self) -> None:
-        args, name = self._save_args, self._save_args["name"]
-        if unknown := sorted(args.keys() - _SAVE_ARGS):
-            raise ConfigError(
-                f"The dataset of the table {name} has `{unknown[0]}` in its save_args, which a "
-                "DoltTableDataset does not know: remove it, or take pandas.SQLTableDataset."
-            )
-        if args["if_exists"] not in ("replace", "append", "fail"):
-            raise ConfigError(
-                f"The dataset of the table {name} has `if_exists: {args['if_exists']}` in its save_args: "
-                "choose replace, which keeps the table in place, append or fail."
-            )
+            check_at(at, table_name, in_dolt=in_dolt)
+        if in_dolt:
+            check_save_args(self._save_args)
 
     @property
     def engine(self) -> Any:
@@ -149,8 +121,14 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
         return database() if self.at is None else database.connect_at(self.at)
 
     def load(self) -> Any:
-        """Return the table as ``pandas.read_sql_table`` gives it, but with booleans as they were saved."""
+        """Return the table as ``pandas.read_sql_table`` gives it, but with booleans as they were saved.
+
+        With ``as`` it is a frame of that library.
+        """
         from ..tables.booleans import with_booleans
+
+        if self._as != "pandas":
+            return self._load_exactly()
 
         frame: Any
         frame, booleans = self._load_fast()
@@ -160,8 +138,12 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
             return with_booleans(frame, booleans)
         return (with_booleans(chunk, booleans) for chunk in frame)
 
-    def save(self, data: pd.DataFrame) -> None:
+    def save(self, data: Any) -> None:
         """Make the table equal ``data``, without its index unless ``save_args`` say so.
+
+        Args:
+            data: a frame of pandas or Polars, a table, batch or reader of PyArrow, or anything with
+                ``__arrow_c_stream__``.
 
         Raises:
             BulkLoadError: the frame cannot be stored exactly; the table is as it was.
@@ -172,15 +154,39 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
                 f"The dataset of the table {self._save_args['name']} has `at: {self.at}`, so it can only be "
                 "read: save to an entry without `at`."
             )
-        if not self._save_whole(data):
-            data.to_sql(con=self.engine, **self._save_args)
+        if isinstance(data, pd.Series | pd.DataFrame):
+            if not self._save_whole(*_columns(data, self._save_args)):
+                data.to_sql(con=self.engine, **self._save_args)
+            return
+        self._save_arrow(data)
+
+    def _save_arrow(self, data: Any) -> None:
+        from ..tables.arrow_frames import arrow_table
+
+        name = self._save_args["name"]
+        if (rows := arrow_table(data)) is None:
+            raise ConfigError(
+                f"The dataset of the table {name} was given {type(data).__name__}, which is no frame: return "
+                "one of pandas, Polars or PyArrow from the node."
+            )
+        if self._database() is None:
+            raise ConfigError(
+                f"The dataset of the table {name} takes a {type(data).__name__} only with `credentials: "
+                "dolt`: give it those, or make a frame of pandas of it."
+            )
+        if self._save_args.get("index"):
+            raise ConfigError(
+                f"The dataset of the table {name} has `index: true` in its save_args, and a "
+                f"{type(data).__name__} has no index: remove that."
+            )
+        self._save_whole(rows, [])
 
     def _load_fast(self) -> tuple[pd.DataFrame | None, list[str]]:
         """Return the frame, None where pandas is to load it, and the columns that hold booleans."""
         from ..dolt.sql import quote
         from ..tables.booleans import boolean_columns
-        from ..tables.columns import to_frame
-        from ..tables.keyed_table import read_table
+        from ..tables.pandas_frame import to_frame
+        from ..tables.table_read import read_table
 
         database, args = self._database(), self._load_args
         if database is None:
@@ -197,48 +203,58 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
             rows = rows.select(columns) if whole else None
         return None if rows is None else to_frame(rows), booleans
 
-    def _save_whole(self, data: pd.DataFrame | pd.Series[Any]) -> bool:
-        """Save in one transaction; False for what pandas is to save, which then drops no table."""
-        from ..tables.keyed_table import look_at, save_frame
+    def _load_exactly(self) -> Any:
+        from ..dolt.sql import quote
+        from ..tables.arrow_frames import given_as
+        from ..tables.booleans import boolean_columns
+        from ..tables.table_read import read_exactly
+
+        database, args = self._database(), self._load_args
+        assert database is not None
+        with dolt_errors(), self._connected() as connection:
+            rows = read_exactly(connection, args["table_name"], args.get("columns"), _cache(database))
+            with connection.cursor() as cursor:
+                booleans = boolean_columns(cursor, quote(args["table_name"]))
+        return given_as(self._as, rows, booleans)
+
+    def _save_whole(self, frame: Any, indexes: list[str]) -> bool:
+        """Save in one transaction; False for what pandas is to save, which then drops no table.
+
+        Args:
+            frame: of pandas, with its index as columns, or as ``arrow_table`` gives it.
+            indexes: the columns that were its index.
+        """
+        from ..tables.keyed_table import append_frame, look_at, save_frame
 
         database, args = self._database(), self._save_args
-        if database is None or not isinstance(data, pd.DataFrame | pd.Series):
+        if database is None:
             return False
-        frame, indexes = _columns(data, args)
-        frame, gone = self._without_removed(frame)
+        gone = None
+        if self._change_column is not None:
+            frame, gone = parted(frame, self._change_column, args["name"])
         dtype = args.get("dtype") or {}
         if not isinstance(dtype, dict):
-            dtype = dict.fromkeys(frame.columns, dtype)
+            names = frame.columns if isinstance(frame, pd.DataFrame) else frame.column_names
+            dtype = dict.fromkeys(names, dtype)
         with dolt_errors(), self._connected() as connection:
             if args["if_exists"] != "replace":
                 with connection.cursor() as cursor:
-                    if look_at(cursor, args["name"]) is not None:
-                        return False
+                    standing = look_at(cursor, args["name"])
+                if standing is not None and isinstance(frame, pd.DataFrame):
+                    return False
+                if standing is not None and args["if_exists"] == "fail":
+                    raise BulkLoadError(
+                        f"Table {standing.name} is there already, and `if_exists: fail` is set."
+                    )
+                if standing is not None:
+                    append_frame(connection, standing, frame, args["method"])
+                    return True
             grows = args["if_exists"] == "append"
             save_frame(
                 connection, args["name"], frame, args["method"], dtype, _cache(database), indexes,
                 grows=grows or self.mode != "replace", mode=self.mode, gone=gone,
             )  # fmt: skip
         return True
-
-    def _without_removed(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-        """Return the rows that are to stand, and those that are to go, without the column that says so."""
-        if self._change_column is None:
-            return frame, None
-        name, table = self._change_column, self._save_args["name"]
-        if name not in frame.columns:
-            raise BulkLoadError(
-                f"The frame for {table} has no column {name!r}, which `change_column` names: nothing was "
-                "saved."
-            )
-        changes = frame[name]
-        if unknown := sorted(set(map(str, changes)) - set(CHANGES)):
-            raise BulkLoadError(
-                f"The column {name!r} of the frame for {table} has {unknown[0]!r}: it may have "
-                f"{', '.join(CHANGES)}. Nothing was saved."
-            )
-        rest = frame.drop(columns=name)
-        return rest[changes.isin([ADDED, AFTER])], rest[changes == REMOVED]
 
     @contextmanager
     def _connected(self) -> Iterator[Any]:
@@ -252,6 +268,8 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
 
     def _describe(self) -> dict[str, Any]:
         described: dict[str, Any] = super()._describe()
+        if self._as != "pandas":
+            described["load_args"]["as"] = self._as
         return described if self.at is None else {**described, "at": self.at}
 
     def _database(self) -> Database | None:

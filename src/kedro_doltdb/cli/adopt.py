@@ -18,15 +18,14 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.argument("branch")
-@click.option("--to", metavar="BRANCH", default=None, help="To this branch, not to the one checked out.")
-@click.option("--rerun", "again", is_flag=True, help="Run its runs again there, with their parameters.")
+@click.option("--to", metavar="BRANCH", default=None, help="Bring them to this branch instead.")
+@click.option("--rerun", "again", is_flag=True, help="Run them again there, with their parameters.")
 @in_project
 def adopt(project: Project, branch: str, to: str | None, again: bool) -> None:
     """Bring a branch's runs to the branch checked out.
 
-    Where that has moved, they are put on top, as long as nothing has changed there that they read or wrote.
-    If it has, a merge would be data that no run has computed: with --rerun, they are run again on what is
-    there now.
+    If that branch has moved, they go on top, as long as nothing has changed there that they read or wrote.
+    If it has, a merge would give data that no run has computed: --rerun runs them again on what is there now.
 
     Example: kedro dolt adopt experiment
     """

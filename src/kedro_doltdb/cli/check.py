@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 def check(
     project: Project, old: str | None, new: str | None, suggest: bool, limit: int, as_json: bool
 ) -> None:  # fmt: skip
-    """Make the checks of dolt.yml of what has changed between two commits.
+    """Run the checks of dolt.yml on what changed between two commits.
 
-    OLD and NEW are run ids or their beginnings, commits, branches, tags, or HEAD~2. Without NEW it is HEAD,
-    without OLD the commit before HEAD. The exit code is 1 if a check fails that is not a mere warning.
+    OLD and NEW are run ids or their beginnings, commits, branches, tags, or HEAD~2. NEW is HEAD by default,
+    OLD the commit before HEAD. The exit code is 1 if a check with the severity error fails.
 
     Example: kedro dolt check main experiment
     """

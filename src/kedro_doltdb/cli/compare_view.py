@@ -131,10 +131,8 @@ def _tables(tables: Iterable[TableDiff]) -> Section:
             styled(f"{_SIGNS[kind][0]}{count}" if count else "", _SIGNS[kind][1])
             for kind, count in zip(_SIGNS, (change.added, change.removed, change.modified), strict=True)
         ]
-        schema = styled("changed" if table.schema else "", CHANGED)
-        if change.dropped:
-            schema = styled("dropped", BAD)
-        rows.append([change.table, *cells, schema])
+        style = {"new": GOOD, "dropped": BAD}.get(table.schema_word, CHANGED)
+        rows.append([change.table, *cells, styled(table.schema_word, style)])
     if not rows:
         return Section("", [], [], "No difference in the data.")
     headers = ["Table", "Added", "Removed", "Modified", "Schema"]
@@ -216,6 +214,8 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
             {
                 **table.change.to_json(),
                 "schema": table.schema,
+                "old_rows": table.old_count,
+                "new_rows": table.new_count,
                 "has_key": table.has_key,
                 "comparable": table.comparable,
                 "rows": [

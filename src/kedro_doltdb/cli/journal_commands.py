@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -24,13 +25,14 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, and no
 @click.option("--limit", "-n", type=click.IntRange(min=0), default=20, show_default=True, help="0 lists all.")
 @click.option("--sort", metavar="METRIC", default=None, help="Highest first, instead of latest first.")
 @click.option("--group", "-g", metavar="NAME", default=None, help="The runs of a group, one by one.")
+@click.option("--chart", metavar="METRIC", default=None, help="Draw a metric over the runs.")
 @click.option("--wide", "-w", is_flag=True, help="All columns, however long the lines are: `... | less -S`.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for a spreadsheet.")
 @_json
 @in_project
 def runs(
     project: Project, branch: str | None, all_branches: bool, limit: int, sort: str | None,
-    group: str | None, wide: bool, as_csv: bool, as_json: bool,
+    group: str | None, chart: str | None, wide: bool, as_csv: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """List the runs, one line each.
 
@@ -45,11 +47,12 @@ def runs(
     """
     from ..journal.store import now
     from ..queries.runs import listed_runs
+    from .chart_view import chart_listing
     from .render import print_delimited, print_json, print_listing, width
     from .runs_view import runs_listing
 
-    if wide + as_csv + as_json > 1:
-        raise click.UsageError("--wide, --csv and --json exclude each other.")
+    if (chart is not None) + wide + as_csv + as_json > 1:
+        raise click.UsageError("--chart, --wide, --csv and --json exclude each other.")
     with project.serving() as (database, repository):
         found, total = listed_runs(
             repository, database.settings.metrics, branch=branch, all_branches=all_branches,
@@ -58,6 +61,9 @@ def runs(
         where = "any branch" if all_branches else branch or repository.checked_out()
     if as_json:
         print_json([{**run.to_json(), "code_changed": run.code_changed} for run in found])
+        return
+    if chart is not None and found:
+        print_listing(chart_listing(found, chart, now(), width()))
         return
     listing = runs_listing(found, total, now(), width(), sort=sort, wide=wide)
     if as_csv:
@@ -101,33 +107,43 @@ def show(project: Project, run: str, as_json: bool) -> None:
 )
 @_json
 @click.option("--md", "as_markdown", is_flag=True, help="Print Markdown, for a pull request.")
+@click.option(
+    "--csv", "directory", metavar="DIR", type=click.Path(path_type=Path), default=None,
+    help="Write a CSV file for each table into this new directory, with all rows that differ.",
+)  # fmt: skip
 @in_project
 def compare(
     project: Project, old: str | None, new: str | None, tables: tuple[str, ...], limit: int,
-    as_json: bool, as_markdown: bool,
+    as_json: bool, as_markdown: bool, directory: Path | None,
 ) -> None:  # fmt: skip
     """Show how two runs differ: parameters, code, metrics, data.
 
-    OLD and NEW are run ids or their beginnings, commits, branches, tags, or HEAD~2. Without NEW it is the
-    last run, without OLD the run before that.
+    OLD and NEW are run ids or their beginnings, commits, branches, tags, or HEAD~2. NEW is the last
+    run by default, OLD the run before that.
 
     Example: kedro dolt compare main experiment --table example_metrics
     """
     from ..journal.store import now
     from ..queries.compare import compare as compare_points
     from ..queries.compare import default_points
+    from .compare_csv import write_csv
     from .compare_view import comparison_json, comparison_sections
     from .render import WIDEST, print_json, print_markdown, print_sections, width
 
-    if as_json and as_markdown:
-        raise click.UsageError("--json and --md exclude each other.")
+    if as_json + as_markdown + (directory is not None) > 1:
+        raise click.UsageError("--json, --md and --csv exclude each other.")
     with project.serving() as (database, repository):
         comparison = compare_points(
             repository, *default_points(repository, old, new), database.settings.metrics,
-            project.metadata.project_path, only=tables or None, limit=limit,
+            project.metadata.project_path, only=tables or None, limit=0 if directory else limit,
         )  # fmt: skip
+        if directory:
+            files = write_csv(repository, comparison, directory)
         _note_uncommitted(repository)
-    if as_json:
+    if directory:
+        for name in files:
+            echo(str(directory / name))
+    elif as_json:
         print_json(comparison_json(comparison))
     elif as_markdown:
         print_markdown(comparison_sections(comparison, now(), WIDEST))
@@ -147,14 +163,15 @@ def _note_uncommitted(repository: Repository) -> None:
 
 @click.command(cls=Command)
 @click.argument("run_id")
+@click.option("--code", is_flag=True, help="With the code that the run had, taken from git.")
 @conf_source_option
 @click.pass_obj
-def rerun(metadata: ProjectMetadata, run_id: str, conf_source: str | None) -> None:
-    """Run a run again, as it was, on a new branch, and compare.
+def rerun(metadata: ProjectMetadata, run_id: str, code: bool, conf_source: str | None) -> None:
+    """Repeat a run on a new branch, and compare the two.
 
-    It gets the parameters, the filters and the data that the run had. RUN_ID may be the beginning of the id.
-    The end is a comparison of what both runs saved. Code, catalog and credentials are those that are there
-    now: a warning says so if the code is not that of the run.
+    It gets the parameters, the filters and the data that the run had, and then compares what both saved.
+    RUN_ID may be the beginning of the id. Code, catalog and credentials are those of today, unless --code is
+    given: a warning says so if the code has changed since.
 
     Example: kedro dolt rerun 2026-11-23T18.27
     """
@@ -166,13 +183,17 @@ def rerun(metadata: ProjectMetadata, run_id: str, conf_source: str | None) -> No
     from ..run.rerun import moved, parameters_of, result_of, run_again, starting_branch, warnings
     from .compare_view import comparison_sections
     from .render import print_sections, width
+    from .rerun_code import rerun_with_code
 
     project = Project(metadata, conf_source=conf_source)
     with project.serving(replica=False) as (database, repository):
         point, run = find_run(repository, run_id)
+        if code:
+            rerun_with_code(metadata.project_path, run, conf_source)
+            return
         with repository.on(point.commit) as cursor:
             edges = reader.edges(cursor, run.run_id)
-            # It is to be the same run, with what was accepted of it, if dolt.yml has that check still.
+            # The same run, with the checks accepted for it that dolt.yml still has.
             accepted = [
                 result.name
                 for result in reader.checks(cursor, run.run_id)
@@ -208,7 +229,7 @@ def rerun(metadata: ProjectMetadata, run_id: str, conf_source: str | None) -> No
 def lineage(project: Project, dataset: str, ref: str | None) -> None:
     """Show which runs, nodes and inputs a dataset comes from.
 
-    The tree goes back to what no run has made.
+    The tree ends at what was not made by a run: files, and tables that you imported or edited.
 
     Example: kedro dolt lineage example_metrics --at HEAD~1
     """
@@ -261,7 +282,7 @@ def blame(project: Project, table: str, where: tuple[str, ...], limit: int) -> N
 def status(project: Project) -> None:
     """Show what has changed since the last run.
 
-    That is uncommitted edits, and inputs of the last run that are not as it read them. Also branches that are
+    These are uncommitted edits, and inputs of the last run that have changed since. Also branches that are
     ahead of the one checked out, and tables that no entry of the catalog names.
 
     Example: kedro dolt status
@@ -272,6 +293,7 @@ def status(project: Project) -> None:
 
     with project.serving() as (database, repository):
         found = look(
-            repository, project.metadata.project_path, project.catalog_config(), database.settings.remote
-        )
+            repository, project.metadata.project_path, project.catalog_config(), database.settings.remote,
+            managed=database.settings.managed,
+        )  # fmt: skip
     print_sections(status_sections(found))

@@ -9,10 +9,15 @@ import click
 from ..terminal import echo
 from .adopt import adopt
 from .check import check
+from .doctor import doctor
+from .install import install
 from .journal_commands import blame, compare, lineage, rerun, runs, show, status
 from .plan import plan
 from .project import Command, Project, in_project
+from .prune import prune
 from .publish import publish
+from .report import report
+from .restore import restore
 
 if TYPE_CHECKING:
     from ..catalog.credentials import Database
@@ -87,7 +92,7 @@ def _warn_of_code(database: Database) -> None:
 
 @click.command(cls=Command)
 @click.option(
-    "--user", "-u", default=None, help="The name of the SQL user that is made for as long as this runs."
+    "--user", "-u", default=None, help="The name of the SQL user, who exists for as long as this runs."
 )
 @click.option(
     "--password", prompt=True, prompt_required=False, hide_input=True, default=None,
@@ -97,8 +102,7 @@ def _warn_of_code(database: Database) -> None:
 def server(project: Project, user: str | None, password: str | None) -> None:
     """Serve data/ to other tools of this machine until Ctrl-C.
 
-    A `kedro run` meanwhile uses the same server. Printed are the address, a user and a password, unless you
-    gave that.
+    It prints the address, a user and a password, unless you gave one. A `kedro run` uses the same server.
 
     Example: kedro dolt server --user ada
     """
@@ -108,13 +112,13 @@ def server(project: Project, user: str | None, password: str | None) -> None:
 
 
 @click.command(cls=Command)
-@click.option("--query", "-q", default=None, help="Send this, print what it answers, and end.")
-@click.option("--branch", "-b", default=None, help="Be on this branch, not on the one checked out in data/.")
+@click.option("--query", "-q", default=None, help="Run this query, print its result, and exit.")
+@click.option("--branch", "-b", default=None, help="Use this branch instead of the one checked out in data/.")
 @in_project
 def sql(project: Project, query: str | None, branch: str | None) -> None:
-    """Open Dolt's SQL shell; runs go on meanwhile.
+    """Open Dolt's SQL shell, while runs go on beside it.
 
-    A plain `dolt sql` in data/ keeps every run from the data for as long as it is open, unless a server runs.
+    A plain `dolt sql` in data/ blocks every run for as long as it is open, unless a server runs.
 
     Example: kedro dolt sql -q "SELECT * FROM example_metrics"
     """
@@ -127,9 +131,9 @@ def sql(project: Project, query: str | None, branch: str | None) -> None:
 # Every command is in one of them.
 SECTIONS: dict[str, list[click.Command]] = {
     "Look": [runs, show, status, lineage, blame, sql],
-    "Compare": [compare, check, plan, rerun],
+    "Compare": [compare, report, check, plan, rerun, restore],
     "Change": [adopt, publish],
-    "Maintain": [init, server],
+    "Maintain": [init, server, doctor, prune, install],
 }
 for _member in (member for members in SECTIONS.values() for member in members):
     dolt.add_command(_member)

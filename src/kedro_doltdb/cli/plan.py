@@ -34,7 +34,9 @@ def _params(context: click.Context, option: click.Parameter, value: str) -> dict
 def plan(
     project: Project, pipeline: str | None, params: dict[str, Any], node: str | None, as_json: bool
 ) -> None:
-    """Show which nodes an incremental run would run, and why. Nothing is run or written.
+    """Show which nodes an incremental run would run, and why.
+
+    Nothing is run or written.
 
     `run?` stands for a node that runs only if one before it saves something new. See `kedro run
     --runner=kedro_doltdb.IncrementalRunner`.

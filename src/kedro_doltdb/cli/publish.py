@@ -27,17 +27,17 @@ def publish(
 
     RUN is the id of a run that computed everything and could not be published, or the beginning of the id.
     Nothing is computed again, and the rules are those of a run: what it read or wrote must not have changed
-    on the branch since, and the checks in dolt.yml are made again. CHECK is the name in the message of the
-    failure, example_test_x.max_rows_changed; without the table it is accepted of all tables.
+    on the branch since, and the checks in dolt.yml run again. CHECK is the name in the message of the
+    failure, example_test_x.max_rows_changed; without the table it is accepted for all tables.
 
     Example: kedro dolt publish 2026-11-23T18.27 --accept max_rows_changed --reason "New labels"
     """
-    from ..run.publish import publish_kept
+    from ..run.publish_refused import publish_refused
 
     if bool(accept) != bool(reason and reason.strip()):
         raise click.UsageError("--accept and --reason belong together: say what is accepted, and why.")
     with project.serving(replica=False) as (database, repository):
-        published = publish_kept(database, repository, run, to, accept, " ".join((reason or "").split()))
+        published = publish_refused(database, repository, run, to, accept, " ".join((reason or "").split()))
     if published is None:
         echo("The branch has all of it already: nothing to publish.")
     else:

@@ -160,6 +160,11 @@ def _field(value: object) -> str:
 
 
 def _csv_field(value: object) -> str:
+    return spreadsheet_text(value) if isinstance(value, str) else _field(value)
+
+
+def spreadsheet_text(value: object) -> str:
+    """Return a value as text on one line, an apostrophe before what a spreadsheet would compute."""
     text = _field(value)
     return f"'{text}" if isinstance(value, str) and re.match(r"[=+\-@]", text) else text
 

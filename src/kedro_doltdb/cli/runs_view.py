@@ -68,6 +68,8 @@ def runs_listing(
     columns.append(Column("Rows", [_rows(run) for run in runs], right=True))
     if any(map(str, code)):
         columns.append(Column("Code", code))
+    if any(run.tags for run in runs):
+        columns.append(Column("Tags", [elided_name(", ".join(map(shown, run.tags)), name) for run in runs]))
     if any(run.checks for run in runs):
         columns.append(Column("Checks", [styled(", ".join(run.checks), CHANGED) for run in runs]))
     if wide:
@@ -154,7 +156,7 @@ def _data(
     headers = [
         "run_id", "commit", "started", "seconds", "branch", "group", "runs", "status", "outcome", "error",
         "published", "git_commit", "code_changed", "rows_added", "rows_removed", "rows_modified", "tables",
-        "checks",
+        "checks", "tags",
     ]  # fmt: skip
     rows = []
     for position, run in enumerate(runs):
@@ -167,6 +169,7 @@ def _data(
                 _word(entry.published), entry.run.git_commit, _word(run.code_changed),
                 *(sum(getattr(c, kind) for c in run.changes) for kind in ("added", "removed", "modified")),
                 ", ".join(map(str, run.changes)), ", ".join(run.checks) or None,
+                ", ".join(run.tags) or None,
                 *(_plain(values[position]) for values in params.values()),
                 *(values[position] for values in metrics.values()),
             ]

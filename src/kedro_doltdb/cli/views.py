@@ -71,6 +71,7 @@ def status_sections(status: Status) -> list[Section]:
         rows.append(
             ["Merging", shown(status.merging) + (f", with conflicts in {held_up}" if held_up else "")]
         )
+    rows.append(["Dolt", shown(status.dolt)])
     way_out = "Finish the merge with `dolt commit`, or undo it with `dolt merge --abort`."
     sections = [Section("", ["", ""], rows, way_out if status.merging else "")]
     if status.uncommitted:

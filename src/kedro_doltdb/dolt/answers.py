@@ -9,9 +9,9 @@ from pymysql.err import Error
 
 from ..errors import DoltError, ServerError
 
-GONE = {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST}
-
-
+_GONE = {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST}
+# MySQL's ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, which PyMySQL does not know.
+_READ_ONLY_TRANSACTION = 1792
 _MERGING = ("@autocommit must be disabled", "unresolved conflicts", "active merge")
 
 
@@ -30,7 +30,32 @@ def is_answer(error: Error) -> bool:
 def is_full(error: Error) -> bool:
     """Return whether the server has as many connections as it takes: Dolt accepts one more and is silent."""
     greeting = "during query" in words(error) and "timed out" in words(error)
-    return error.args[0] == ER.CON_COUNT_ERROR or (error.args[0] == CR.CR_SERVER_LOST and greeting)
+    return error.args[0] == ER.CON_COUNT_ERROR or (is_lost(error) and greeting)
+
+
+def is_gone(error: Error) -> bool:
+    """Return whether the server has ended, or does not answer."""
+    return error.args[0] in _GONE
+
+
+def is_unreachable(error: Error) -> bool:
+    """Return whether no server listens."""
+    return bool(error.args[0] == CR.CR_CONN_HOST_ERROR)
+
+
+def is_lost(error: Error) -> bool:
+    """Return whether the connection broke, or was given up, in the middle of a statement."""
+    return bool(error.args[0] == CR.CR_SERVER_LOST)
+
+
+def is_other_server(error: Error) -> bool:
+    """Return whether the server lacks a system variable of Dolt's."""
+    return bool(error.args[0] == ER.UNKNOWN_SYSTEM_VARIABLE)
+
+
+def is_read_only_transaction(error: Error) -> bool:
+    """Return whether a statement would write in a transaction that only reads."""
+    return bool(error.args[0] == _READ_ONLY_TRANSACTION)
 
 
 def is_missing_table(error: Error) -> bool:
@@ -98,7 +123,7 @@ def plain(error: Error) -> DoltError:
             f"The Dolt server accepts a connection and says nothing ({said}): it has as many as its "
             "`max_connections` allows, or it hangs. Close some, or raise that in its configuration."
         )
-    if error.args[0] in GONE:
+    if is_gone(error):
         return ServerError(
             f"The Dolt server has ended, or does not answer ({said}): run again. The log of the one "
             "that runs start is data/.dolt/kedro/sql-server.log."

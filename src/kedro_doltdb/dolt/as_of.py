@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pymysql
@@ -33,6 +34,28 @@ def columns_at(cursor: Cursor, table: str, ref: str | None) -> dict[str, bool]:
     return {row[0]: row[3] == "PRI" for row in _columns(cursor, table, ref)}
 
 
+@dataclass(frozen=True)
+class ColumnInfo:
+    """A column as its table's definition has it."""
+
+    type: str
+    null: bool
+    is_key: bool
+
+    @property
+    def text(self) -> str:
+        """Its type and whether it may be NULL, as SQL says it."""
+        return self.type if self.null else f"{self.type} NOT NULL"
+
+
+def described_at(cursor: Cursor, table: str, ref: str) -> dict[str, ColumnInfo]:
+    """Return the columns of a table at a commit or branch; nothing if the table is not there."""
+    return {
+        row[0]: ColumnInfo(str(row[1]), row[2] == "YES", row[3] == "PRI")
+        for row in _columns(cursor, table, ref)
+    }
+
+
 def column_types(cursor: Cursor, table: str) -> dict[str, str]:
     """Return the types of a table's columns on the cursor's branch; nothing if it is not there."""
     return {row[0]: str(row[1]) for row in _columns(cursor, table, None)}
@@ -47,6 +70,21 @@ def _columns(cursor: Cursor, table: str, ref: str | None) -> tuple[tuple[Any, ..
             return ()
         raise
     return tuple(cursor.fetchall())
+
+
+def count_at(cursor: Cursor, table: str, ref: str) -> int | None:
+    """Return how many rows a table, which is no view, has at a commit; None if it is not there.
+
+    Dolt keeps the number, so it costs the same for tables of any size.
+    """
+    try:
+        cursor.execute(f"SELECT COUNT(*) FROM {identifier(table)} AS OF %s", (ref,))
+    except pymysql.err.Error as error:
+        if is_missing_table(error):
+            return None
+        raise
+    row = cursor.fetchone()
+    return int(row[0]) if row else None
 
 
 def read_at(cursor: Cursor, table: str, ref: str, limit: int | None = None) -> list[dict[str, Any]]:

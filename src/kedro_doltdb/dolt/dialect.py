@@ -9,15 +9,19 @@ https://docs.sqlalchemy.org/en/20/core/connections.html#registering-new-dialects
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pymysql
 from sqlalchemy.dialects.mysql import DOUBLE
 from sqlalchemy.dialects.mysql.base import MySQLIdentifierPreparer
 from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
+from sqlalchemy.engine import reflection
 
 from ..errors import BulkLoadError
 from .query import execute
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 _REFERENCED = re.compile(r"cannot drop table (`.*`) as it is referenced in foreign key (`.*`)")
 
@@ -45,6 +49,22 @@ class DoltDialect(MySQLDialect_pymysql):
     preparer = _Quoted  # type: ignore[assignment]
     supports_statement_cache = True
     ischema_names = {**MySQLDialect_pymysql.ischema_names, "double": _ExactDouble}  # noqa: RUF012
+
+    @reflection.cache
+    def get_table_names(self, connection: Connection, schema: str | None = None, **kw: Any) -> list[str]:
+        """Return the names of the tables."""
+        return [name for name, kind in self._kinds(connection, schema, **kw) if kind == "BASE TABLE"]
+
+    @reflection.cache
+    def get_view_names(self, connection: Connection, schema: str | None = None, **kw: Any) -> list[str]:
+        """Return the names of the views."""
+        return [name for name, kind in self._kinds(connection, schema, **kw) if kind != "BASE TABLE"]
+
+    @reflection.cache
+    def _kinds(self, connection: Connection, schema: str | None = None, **kw: Any) -> list[tuple[str, str]]:
+        # pandas looks for tables and for views before each load and each save; SQLAlchemy asks twice.
+        where = self.identifier_preparer.quote_identifier(schema or self.default_schema_name or "")
+        return [(row[0], row[1]) for row in connection.exec_driver_sql(f"SHOW FULL TABLES FROM {where}")]
 
     def do_execute(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
         """Execute a statement whose percent signs, if it takes no values, need not be doubled.

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import pymysql
 
 from . import answers
-from .answers import GONE
 from .branches import make_branch
 from .names import JOURNAL_TABLES, MOVING_PREFIX
 from .repository import changed_names
@@ -71,7 +70,7 @@ def _move(repository: Repository, branch: str, tip: str, to: str) -> None:
         try:
             cursor.execute("CALL DOLT_MERGE('--ff-only', %s)", (to,))
         except pymysql.err.Error as error:
-            if error.args[0] in GONE:
+            if answers.is_gone(error):
                 raise
             cursor.execute("CALL DOLT_BRANCH('-D', %s)", (moving,))
             if answers.is_merging(error):
@@ -105,7 +104,7 @@ def finish_moves(repository: Repository) -> None:
 
 
 def _finish(repository: Repository, branch: str, old: str) -> None:
-    with repository.on(branch) as cursor:
+    with repository.on(branch, own=True) as cursor:
         arrived = changed_names(cursor, old, "HEAD")
         # What differs from the old tip as well is a user's edit.
         edited = {name for names in changed_names(cursor, old, "WORKING") for name in names}

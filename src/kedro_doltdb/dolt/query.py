@@ -11,6 +11,7 @@ from pymysql.err import Error, ProgrammingError
 
 from ..errors import QueryError
 from . import select
+from .answers import is_read_only_transaction
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 _COMMENTS = re.compile(r"(?:\s+|--(?=\s|$)[^\n]*|#[^\n]*|/\*(?!!).*?\*/)*", re.DOTALL)
 _READING = {"SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "TABLE", "VALUES"}
 _EXPLAINING = re.compile(r"(EXPLAIN|DESCRIBE|DESC|PLAN|ANALYZE|FORMAT\s*=\s*\w+)\b", re.IGNORECASE)
-_READ_ONLY_TRANSACTION = 1792
 _MISFITS = (KeyError, TypeError, ValueError, ProgrammingError)
 
 
@@ -50,7 +50,7 @@ def read(cursor: Cursor, query: str, parameters: Sequence[Any] | Mapping[str, An
     try:
         execute(cursor, query, parameters)
     except Error as error:
-        if error.args[0] != _READ_ONLY_TRANSACTION:
+        if not is_read_only_transaction(error):
             raise
         raise _refusal(rest) from error
 

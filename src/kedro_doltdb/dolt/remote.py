@@ -7,6 +7,7 @@ https://docs.dolthub.com/sql-reference/version-control/remotes.
 from __future__ import annotations
 
 import re
+import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import pymysql
-from pymysql.constants import CR
 
-from ..errors import RemoteError
+from ..errors import ConfigError, RemoteError
+from .answers import is_lost, words
 from .fast_forward import EditedError, fast_forward
-from .repository import free_name
+from .names import free_name
 
 if TYPE_CHECKING:
     from ..settings import RemoteSettings
@@ -65,15 +66,30 @@ class Remote:
         with self._repository.locked("remotes"), self._repository.on() as cursor:
             cursor.execute("SELECT url FROM dolt_remotes WHERE name = %s", (name,))
             row = cursor.fetchone()
-            if row is None:
-                # Dolt makes the directory of a new remote if it is not there.
-                check_directory(url)
+            # Dolt makes the directory of a new remote if it is not there.
+            if not self._is_known(row):
                 cursor.execute("CALL DOLT_REMOTE('add', %s, %s)", (name, url))
-            elif not _same_url(row[0], url):
-                raise RemoteError(
-                    f"The remote {name} of data/ is {without_password(row[0])}, not {url} as in dolt.yml: "
-                    f"correct it there, or `dolt remote remove {name}` in data/."
-                )
+
+    def check(self) -> None:
+        """Compare the repository's remote of that name with ``dolt.yml``; nothing is changed.
+
+        Raises:
+            RemoteError: as for :meth:`prepare`.
+        """
+        with self._repository.on() as cursor:
+            cursor.execute("SELECT url FROM dolt_remotes WHERE name = %s", (self._settings.name,))
+            self._is_known(cursor.fetchone())
+
+    def _is_known(self, row: tuple[str] | None) -> bool:
+        name, url = self._settings.name, self._settings.url
+        if row is None:
+            check_directory(url)
+        elif not _same_url(row[0], url):
+            raise RemoteError(
+                f"The remote {name} of data/ is {without_password(row[0])}, not {url} as in dolt.yml: "
+                f"correct it there, or `dolt remote remove {name}` in data/."
+            )
+        return row is not None
 
     def pull(self, branch: str) -> int:
         """Move ``branch`` forward to where the remote has it; make it if only the remote has it.
@@ -93,7 +109,7 @@ class Remote:
         with self._repository.locked(branch):
             distance = self._distance(branch)
             if distance.ahead and distance.behind:
-                raise self._diverged(branch, distance)
+                raise self.diverged(branch, distance)
             if distance.behind:
                 self._fast_forward(branch)
             return distance.behind
@@ -118,7 +134,7 @@ class Remote:
                 self._fetch(branch)
                 distance = self._distance(branch)
                 if distance.ahead and distance.behind:
-                    raise self._diverged(branch, distance) from error
+                    raise self.diverged(branch, distance) from error
                 if not distance.ahead:
                     return False
                 if last:
@@ -169,7 +185,8 @@ class Remote:
                 f'{theirs}: {repository.where}, `dolt commit -am "My edits"`, then `dolt merge {theirs}`.'
             ) from None
 
-    def _diverged(self, branch: str, distance: Distance) -> RemoteError:
+    def diverged(self, branch: str, distance: Distance) -> RemoteError:
+        """Return the error that says how to go on when both have commits that the other lacks."""
         theirs, mine = self._tracking(branch), free_name(f"{branch}-mine", self._repository.branches())
         checked_out = branch == self._repository.checked_out()
         move = f"dolt reset --hard {theirs}" if checked_out else f"dolt branch --force {branch} {theirs}"
@@ -196,10 +213,10 @@ class Remote:
                 cursor.execute(f"CALL DOLT_{procedure}({', '.join(['%s'] * len(args))})", args)
                 return cursor.fetchone() or ()
             except pymysql.err.Error as error:
-                if error.args[0] != CR.CR_SERVER_LOST:
-                    raise _refused(settings, str(error.args[-1])) from None
+                if not is_lost(error):
+                    raise _refused(settings, words(error)) from None
                 self._cancel(thread)
-                if "timed out" not in str(error.args[-1]):
+                if "timed out" not in words(error):
                     raise
                 raise RemoteError(
                     f"The remote {settings.name} ({settings.url}) took more than {settings.timeout} s: can "
@@ -227,6 +244,11 @@ def _refused(settings: RemoteSettings, words: str) -> _RefusedError:
             "The Dolt server was started without DOLT_REMOTE_PASSWORD, the password of `remote.user`: set it "
             "where the server starts, that is for `kedro run`, or for the server that runs already."
         )
+    if "git remote has no branches" in words:
+        return _RefusedError(
+            f"The git repository {settings.url} has no branch yet, and Dolt needs one: push the code first, "
+            "`git push`."
+        )
     hint = ""
     if "Unauthenticated" in words or "PermissionDenied" in words or "permission denied" in words.lower():
         hint = " docs/teams.md says which credentials each kind of remote takes."
@@ -239,11 +261,53 @@ def check_directory(url: str) -> None:
     Raises:
         RemoteError: it is not.
     """
-    parts = urlsplit(url)
-    if parts.scheme == "file" and not Path(directory := unquote(url.removeprefix("file://"))).is_dir():
+    plain = url.removeprefix("git+")
+    if (
+        urlsplit(plain).scheme == "file"
+        and not Path(directory := unquote(plain.removeprefix("file://"))).is_dir()
+    ):
         raise RemoteError(
-            f"The remote's directory {directory} is not there: mount it, or, for a new remote, `mkdir` it."
+            f"The remote's directory {directory} is not there: mount it, or, for a new remote, "
+            f"`{'git init --bare' if plain != url else 'mkdir'}` it."
         )
+
+
+def git_remote_url(project_path: Path) -> str:
+    """Return the URL by which Dolt reaches the git remote of a checkout, for its data beside the code there.
+
+    Git's own credentials count; a user and a password in an HTTP URL are left out.
+
+    Args:
+        project_path: a directory of the checkout.
+
+    Raises:
+        ConfigError: it is in no checkout, or that has no remote.
+    """
+    try:
+        url = _git(
+            project_path, "remote", "get-url", _git(project_path, "remote").partition("\n")[0] or "origin"
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ConfigError(
+            f"conf/*/dolt.yml: `remote.url: git` is the git remote of this checkout, and {project_path} has "
+            "none: `git remote add origin <URL>`, or give the URL there."
+        ) from error
+    if url.startswith(("https://", "http://")):
+        return "git+" + re.sub("://[^/@]*@", "://", url)
+    if "://" in url:
+        return "git+" + url
+    host, colon, path = url.partition(":")
+    if colon and "/" not in host:
+        return f"git+ssh://{host}/{path.lstrip('/')}"
+    top = Path(_git(project_path, "rev-parse", "--show-toplevel"))
+    return "git+" + (top / url).resolve().as_uri()
+
+
+def _git(directory: Path, *args: str) -> str:
+    done = subprocess.run(
+        ["git", *args], cwd=directory, check=True, capture_output=True, text=True, timeout=10
+    )
+    return done.stdout.strip()
 
 
 def without_password(text: str) -> str:

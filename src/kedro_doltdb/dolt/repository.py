@@ -7,7 +7,8 @@ ever checked out. See https://docs.dolthub.com/sql-reference/version-control.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -51,17 +52,6 @@ class TableChange:
         return f"{self.table} {' '.join(counts) or '(schema)'}"
 
 
-def free_name(name: str, taken: Collection[str]) -> str:
-    """Return ``name``, or the first of ``name-2``, ``name-3``, … that is not taken.
-
-    Example:
-        >>> free_name("main-mine", {"main-mine"})
-        'main-mine-2'
-    """
-    numbered = (name if number == 1 else f"{name}-{number}" for number in range(1, len(taken) + 2))
-    return next(candidate for candidate in numbered if candidate not in taken)
-
-
 class Repository:
     """The repository that a server serves.
 
@@ -74,6 +64,8 @@ class Repository:
         self._address = address
         self._author = author
         self._made: str | None = None
+        # By branch, while connections are kept to be used again.
+        self._idle: dict[str | None, list[pymysql.Connection[Cursor]]] | None = None
 
     @property
     def database(self) -> str:
@@ -101,19 +93,63 @@ class Repository:
         return self._address.port
 
     @contextmanager
-    def on(self, branch: str | None = None, *, read_timeout: float | None = None) -> Iterator[Cursor]:
-        """Yield a cursor on ``branch``, or the one checked out in ``data/``, in no transaction."""
+    def reusing(self) -> Iterator[None]:
+        """Keep connections open for as long as the context lasts, for what comes next on their branches.
+
+        It is for a row of short questions. Nothing may fork meanwhile, and no node may run: what one has done
+        to the branches, the server or the process does not reach a connection that is open.
+        """
+        if self._idle is not None:
+            yield
+            return
+        self._idle = {}
         try:
-            connection = self._address.connect(branch, autocommit=True, read_timeout=read_timeout)
+            yield
+        finally:
+            idle, self._idle = self._idle, None
+            for connection in itertools.chain(*idle.values()):
+                _close(connection)
+
+    @contextmanager
+    def on(
+        self, branch: str | None = None, *, read_timeout: float | None = None, own: bool = False
+    ) -> Iterator[Cursor]:
+        """Yield a cursor on ``branch``, or the one checked out in ``data/``, in no transaction.
+
+        Args:
+            branch: the branch.
+            read_timeout: seconds that an answer may take; None waits for as long as the server lives.
+            own: whether the connection is nobody else's, before or after: for what changes the session, and
+                for SQL that is not ours.
+        """
+        idle = None if own or read_timeout else self._idle
+        connections = [] if idle is None else idle.setdefault(branch, [])
+        connection = connections.pop() if connections else self._connect(branch, read_timeout)
+        try:
+            with connection.cursor() as cursor:
+                yield cursor
+        except BaseException:
+            _close(connection)
+            raise
+        # The context that keeps connections may have ended meanwhile, and with it its list.
+        if idle is not None and idle is self._idle and idle.get(branch) is connections:
+            connections.append(connection)
+        else:
+            _close(connection)
+
+    def _connect(self, branch: str | None, read_timeout: float | None) -> pymysql.Connection[Cursor]:
+        try:
+            return self._address.connect(branch, autocommit=True, read_timeout=read_timeout)
         except pymysql.err.Error as error:
             # Somebody has removed the branch that was checked out: a run still has to keep what it wrote.
             if (branch := branch or self._made) is None or not answers.is_homeless(error):
                 raise
-            connection = self._address.connect(
-                branch, autocommit=True, read_timeout=read_timeout, qualified=False
-            )
-        with connection, connection.cursor() as cursor:
-            yield cursor
+            return self._address.connect(branch, autocommit=True, read_timeout=read_timeout, qualified=False)
+
+    def _forget_connections(self, branch: str) -> None:
+        """Close the idle connections on a branch that is made or deleted: they know the one before."""
+        for connection in (self._idle or {}).pop(branch, ()):
+            _close(connection)
 
     def version(self) -> str:
         """Return the version of the server."""
@@ -122,7 +158,8 @@ class Repository:
 
     def checked_out(self) -> str:
         """Return the branch checked out in ``data/``."""
-        with self.on() as cursor:
+        # A connection stays on the branch that was checked out when it was opened.
+        with self.on(own=True) as cursor:
             return str(_value(cursor, "SELECT active_branch()"))
 
     def branches(self) -> set[str]:
@@ -152,6 +189,7 @@ class Repository:
         Raises:
             ConfigError: Dolt does not allow the name.
         """
+        self._forget_connections(branch)
         with self.on() as cursor:
             try:
                 make_branch(cursor, branch, commit)
@@ -163,6 +201,7 @@ class Repository:
 
     def delete_branch(self, branch: str) -> None:
         """Delete ``branch``, merged or not."""
+        self._forget_connections(branch)
         with self.on() as cursor:
             cursor.execute("CALL DOLT_BRANCH('-D', %s)", (branch,))
 
@@ -233,7 +272,8 @@ class Repository:
         Returns:
             The commit; None when there was nothing to commit, and then nothing is written to the journal.
         """
-        with self.on(branch) as cursor:
+        # Checks run what the user has written in SQL.
+        with self.on(branch, own=True) as cursor:
             if not (journal_alone or _uncommitted(cursor, ignored=True)):
                 return None
             if write_journal:
@@ -263,7 +303,7 @@ class Repository:
         with self.on(source) as cursor:
             cursor.execute("SHOW FULL TABLES WHERE Table_type = 'BASE TABLE'")
             there = {row[0].lower() for row in cursor.fetchall()}
-        with self.on(branch) as cursor:
+        with self.on(branch, own=True) as cursor:
             cursor.execute("SET foreign_key_checks = 0")
             for table in tables:
                 if table.lower() in there or table.startswith("dolt_"):
@@ -323,20 +363,29 @@ class Repository:
             return bool(_value(cursor, "SELECT IS_FREE_LOCK(%s)", name))
 
 
+def _close(connection: pymysql.Connection[Cursor]) -> None:
+    # One that is broken is closed already.
+    if connection.open:
+        connection.close()
+
+
 def _commit(cursor: Cursor, message: str, author: str, *, verify: bool) -> str:
     skip = "" if verify else ", '--skip-verification'"
     return str(_value(cursor, f"CALL DOLT_COMMIT('-m', %s, '--author', %s{skip})", message, author))
 
 
 def _uncommitted(cursor: Cursor, ignored: bool) -> list[str]:
-    cursor.execute("SELECT DISTINCT table_name, ignored FROM dolt_status_ignored WHERE status <> 'renamed'")
-    names = {name for name, is_ignored in cursor.fetchall() if ignored or not is_ignored}
-    # Of a renamed table the status has both names in one text.
-    cursor.execute(
-        "SELECT from_table_name, to_table_name FROM dolt_diff_summary('HEAD', 'WORKING') "
-        "WHERE diff_type = 'renamed'"
-    )
-    return sorted(names.union(*cursor.fetchall()))
+    cursor.execute("SELECT DISTINCT table_name, ignored, status = 'renamed' FROM dolt_status_ignored")
+    found = cursor.fetchall()
+    names = {name for name, is_ignored, renamed in found if not renamed and (ignored or not is_ignored)}
+    if any(renamed for _, _, renamed in found):
+        # Of a renamed table the status has both names in one text.
+        cursor.execute(
+            "SELECT from_table_name, to_table_name FROM dolt_diff_summary('HEAD', 'WORKING') "
+            "WHERE diff_type = 'renamed'"
+        )
+        names = names.union(*cursor.fetchall())
+    return sorted(names)
 
 
 def lock_name(database: str, what: str) -> str:
@@ -356,12 +405,13 @@ def changed_names(cursor: Cursor, old: str, new: str) -> set[tuple[str, str]]:
     Returns:
         Pairs of names; that of a table that is not there is empty.
     """
-    found: set[tuple[str, str]] = set()
     # The summary leaves out tables whose primary key has changed.
-    for function in ("dolt_diff_summary", "dolt_schema_diff"):
-        cursor.execute(f"SELECT from_table_name, to_table_name FROM {function}(%s, %s)", (old, new))
-        found.update(cursor.fetchall())
-    return found
+    cursor.execute(
+        "SELECT from_table_name, to_table_name FROM dolt_diff_summary(%s, %s) "
+        "UNION SELECT from_table_name, to_table_name FROM dolt_schema_diff(%s, %s)",
+        (old, new, old, new),
+    )
+    return set(cursor.fetchall())
 
 
 def _changed_tables(cursor: Cursor, old: str, new: str) -> set[str]:
@@ -371,7 +421,8 @@ def _changed_tables(cursor: Cursor, old: str, new: str) -> set[str]:
 
 
 def _changes(cursor: Cursor, old: str, new: str) -> list[TableChange]:
-    if not (tables := _changed_tables(cursor, old, new)):
+    pairs = changed_names(cursor, old, new) if old != new else set()
+    if not (tables := {name for names in pairs for name in names if name} - JOURNAL_TABLES):
         return []
     cursor.execute(
         "SELECT table_name, rows_added, rows_deleted, rows_modified FROM dolt_diff_stat(%s, %s)", (old, new)
@@ -381,10 +432,7 @@ def _changes(cursor: Cursor, old: str, new: str) -> list[TableChange]:
         name: TableChange(name, added or 0, removed or 0, modified or 0)
         for name, added, removed, modified in cursor.fetchall()
     }
-    cursor.execute(
-        "SELECT from_table_name FROM dolt_diff_summary(%s, %s) WHERE to_table_name = ''", (old, new)
-    )
-    dropped = {row[0] for row in cursor.fetchall()}
+    dropped = {before for before, after in pairs if not after}
     return [
         TableChange(name, 0, 0, 0, dropped=True)
         if name in dropped

@@ -87,7 +87,7 @@ def _blocks(cursor: Any) -> Iterator[tuple[bytearray, list[int]]]:
         yield data, starts
 
 
-def abandon(connection: pymysql.Connection[Cursor]) -> None:
+def close_in_child(connection: pymysql.Connection[Cursor]) -> None:
     """Close a forked child's copy of its parent's connection, without a word to the server."""
     wire: Any = connection
     with suppress(OSError):

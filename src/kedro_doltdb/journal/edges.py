@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,20 +58,19 @@ def inputs_of(edges: Iterable[Edge]) -> list[Edge]:
     return [edge for edge in loads if base_name(edge.dataset) not in produced]
 
 
-def with_hashes(edges: list[Edge], tables: Mapping[str, str]) -> list[Edge]:
-    """Fill in the hashes of tables that are not known yet.
+def hash_tables(repository: Repository, edges: Iterable[Edge], ref: str) -> None:
+    """Fill in the content hashes of tables that are not known yet.
 
     Args:
+        repository: where the tables are.
         edges: to be filled in.
-        tables: the content hash of each table as it is now.
-
-    Returns:
-        The same edges.
+        ref: the commit or branch whose tables are meant.
     """
-    for edge in edges:
-        if edge.content_hash is None and edge.table_name and edge.read_at is None:
-            edge.content_hash = tables.get(edge.table_name)
-    return edges
+    unknown = [edge for edge in edges if edge.table_name and not (edge.content_hash or edge.read_at)]
+    tables = {edge.table_name for edge in unknown if edge.table_name}
+    hashes = repository.table_hashes(ref, sorted(tables)) if tables else {}
+    for edge in unknown:
+        edge.content_hash = hashes.get(edge.table_name or "")
 
 
 def pin(repository: Repository, edges: Iterable[Edge], head: str) -> dict[str, str]:

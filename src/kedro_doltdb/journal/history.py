@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -110,12 +110,12 @@ class Log:
 def entries_on(repository: Repository, branch: str) -> list[Entry]:
     """Return the runs in the history of ``branch``, in the order of their commits; uncommitted edits of the
     journal do not count."""
-    return _entries_on(repository, branch)[0]
+    return _entries_on(repository, branch, {})[0]
 
 
-def _entries_on(repository: Repository, branch: str) -> tuple[list[Entry], Log]:
+def _entries_on(repository: Repository, branch: str, known: Mapping[str, Run]) -> tuple[list[Entry], Log]:
     with repository.on(branch) as cursor:
-        found, log = reader.runs(cursor, "HEAD"), Log.of(cursor)
+        found, log = reader.runs_beside(cursor, known, "HEAD"), Log.of(cursor)
         if any(run.run_id not in log.runs for run in found):
             # Its commit was squashed or reworded: the one that brought the row will do.
             cursor.execute(f"SELECT run_id, `commit` FROM dolt_blame_{RUNS}")
@@ -190,15 +190,17 @@ def list_runs(repository: Repository, branches: Iterable[str], kept_for: set[str
     order: dict[str, tuple[datetime, float]] = {}
     branches = list(branches)
     logs: dict[str, Log] = {}
+    known: dict[str, Run] = {}
     for branch in branches:
         try:
-            entries, log = _entries_on(repository, branch)
+            entries, log = _entries_on(repository, branch, known)
         except DoltError as error:
             if len(branches) == 1:
                 raise
             logger.warning("The runs of %s are left out: %s", branch, error.message)
             continue
         logs[branch] = log
+        known |= {entry.run.run_id: entry.run for entry in entries}
         for entry in entries:
             found.setdefault(entry.run.run_id, entry)
         started, latest = {entry.commit: entry.run.started for entry in entries}, datetime.min
@@ -226,7 +228,7 @@ def list_runs(repository: Repository, branches: Iterable[str], kept_for: set[str
 def _kept_on(repository: Repository, branch: str) -> Entry | None:
     """Return the unpublished run whose branch ``branch`` is; None if it is none's, or under way still."""
     run_id = branch.removeprefix(RUN_PREFIX)
-    # kedro/moving/... and kedro/state are no runs' branches.
+    # kedro/moving/... and kedro/state are not branches of runs.
     if run_id == branch or "/" in run_id or run_id == "state":
         return None
     try:
@@ -248,7 +250,7 @@ def public_branches(repository: Repository) -> list[str]:
 def find(repository: Repository, name: str, branch: str | None = None) -> Point:
     """Return the commit that a user calls ``name``.
 
-    Only if it is no run on the branch checked out, no commit, branch or tag, all branches are looked through.
+    All branches are searched only if it is not a run on the branch checked out, a commit, a branch or a tag.
 
     Args:
         repository: where it is.
@@ -293,7 +295,7 @@ def find_run(repository: Repository, name: str) -> tuple[Point, Run]:
     """Return what :func:`find` does, and the run that it is.
 
     Raises:
-        ConfigError: nothing has that name, several runs have, or it is no run.
+        ConfigError: nothing has that name, several runs have, or it is not a run.
     """
     point = find(repository, name)
     if point.run is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -43,6 +43,9 @@ MOST_EXECUTIONS = 2_000
 MOST_BYTES = 256 << 20
 DEEPEST = 100
 _ATTEMPTS = 3
+_LONGEST_ID = 255
+# Runs that are read one by one where the others are known.
+_MOST_NEW = 50
 
 _TIMES = ("started", "finished")
 _warned: set[str] = set()
@@ -69,7 +72,51 @@ def runs(cursor: Cursor, ref: str | None = None, run_id: str | None = None) -> l
     """
     where = ("run_id = %s", [run_id]) if run_id else ("TRUE", [])
     found = _read(cursor, RUNS, ref, *where, order="started DESC, run_id DESC", make=_run)
-    return sorted(found, key=lambda run: (run.started or datetime.min, run.run_id))
+    return sorted(found, key=_by_start)
+
+
+def runs_beside(cursor: Cursor, known: Mapping[str, Run], ref: str | None = None) -> list[Run]:
+    """Return what :func:`runs` does, and read only the runs that are not in ``known``: branches share most.
+
+    Args:
+        cursor: a cursor on any branch.
+        known: runs that have been read on another branch, by their ids.
+        ref: the commit or branch to read; None is the cursor's own.
+
+    Raises:
+        DoltError: something else has the journal's name.
+    """
+    is_view = RUNS in {name.lower() for name in views(cursor)}
+    if not known or is_view or "run_id" not in columns_at(cursor, RUNS, ref):
+        return runs(cursor, ref)
+    source = f"FROM {RUNS}{' AS OF %s' if ref else ''} LIMIT {MOST_ROWS}"
+    _execute(cursor, f"SELECT LEFT(run_id, {_LONGEST_ID + 1}) {source}", [ref] if ref else [])
+    here = {str(run_id) for (run_id,) in cursor.fetchall()}
+    new = sorted(here - known.keys())
+    # A long list is slower than the whole table, and of an odd row the whole reading says what it is.
+    if len(new) > _MOST_NEW or any(len(run_id) > _LONGEST_ID for run_id in new):
+        return runs(cursor, ref)
+    found = [known[run_id] for run_id in here & known.keys()]
+    if new:
+        where = f"run_id IN ({', '.join(['%s'] * len(new))})"
+        found += _read(cursor, RUNS, ref, where, new, order="started DESC, run_id DESC", make=_run)
+    return sorted(found, key=_by_start)
+
+
+def _by_start(run: Run) -> tuple[datetime, str]:
+    return run.started or datetime.min, run.run_id
+
+
+def has_run(cursor: Cursor, run_id: str) -> bool:
+    """Return whether the journal on the cursor's branch has a row of a run, even an unreadable one.
+
+    Raises:
+        DoltError: something else has the journal's name.
+    """
+    if not _there(cursor, RUNS, None):
+        return False
+    cursor.execute(f"SELECT 1 FROM {RUNS} WHERE run_id = %s LIMIT 1", (run_id,))
+    return cursor.fetchone() is not None
 
 
 def edges(cursor: Cursor, run_id: str, ref: str | None = None) -> list[Edge]:
@@ -111,11 +158,14 @@ def executions_of(
     )  # fmt: skip
 
 
-def noted_checks(cursor: Cursor, ref: str | None = None) -> dict[str, set[str]]:
-    """Return of each run with warnings or accepted failures which of the two it has, by the runs' ids."""
-    condition = "status = 'accepted' OR (status = 'failed' AND severity = 'warn')"
+def noted_checks(cursor: Cursor, run_ids: Collection[str], ref: str | None = None) -> dict[str, set[str]]:
+    """Return which of the runs have warnings or accepted failures, and which of the two, by their ids."""
+    condition = (
+        f"run_id IN ({', '.join(['%s'] * len(run_ids))}) "
+        "AND (status = 'accepted' OR (status = 'failed' AND severity = 'warn'))"
+    )
     pairs = _read(
-        cursor, CHECKS, ref, condition, [], order="run_id DESC",
+        cursor, CHECKS, ref, condition, list(run_ids), order="run_id DESC",
         make=lambda row: (_text(row["run_id"], "run_id"), _check(row)),
     )  # fmt: skip
     found: dict[str, set[str]] = {}
@@ -151,14 +201,19 @@ def loaders(cursor: Cursor, dataset: str, ref: str | None = None) -> list[tuple[
     )  # fmt: skip
 
 
-def saved_tables(cursor: Cursor, tables: Iterable[str], ref: str | None = None) -> dict[str, set[str]]:
-    """Return which of ``tables``, in lower case, each run has saved, by the runs' ids."""
+def saved_tables(
+    cursor: Cursor, tables: Iterable[str], run_ids: Collection[str], ref: str | None = None
+) -> dict[str, set[str]]:
+    """Return which of ``tables``, in lower case, the runs have saved, by the runs' ids."""
     names = [table.lower() for table in tables]
     found: dict[str, set[str]] = {}
     if names:
-        condition = f"direction = 'save' AND LOWER(table_name) IN ({', '.join(['%s'] * len(names))})"
+        condition = (
+            f"run_id IN ({', '.join(['%s'] * len(run_ids))}) "
+            f"AND direction = 'save' AND LOWER(table_name) IN ({', '.join(['%s'] * len(names))})"
+        )
         pairs = _read(
-            cursor, LINEAGE, ref, condition, names, order="run_id DESC",
+            cursor, LINEAGE, ref, condition, [*run_ids, *names], order="run_id DESC",
             make=lambda row: (_text(row["run_id"], "run_id"), _edge(row).table_name),
         )  # fmt: skip
         for run_id, table in pairs:
@@ -170,15 +225,10 @@ def _read(
     cursor: Cursor, table: str, ref: str | None, where: str, values: list[str], *, order: str,
     make: Callable[[dict[str, Any]], _Row], most: int | None = None,
 ) -> list[_Row]:  # fmt: skip
-    # Nothing is ever selected from a view, whose query may be anybody's.
-    if table in {name.lower() for name in views(cursor)}:
-        raise not_a_journal(table, "it is a view")
-    keys, known = columns_of(table)
-    there = columns_at(cursor, table, ref)
+    there = _there(cursor, table, ref)
     if not there:
         return []
-    if missing := [name for name in keys if name not in there]:
-        raise not_a_journal(table, f"it has no column {missing[0]}")
+    keys, known = columns_of(table)
     names = [name for name in known if name in there]
     long = (*JSON_COLUMNS, *NODE_COLUMNS, OFFENDING)
     limits = {name: LONGEST_JSON if name in long else LONGEST_TEXT for name in names}
@@ -220,6 +270,17 @@ def _read(
     return found
 
 
+def _there(cursor: Cursor, table: str, ref: str | None) -> Collection[str]:
+    """Return the columns that a table of the journal has; none where it is not there."""
+    # Nothing is ever selected from a view, whose query may be anybody's.
+    if table in {name.lower() for name in views(cursor)}:
+        raise not_a_journal(table, "it is a view")
+    there = columns_at(cursor, table, ref)
+    if there and (missing := [name for name in columns_of(table)[0] if name not in there]):
+        raise not_a_journal(table, f"it has no column {missing[0]}")
+    return there
+
+
 def _execute(cursor: Cursor, statement: str, values: list[str]) -> None:
     """Run a query, again if Dolt could not read on, as has been seen once: the next time it could."""
     for attempt in range(1, _ATTEMPTS + 1):
@@ -250,7 +311,7 @@ def _warn(message: str, *values: object) -> None:
 
 
 def _run(row: dict[str, Any]) -> Run:
-    known = {f.name for f in fields(Run)}
+    _, known = columns_of(RUNS)
     values = {name: value for name, value in row.items() if name in known and value is not None}
     for name, value in values.items():
         if name in JSON_COLUMNS:
@@ -263,7 +324,7 @@ def _run(row: dict[str, Any]) -> Run:
             raise _Unreadable(f"{name} is not a time")
     if not values.get("run_id"):
         raise _Unreadable("it has no run_id")
-    return Run(**values)
+    return Run.from_columns(values)
 
 
 def _edge(row: dict[str, Any]) -> Edge:

@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+import pymysql
+
+from ..dolt.answers import is_missing_table
 from ..dolt.as_of import columns_at
 from ..dolt.names import CHECKS, LINEAGE, NODES, RUNS
 from ..errors import DoltError
@@ -87,6 +90,7 @@ REFUSED = "refused"
 JSON_COLUMNS = ("filters", "params", "versions", "runtime_params", "param_types")
 NODE_COLUMNS = ("code", "params", "entries")
 OFFENDING = "offending"
+_BETWEEN_PIPELINES = ", "
 # What became of a node in a run.
 COMPUTED, SKIPPED, TAKEN = "computed", "skipped", "taken"
 
@@ -102,7 +106,7 @@ class Run:
         status: ``succeeded``, ``failed``, ``interrupted``, or ``refused``: it computed everything, and could
             not be published.
         error: the type and the first line of the error that ended it.
-        pipeline: the names of its pipelines, joined by a comma and a space.
+        pipelines: the names of its pipelines.
         filters: the arguments of ``kedro run`` that chose its nodes.
         params: all its parameters, secrets masked.
         environment: Kedro's configuration environment.
@@ -122,7 +126,7 @@ class Run:
     finished: datetime | None = None
     status: str | None = None
     error: str | None = None
-    pipeline: str | None = None
+    pipelines: list[str] = field(default_factory=list)
     filters: dict[str, Any] = field(default_factory=dict)
     params: dict[str, Any] = field(default_factory=dict)
     environment: str | None = None
@@ -141,9 +145,26 @@ class Run:
         took = (self.finished - self.started).total_seconds() if self.finished and self.started else -1.0
         return took if took >= 0 else None
 
+    @property
+    def pipeline(self) -> str | None:
+        """The names of its pipelines as text, as the journal stores them; None if they are not known."""
+        return _BETWEEN_PIPELINES.join(self.pipelines) or None
+
+    def to_columns(self) -> dict[str, Any]:
+        """Return its value in each column of ``kedro_runs``."""
+        row = {**asdict(self), "pipeline": self.pipeline}
+        return {name: row[name] for name in _COLUMNS[RUNS]}
+
+    @classmethod
+    def from_columns(cls, row: dict[str, Any]) -> Run:
+        """Return what :meth:`to_columns` gave; columns may be missing."""
+        values = dict(row)
+        names = values.pop("pipeline", None)
+        return cls(**values, pipelines=names.split(_BETWEEN_PIPELINES) if names else [])
+
     def to_json(self) -> dict[str, Any]:
-        """Return the run as JSON holds it; times in ISO 8601 with the offset."""
-        row = asdict(self)
+        """Return the columns as JSON holds them; times in ISO 8601 with the offset."""
+        row = self.to_columns()
         for name in ("started", "finished"):
             row[name] = row[name] and row[name].replace(tzinfo=timezone.utc).isoformat()
         return row
@@ -156,7 +177,7 @@ class Run:
             for name in ("started", "finished")
             if row.get(name)
         }
-        return cls(**{**row, **times})
+        return cls.from_columns({**row, **times})
 
 
 @dataclass
@@ -275,11 +296,11 @@ def write(
         executions: what became of its nodes; likewise.
 
     Raises:
-        DoltError: there is a table of that name that is no journal.
+        DoltError: there is a table of that name that is not a journal.
     """
     for table in (RUNS, LINEAGE):
         _prepare(cursor, table)
-    row = asdict(run)
+    row = run.to_columns()
     for name in JSON_COLUMNS:
         row[name] = None if row[name] is None else json.dumps(row[name], ensure_ascii=False)
     _insert(cursor, RUNS, [row])
@@ -316,7 +337,7 @@ def copy(cursor: Cursor, parent: str, commit: str) -> None:
         commit: the commit.
 
     Raises:
-        DoltError: there is a table of that name that is no journal.
+        DoltError: there is a table of that name that is not a journal.
     """
     for table, key in _KEYS.items():
         there = columns_at(cursor, table, commit)
@@ -337,11 +358,11 @@ def copy(cursor: Cursor, parent: str, commit: str) -> None:
 
 def _prepare(cursor: Cursor, table: str) -> None:
     columns = _COLUMNS[table]
-    declared = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-    cursor.execute(
-        f"CREATE TABLE IF NOT EXISTS {table} ({declared}, PRIMARY KEY ({', '.join(_KEYS[table])}))"
-    )
     found = _columns(cursor, table)
+    if not found:
+        declared = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+        cursor.execute(f"CREATE TABLE {table} ({declared}, PRIMARY KEY ({', '.join(_KEYS[table])}))")
+        return
     if [name for name, (key, _) in found.items() if key] != list(_KEYS[table]):
         raise not_a_journal(table, f"its primary key is not {', '.join(_KEYS[table])}")
     if needed := [name for name, (_, is_needed) in found.items() if is_needed and name not in columns]:
@@ -365,8 +386,16 @@ def columns_of(table: str) -> tuple[tuple[str, ...], list[str]]:
 
 
 def _columns(cursor: Cursor, table: str) -> dict[str, tuple[bool, bool]]:
-    """Return the columns, whether they are part of the key, and whether each row must give them a value."""
-    cursor.execute(f"SHOW COLUMNS FROM {table}")
+    """Return the columns, whether they are part of the key, and whether each row must give them a value.
+
+    There are none where there is no such table.
+    """
+    try:
+        cursor.execute(f"SHOW COLUMNS FROM {table}")
+    except pymysql.err.Error as error:
+        if is_missing_table(error):
+            return {}
+        raise
     return {
         name: (key == "PRI", null == "NO" and default is None and not extra)
         for name, _, null, key, default, extra in cursor.fetchall()

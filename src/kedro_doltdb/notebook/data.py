@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,8 +38,34 @@ def open(path: str | os.PathLike[str] | None = None) -> DoltData:
 
     Raises:
         ConfigError: it is in no Kedro project, or the project's configuration cannot be used.
+
+    Example:
+        >>> import kedro_doltdb
+        >>> with kedro_doltdb.open() as data:
+        ...     data.load("example_metrics", at="HEAD~1").columns.tolist()
+        ['metric', 'value']
     """
     return DoltData(Project.around(Path(path or ".").expanduser().resolve()))
+
+
+def compare(
+    old: str | None = None, new: str | None = None, *, tables: Iterable[str] | None = None,
+    limit: int | None = 5, path: str | os.PathLike[str] | None = None,
+) -> ComparisonFrames:  # fmt: skip
+    """Return how two runs of a Kedro project differ, as frames.
+
+    Args:
+        old: a run, commit, tag or branch; None is the run before ``new``.
+        new: the other; None is the last run on the branch checked out in ``data/``.
+        tables: the tables to compare; None is all but those of the journal.
+        limit: how many rows of each table to bring; None is all that differ, and all are in memory then.
+        path: the project's directory, or any below it; None is the current one.
+
+    Raises:
+        ConfigError: a name that is not known, there are no two runs, or it is in no Kedro project.
+    """
+    with open(path) as data:
+        return data.compare(old, new, tables=tables, limit=limit)
 
 
 class DoltData:
@@ -50,6 +76,17 @@ class DoltData:
 
     Args:
         project: the project.
+
+    Example:
+        >>> import kedro_doltdb
+        >>> data = kedro_doltdb.open()
+        >>> data.load("example_iris_data").shape
+        (150, 6)
+        >>> data.sql("SELECT COUNT(*) AS n FROM example_iris_data", at="v1.0")["n"].tolist()
+        [150]
+        >>> data.runs()["params.example_test_data_ratio"].tolist()
+        [0.2, 0.1]
+        >>> data.close()
     """
 
     def __init__(self, project: Project) -> None:
@@ -130,13 +167,17 @@ class DoltData:
             found, _ = listed_runs(repository, self._database.settings.metrics, all_branches=True)
         return runs_frame(found)
 
-    def compare(self, old: str | None = None, new: str | None = None, *, limit: int = 5) -> ComparisonFrames:
-        """Return how two runs differ.
+    def compare(
+        self, old: str | None = None, new: str | None = None, *, tables: Iterable[str] | None = None,
+        limit: int | None = 5,
+    ) -> ComparisonFrames:  # fmt: skip
+        """Return how two runs differ. What it costs follows the number of rows that differ.
 
         Args:
             old: a run, commit, tag or branch; None is the run before ``new``.
             new: the other; None is the last run on the branch checked out in ``data/``.
-            limit: how many rows of each table to bring.
+            tables: the tables to compare; None is all but those of the journal.
+            limit: how many rows of each table to bring; None is all that differ, and all are in memory then.
 
         Raises:
             ConfigError: a name that is not known, or there are no two runs.
@@ -147,8 +188,9 @@ class DoltData:
         with self._reading() as repository:
             points = default_points(repository, old, new)
             found = compare(
-                repository, *points, self._database.settings.metrics, self._database.project_path, limit=limit
-            )
+                repository, *points, self._database.settings.metrics, self._database.project_path,
+                only=tables, limit=limit,
+            )  # fmt: skip
         return ComparisonFrames.of(found)
 
     @property

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from ..journal.parameters import leaves
 if TYPE_CHECKING:
     from ..dolt.row_diff import RowChange
     from ..queries.code import CodeDiff
-    from ..queries.compare import Comparison
+    from ..queries.compare import Comparison, TableDiff
     from ..queries.runs import ListedRun
 
 _COLUMNS = (
@@ -55,13 +56,19 @@ class ComparisonFrames:
     Attributes:
         old: the one, as it was called.
         new: the other.
-        params: the parameters that differ, with their values ``old`` and ``new``.
-        code: the files that differ between the code of the two, with git's letter as ``status``; None if the
-            code is the same, or git does not have both.
-        metrics: the metrics that differ, likewise, and the ``change``.
-        tables: the tables that differ, with the numbers of rows ``added``, ``removed`` and ``modified``, and
-            whether their ``schema`` differs.
-        rows: by table, the first rows that differ.
+        params: a row for each parameter that differs, by ``parameter``: its values ``old`` and ``new``
+            (object; None where there was none).
+        code: a row for each ``file`` that differs between the code of the two, with git's letter as
+            ``status``; None if the code is the same, or git does not have both.
+        metrics: a row for each metric that differs, by ``metric``: ``old``, ``new``, ``change`` (float64).
+        tables: a row for each table that differs, by ``table``: the numbers of rows ``added``, ``removed``
+            and ``modified`` (int64), whether its ``schema`` is ``new``, ``dropped``, ``changed`` or the same
+            (empty), and how many rows it has in all, ``old_rows`` and ``new_rows`` (Int64; missing where it
+            is not there).
+        rows: by table, a row for each of the first rows that differ, by primary key: ``diff_type``
+            (``added``, ``removed`` or ``modified``), and of each column that differs in one of them a pair
+            ``(column, "old")`` and ``(column, "new")``. Integers are Int64, floats float64, dates with a time
+            datetime64; anything else is as the driver gives it, such as text, ``bytes`` and ``Decimal``.
     """
 
     old: str
@@ -77,25 +84,14 @@ class ComparisonFrames:
         """Make frames of what ``kedro dolt compare`` prints."""
         metrics = _pairs(comparison.metrics, "metric").astype("float64")
         metrics["change"] = metrics["new"] - metrics["old"]
-        changes = [
-            (
-                each.change.added,
-                each.change.removed,
-                each.change.modified,
-                _schema(each.change.dropped, each.schema),
-            )
-            for each in comparison.tables
-        ]
-        names = pd.Index([each.change.table for each in comparison.tables], name="table")
-        tables = pd.DataFrame(changes, names, ["added", "removed", "modified", "schema"])
         return cls(
             comparison.old.name,
             comparison.new.name,
             _pairs(comparison.params, "parameter"),
             _code(comparison.code),
             metrics,
-            tables,
-            {each.change.table: _rows(each.rows) for each in comparison.tables if each.rows},
+            _tables(comparison.tables),
+            {each.change.table: _rows(each.rows, each.keys) for each in comparison.tables if each.rows},
         )
 
     def _titled(self) -> dict[str, pd.DataFrame]:
@@ -132,29 +128,41 @@ def _code(diff: CodeDiff | None) -> pd.DataFrame | None:
     return pd.DataFrame({"status": [status for status, _ in diff.files]}, paths)
 
 
-def _schema(dropped: bool, lines: Sequence[str]) -> str:
-    return "dropped" if dropped else "changed" if lines else ""
-
-
-def _rows(rows: Sequence[RowChange]) -> pd.DataFrame:
-    """Return rows that differ, by their key: their cells; of a modified row, what was there and what is."""
-    paired = any(row.kind == "modified" for row in rows)
-    found = []
-    for row in rows:
-        cells: dict[Any, Any] = {("diff_type", "") if paired else "diff_type": row.kind}
-        for name, (old, new) in row.cells.items():
-            if paired:
-                cells[name, "old"], cells[name, "new"] = old, new
-            else:
-                cells[name] = old if row.kind == "removed" else new
-        found.append(cells)
-    frame = pd.DataFrame(found)
-    if paired:
-        frame.columns = pd.MultiIndex.from_tuples(
-            list(dict.fromkeys(name for cells in found for name in cells))
-        )
-    if rows[0].key:
-        frame.index = pd.MultiIndex.from_frame(pd.DataFrame([row.key for row in rows]))
-        if frame.index.nlevels == 1:
-            frame.index = frame.index.get_level_values(0)
+def _tables(tables: Sequence[TableDiff]) -> pd.DataFrame:
+    changes = [
+        (each.change.added, each.change.removed, each.change.modified, each.schema_word) for each in tables
+    ]
+    names = pd.Index([each.change.table for each in tables], name="table")
+    frame = pd.DataFrame(changes, names, ["added", "removed", "modified", "schema"])
+    frame = frame.astype(dict.fromkeys(["added", "removed", "modified"], "int64"))
+    frame["old_rows"] = pd.array([each.old_count for each in tables], "Int64")
+    frame["new_rows"] = pd.array([each.new_count for each in tables], "Int64")
     return frame
+
+
+def _rows(rows: Sequence[RowChange], keys: Sequence[str]) -> pd.DataFrame:
+    """Return rows that differ, by their key: what was there, and what is."""
+    kinds = pd.Series([row.kind for row in rows])
+    columns: dict[tuple[str, str], pd.Series[Any]] = {("diff_type", ""): kinds}
+    for name in dict.fromkeys(name for row in rows for name in row.cells):
+        pairs = [row.cells.get(name) or (row.same.get(name),) * 2 for row in rows]
+        columns[name, "old"] = _series(pair[0] for pair in pairs)
+        columns[name, "new"] = _series(pair[1] for pair in pairs)
+    frame = pd.concat(columns, axis=1)
+    if keys:
+        levels = [pd.Index(_series(row.key[name] for row in rows), name=name) for name in keys]
+        frame.index = levels[0] if len(levels) == 1 else pd.MultiIndex.from_arrays(levels)
+    return frame
+
+
+def _series(values: Iterable[Any]) -> pd.Series[Any]:
+    found = list(values)
+    types = {type(value) for value in found if value is not None}
+    # A larger one is no 64-bit integer, and a float would not be the same number.
+    if types == {int} and all(value is None or -(2**63) <= value < 2**63 for value in found):
+        return pd.Series(pd.array(found, "Int64"))
+    if types == {float}:
+        return pd.Series(found, dtype="float64")
+    if types == {datetime}:
+        return pd.Series(pd.to_datetime(pd.Series(found, dtype=object), errors="coerce"))
+    return pd.Series(found, dtype=object)

@@ -25,7 +25,7 @@ class BlamedRow:
         date: of the commit.
         author: its author.
         message: the first line of its message.
-        run_id: the run whose commit it is; None if a person made it.
+        run_id: the run whose commit it is; None if a user made it.
     """
 
     key: dict[str, Any]
@@ -63,7 +63,7 @@ def blame(repository: Repository, table: str, where: Mapping[str, str], limit: i
             )
         if unknown := sorted(set(where) - set(keys)):
             raise ConfigError(
-                f"{', '.join(unknown)} is no column of the primary key of {table}: {', '.join(keys)} is."
+                f"{', '.join(unknown)} is not a column of the primary key of {table}: {', '.join(keys)} is."
             )
         history = RowHistory(cursor, table, list(columns), keys)
         rows = history.rows_now(where, limit)

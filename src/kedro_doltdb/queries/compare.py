@@ -6,13 +6,14 @@ https://docs.dolthub.com/sql-reference/version-control/dolt-sql-functions#table-
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..dolt.as_of import columns_at
-from ..dolt.row_diff import RowChange, changed_lines, changed_rows
+from ..dolt.as_of import columns_at, count_at
+from ..dolt.row_diff import RowChange, changed_lines, changed_rows, each_changed_row
 from ..errors import ConfigError
 from ..journal import reader
 from ..journal.history import Log, Point, entries_on, find
@@ -37,6 +38,10 @@ class TableDiff:
         rows: the first rows that differ.
         comparable: whether rows can be told from each other; not when the primary key has changed.
         has_key: whether a changed row can be told from one that was removed and one that was added.
+        keys: the columns of its primary key.
+        columns: its columns, those that are gone at the end.
+        old_count: how many rows it had; None if it was not there.
+        new_count: how many rows it has; None if it is gone.
     """
 
     change: TableChange
@@ -44,6 +49,22 @@ class TableDiff:
     rows: list[RowChange] = field(default_factory=list)
     comparable: bool = True
     has_key: bool = True
+    keys: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    old_count: int | None = None
+    new_count: int | None = None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the table was not there before."""
+        return self.old_count is None and self.new_count is not None
+
+    @property
+    def schema_word(self) -> str:
+        """What happened to its schema: ``new``, ``dropped``, ``changed``, or nothing."""
+        if self.change.dropped:
+            return "dropped"
+        return "new" if self.is_new else "changed" if self.schema else ""
 
 
 @dataclass(frozen=True)
@@ -96,7 +117,7 @@ def default_points(repository: Repository, old: str | None, new: str | None) -> 
 
 def compare(
     repository: Repository, old: Point, new: Point, metric_tables: Iterable[str], project_path: Path, *,
-    only: Iterable[str] | None = None, limit: int = 5,
+    only: Iterable[str] | None = None, limit: int | None = 5,
 ) -> Comparison:  # fmt: skip
     """Compare two commits.
 
@@ -107,7 +128,7 @@ def compare(
         metric_tables: the tables that hold metrics.
         project_path: the project, whose code may be in git.
         only: the tables to compare; None is all but those of the journal.
-        limit: how many rows of each table to bring.
+        limit: how many rows of each table to bring; None is all.
 
     Raises:
         ConfigError: a table of ``only`` is in neither commit.
@@ -121,7 +142,7 @@ def compare(
                         f"There is no table {table} in {old.name} or {new.name}: `dolt ls --all` lists them."
                     )
             changes = [change for change in changes if change.table in set(only)]
-        before, after = _run_at(cursor, old), _run_at(cursor, new)
+        before, after = run_at(cursor, old), run_at(cursor, new)
         params = differences(before.params if before else {}, after.params if after else {})
         metric_tables = list(metric_tables)
         old_metrics, new_metrics = metrics_at(
@@ -137,7 +158,7 @@ def compare(
     return Comparison(old, new, params, metrics, tables, code_between(before, after, project_path), checks)
 
 
-def _run_at(cursor: Cursor, point: Point) -> Run | None:
+def run_at(cursor: Cursor, point: Point) -> Run | None:
     """Return the run whose data a commit holds: its own, or the last one before it."""
     if point.run:
         return point.run
@@ -146,7 +167,27 @@ def _run_at(cursor: Cursor, point: Point) -> Run | None:
     return max(runs, key=lambda run: (log.place(run.run_id), str(run.finished or "")), default=None)
 
 
-def _table_diff(cursor: Cursor, change: TableChange, old: str, new: str, limit: int) -> TableDiff:
+@contextmanager
+def streamed_rows(
+    repository: Repository, comparison: Comparison, table: TableDiff, limit: int | None = None
+) -> Iterator[Iterator[RowChange]]:
+    """Yield the rows of a table that differ, however many, a few at a time in memory.
+
+    Args:
+        repository: where they are.
+        comparison: of the two commits.
+        table: one of its tables.
+        limit: how many rows at most; None is all.
+    """
+    with repository.on() as cursor:
+        if table.change.dropped or not table.comparable:
+            yield iter(())
+        else:
+            old, new = comparison.old.commit, comparison.new.commit
+            yield each_changed_row(cursor, table.change.table, table.keys, old, new, limit)
+
+
+def _table_diff(cursor: Cursor, change: TableChange, old: str, new: str, limit: int | None) -> TableDiff:
     cursor.execute(
         "SELECT from_create_statement, to_create_statement FROM dolt_schema_diff(%s, %s, %s)",
         (old, new, change.table),
@@ -154,11 +195,13 @@ def _table_diff(cursor: Cursor, change: TableChange, old: str, new: str, limit: 
     schema: list[str] = []
     for before, after in cursor.fetchall():
         schema += changed_lines(before, after)
+    counts = [count_at(cursor, change.table, commit) for commit in (old, new)]
     if change.dropped:
-        return TableDiff(change, schema)
+        return TableDiff(change, schema, old_count=counts[0])
     old_columns = columns_at(cursor, change.table, old)
     new_columns = columns_at(cursor, change.table, new)
-    keys = [name for name, is_key in new_columns.items() if is_key]
-    comparable = not old_columns or keys == [name for name, is_key in old_columns.items() if is_key]
+    keys = tuple(name for name, is_key in new_columns.items() if is_key)
+    comparable = not old_columns or keys == tuple(name for name, is_key in old_columns.items() if is_key)
     rows = changed_rows(cursor, change.table, keys, old, new, limit) if comparable else []
-    return TableDiff(change, schema, rows, comparable, bool(keys))
+    columns = tuple({**new_columns, **old_columns})
+    return TableDiff(change, schema, rows, comparable, bool(keys), keys, columns, *counts)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigError, suggestion
 from ..incremental.decide import SKIP, TAKE, Decision
 from ..incremental.records import Results
-from ..journal.edges import inputs_of, pin, shortened, with_hashes
+from ..journal.edges import hash_tables, inputs_of, pin, shortened
 from ..journal.history import find
 from ..run.begun import noted_facts
 from ..run.incremental import contents_now, decider_of, facts_from
@@ -102,7 +102,7 @@ def _planned(
     edges = request.edges(database.project_path)
     pin(repository, edges, ref)
     inputs = inputs_of(edges)
-    with_hashes(inputs, repository.table_hashes(ref, {one.table_name for one in inputs if one.table_name}))
+    hash_tables(repository, inputs, ref)
     facts = noted_facts(request, database, edges)
     run = describe(request.run_params, catalog, database.project_path, database.secrets)
     record = Record("plan", target, ref, request.pipelines, run=run, edges=edges)

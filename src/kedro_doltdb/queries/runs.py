@@ -33,6 +33,7 @@ class ListedRun:
         group: the runs of the group, the latest first; empty for a single run.
         code_changed: whether its code is another than that of the run before it, of whatever branch; None if
             that is not known, for want of a git commit or because there were uncommitted changes.
+        tags: the names that Dolt's tags give its commit.
         checks: ``warning``, ``accepted``, or both: what its checks found that did not stop it.
     """
 
@@ -42,6 +43,7 @@ class ListedRun:
     group: tuple[Entry, ...] = ()
     code_changed: bool | None = None
     checks: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float | None:
@@ -74,6 +76,7 @@ class ListedRun:
             "metrics": self.metrics,
             "changes": [change.to_json() for change in self.changes],
             "noted_checks": list(self.checks),
+            "tags": list(self.tags),
             **({"runs": [entry.run.run_id for entry in self.group]} if self.group else {}),
         }
 
@@ -114,7 +117,7 @@ def listed_runs(
         wanted = [_counting(unit).commit for unit in units]
         saved = _saved(cursor, list(metric_tables), units)
         metrics = metrics_at(cursor, zip(wanted, saved, strict=True))
-        noted = _noted(cursor, units)
+        noted, tags = _noted(cursor, units), _tags(cursor)
     found = list(zip(units, metrics, strict=True))
     if sort is not None:
         if units and not any(sort in named for named in metrics):
@@ -125,7 +128,7 @@ def listed_runs(
             raise ConfigError(f"No run has the metric {sort}: {there_is}.")
         found.sort(key=lambda pair: pair[1].get(sort, float("-inf")), reverse=True)
         found = found[:limit]
-    # What an attempt has written that failed is no change of its group.
+    # What an attempt has written that failed does not count as a change of its group.
     counted = [[entry for entry in unit if entry.published or len(unit) == 1] for unit, _ in found]
     changes = iter(repository.changes_of((entry.parent, entry.commit) for unit in counted for entry in unit))
     code = code_changes(entries)
@@ -137,6 +140,7 @@ def listed_runs(
             unit if len(unit) > 1 else (),
             code[_counting(unit).run.run_id],
             tuple(sorted({word for entry in unit for word in noted.get(entry.run.run_id, ())})),
+            tuple(sorted(tag for entry in unit for tag in tags.get(entry.commit, ()))),
         )
         for (unit, named), counted_ones in zip(found, counted, strict=True)
     ]
@@ -166,26 +170,42 @@ def _where(entry: Entry) -> str:
 
 def _noted(cursor: Cursor, units: Iterable[tuple[Entry, ...]]) -> dict[str, set[str]]:
     """Return what the checks of the runs found that did not stop them, by the runs' ids."""
-    refs = {_where(entry) for unit in units for entry in unit}
     found: dict[str, set[str]] = {}
-    for ref in sorted(refs):
-        found |= noted_checks(cursor, ref)
+    for ref, run_ids in sorted(_by_place(units).items()):
+        found |= noted_checks(cursor, run_ids, ref)
+    return found
+
+
+def _by_place(units: Iterable[tuple[Entry, ...]]) -> dict[str, list[str]]:
+    """Return the ids of the runs by the branch or commit whose journal has them."""
+    found: dict[str, list[str]] = {}
+    for entry in (entry for unit in units for entry in unit):
+        found.setdefault(_where(entry), []).append(entry.run.run_id)
+    return found
+
+
+def _tags(cursor: Cursor) -> dict[str, list[str]]:
+    """Return the names of the tags by their commits."""
+    cursor.execute("SELECT tag_hash, tag_name FROM dolt_tags")
+    found: dict[str, list[str]] = {}
+    for commit, name in cursor.fetchall():
+        found.setdefault(commit, []).append(name)
     return found
 
 
 def _saved(cursor: Cursor, metric_tables: list[str], units: Iterable[tuple[Entry, ...]]) -> list[list[str]]:
     """Return which tables of metrics each unit has saved itself; what is in the others is older."""
-    by_branch: dict[str, dict[str, set[str]]] = {}
+    units = list(units)
+    saved = {
+        ref: saved_tables(cursor, metric_tables, run_ids, ref) for ref, run_ids in _by_place(units).items()
+    }
     found = []
     for unit in units:
         names: set[str] = set()
         for entry in unit:
             # Of a group, what an attempt has written that failed is not in its commit.
             if entry.published or len(unit) == 1:
-                ref = _where(entry)
-                if ref not in by_branch:
-                    by_branch[ref] = saved_tables(cursor, metric_tables, ref)
-                names |= by_branch[ref].get(entry.run.run_id, set())
+                names |= saved[_where(entry)].get(entry.run.run_id, set())
         found.append([table for table in metric_tables if table.lower() in names])
     return found
 
@@ -215,7 +235,7 @@ def as_one(group: Sequence[Entry]) -> Entry:
     # A run that was tried again counts by its last attempt.
     attempts: dict[str, Entry] = {}
     for entry in reversed(group):
-        attempts[str((entry.run.pipeline, sorted(entry.run.filters.items())))] = entry
+        attempts[str((entry.run.pipelines, sorted(entry.run.filters.items())))] = entry
     missing = [entry.run for entry in attempts.values() if entry.run.status != "succeeded"]
     runs = [entry.run for entry in group]
     started = [run.started for run in runs if run.started]

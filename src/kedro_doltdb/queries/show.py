@@ -49,7 +49,7 @@ def shown_run(repository: Repository, name: str, metric_tables: Iterable[str]) -
         metric_tables: the tables that hold metrics.
 
     Raises:
-        ConfigError: nothing has that name, several things have, or it is no run.
+        ConfigError: nothing has that name, several things have, or it is not a run.
     """
     point, run = find_run(repository, name)
     kept = f"{RUN_PREFIX}{run.run_id}"

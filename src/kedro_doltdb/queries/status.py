@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..dolt.names import JOURNAL_TABLES
 from ..dolt.remote import Remote
+from ..dolt_cli import DoltCommandError, locate_dolt
 from ..journal import reader
 from ..journal.edges import inputs_of
 from ..journal.history import entries_on, public_branches
@@ -38,6 +39,7 @@ class Status:
         unmerged: the tables with conflicts or violated constraints.
         ahead: the branches that have commits which this one has not, and how many.
         unknown_tables: the tables that no entry of the catalog names.
+        dolt: the version of the server, and the executable that runs start it with.
     """
 
     branch: str
@@ -50,6 +52,7 @@ class Status:
     unmerged: tuple[str, ...] = ()
     ahead: dict[str, int] = field(default_factory=dict)
     unknown_tables: tuple[str, ...] = ()
+    dolt: str = ""
 
 
 def status(
@@ -57,6 +60,8 @@ def status(
     project_path: Path,
     catalog: Mapping[str, Any],
     remote: RemoteSettings | None = None,
+    *,
+    managed: bool = True,
 ) -> Status:
     """Look at the branch checked out in ``data/``, uncommitted edits included.
 
@@ -65,6 +70,7 @@ def status(
         project_path: what files in the journal are relative to.
         catalog: the project's configuration of it, by the names of the datasets.
         remote: the remote that ``dolt.yml`` names; it is not asked.
+        managed: whether runs start the server.
     """
     branch = repository.checked_out()
     merging, unmerged = repository.merge_state(branch)
@@ -81,7 +87,20 @@ def status(
         unmerged,
         _ahead(repository, branch),
         tuple(_unknown_tables(repository, branch, catalog)),
+        _dolt(repository, managed),
     )
+
+
+def _dolt(repository: Repository, managed: bool) -> str:
+    version = repository.version()
+    if not managed:
+        return version
+    try:
+        path, where = locate_dolt()
+    except DoltCommandError:
+        # Somebody's server runs, and may have been started with another one.
+        return f"{version}, and none is found for the next server"
+    return f"{version}; runs start {path}, {where}"
 
 
 def _ahead(repository: Repository, branch: str) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from .. import state_files
 from ..catalog.footprint import Footprint, find_database
 from ..checks.audit import Acceptance
 from ..checks.definitions import accepted_names
@@ -16,17 +17,19 @@ from ..journal.edges import hash_files, pin
 from ..journal.message import commit_message
 from ..journal.parameters import mask, plain, without_run_keys
 from ..journal.store import REFUSED
+from ..template_version import CURRENT, template_of
 from ..terminal import get_logger
 from .changes import set_checkpoints
 from .incremental import Incremental
 from .kedro_params import describe
 from .lease import lease_for_run
+from .publish import run_before
 from .record_store import records_of
 from .records import Record, folded
 from .recovery import recover, resumable
 from .resume import nodes_to_resume_from
 from .target import prepare_target, push
-from .transaction import Transaction, run_before
+from .transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +51,7 @@ class BegunRun:
     Args:
         request: what is run.
         database: where its tables are.
+        repository: the same, over SQL.
         lease: its use of the server.
         footprint: the tables of its pipeline.
         transaction: its branch.
@@ -60,6 +64,7 @@ class BegunRun:
         self,
         request: Request,
         database: Database,
+        repository: Repository,
         lease: Lease,
         footprint: Footprint,
         transaction: Transaction,
@@ -70,7 +75,7 @@ class BegunRun:
         self._lease = lease
         self._footprint = footprint
         self._transaction = transaction
-        self._repository = database.repository(lease.address)
+        self._repository = repository
         self._incremental: Incremental | None = None
 
     @classmethod
@@ -90,8 +95,8 @@ class BegunRun:
         accepted_names(request.options.accept, database.checks)
         run_id, lease = lease_for_run(database, request.kedro_run_id, request.options.branch)
         try:
-            with dolt_errors():
-                repository = database.repository(lease.address)
+            repository = database.repository(lease.address)
+            with dolt_errors(), repository.reusing():
                 records = records_of(database.server, lease.address)
                 record = _prepare(request, database, repository, footprint, records, run_id)
                 transaction = _transaction(request, database, repository, records, record)
@@ -101,17 +106,18 @@ class BegunRun:
                     _resume(request, transaction, records)
                     set_checkpoints(request.pipeline, request.catalog, repository, transaction.record)
                     _warn(request, footprint, database.name)
-                    database.enter(lease.address, record.branch, pins)
+                    _tell_of_template(database)
+                    database.enter_branch(lease.address, record.branch, pins)
                 except BaseException:
                     # What refused the run is the error that counts; the next run does what is left to do.
                     with suppress(DoltError), dolt_errors():
-                        transaction.abandon()
+                        transaction.abort()
                     raise
         except BaseException:
-            database.leave()
+            database.leave_branch()
             lease.release()
             raise
-        return cls(request, database, lease, footprint, transaction)
+        return cls(request, database, repository, lease, footprint, transaction)
 
     def publish(self) -> str:
         """Commit what the run wrote and publish it to the target.
@@ -125,7 +131,7 @@ class BegunRun:
         """
         record = self._transaction.record
         try:
-            with dolt_errors():
+            with dolt_errors(), self._repository.reusing():
                 self._note_late_datasets()
                 if not self._lease.held:
                     raise DoltError(
@@ -141,7 +147,7 @@ class BegunRun:
                 if published is None:
                     always = self.database.settings.record == "always"
                     skipped = self._incremental.all_skipped if self._incremental else ""
-                    recorded, why = self._transaction.record_without_effect(always=always, skipped=skipped)
+                    recorded, why = self._transaction.publish_journal(always=always, skipped=skipped)
                     tip = self._repository.head(record.target)
         except BaseException as error:
             status = "failed" if isinstance(error, Exception) else "interrupted"
@@ -154,11 +160,11 @@ class BegunRun:
                 logger.warning(kept)
             raise
         self.is_open = False
-        if published is None and recorded is None:
-            self.database.leave(tip)
+        if not (published or recorded):
+            self.database.leave_branch(tip)
             return f"This run changed no data on {record.target}. No commit was made: {why}."
-        commit, changes = published or (str(recorded), [])
-        self.database.leave(commit)
+        commit, changes = published or recorded or (tip, [])
+        self.database.leave_branch(commit)
         look = f"kedro dolt compare {record.target}~1 {record.target}"
         if before is None:
             look = f"kedro dolt show {commit[:10]}"
@@ -193,9 +199,9 @@ class BegunRun:
             return f"The run had ended on {record.target} before that."
         self.is_open = False
         # Even if nothing can be kept, no dataset may go on to write, or read the target as the run's.
-        self.database.leave(record.base)
+        self.database.leave_branch(record.base)
         try:
-            with dolt_errors():
+            with dolt_errors(), self._repository.reusing():
                 with suppress(ConfigError):
                     self._note_late_datasets()
                 hash_files(record.edges, self.database.project_path)
@@ -208,10 +214,10 @@ class BegunRun:
             # What ended the run is the error that counts, and the next run does what could not be done now.
             return f"The next run will clean up what it left: {problem.message}"
         if kept == "published":
-            self.database.leave(record.commit)
+            self.database.leave_branch(record.commit)
             return f"It had been published to {record.target} by then."
         if record.head:
-            self.database.leave(record.head)
+            self.database.leave_branch(record.head)
         if kept == "nothing":
             return f"The run left nothing to keep; {record.target} is as it was."
         return (
@@ -248,9 +254,9 @@ class BegunRun:
         )  # fmt: skip
         return self._incremental
 
-    def leave(self) -> None:
-        """Leave the server. Can be called more than once."""
-        self.database.leave()
+    def close(self) -> None:
+        """Leave the branch and the server. Can be called more than once."""
+        self.database.leave_branch()
         self._lease.release()
 
     def _note_late_datasets(self) -> None:
@@ -350,6 +356,22 @@ def _resume(request: Request, transaction: Transaction, records: Records) -> Non
     if failed is None or (tables := transaction.take_over(failed)) is None:
         return
     logger.warning("Resuming run %s: took over %s.", failed.run_id, ", ".join(tables) or "no table")
+
+
+def _tell_of_template(database: Database) -> None:
+    """Tell once of a newer template than the one that the project was made by."""
+    number = template_of(database.project_path)
+    directory = database.server.runs_dir
+    if number is None or number >= CURRENT or directory is None:
+        return
+    told = directory.parent / "template-told"
+    if (state_files.read(told, 20) or b"").decode(errors="replace") == str(CURRENT):
+        return
+    logger.info(
+        "This project was made by template %s of kedro-dolt, and today's is %s: `kedro dolt doctor` tells "
+        "what has changed, and how to take it over.", number, CURRENT,
+    )  # fmt: skip
+    state_files.write(told, str(CURRENT))
 
 
 def _warn(request: Request, footprint: Footprint, database: str) -> None:

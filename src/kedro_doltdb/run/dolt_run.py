@@ -13,7 +13,7 @@ from ..terminal import get_logger
 from .begun import BegunRun
 from .lease import starting
 from .request import Request
-from .signals import SignalWatch, closed, opened, run_of
+from .signals import SignalWatch, register, run_of, unregister
 
 if TYPE_CHECKING:
     from kedro.io import DataCatalog
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
-_CLOSED = (
-    "This run was closed before it ended, because another run began and took it for abandoned: "
-    "nothing of it was published."
+_INTERRUPTED = (
+    "This run was interrupted before its end, because another run began in its process: nothing of it was "
+    "published."
 )
 
 
@@ -40,6 +40,15 @@ class DoltRun:
 
     Raises:
         ConfigError: ``dolt_branch``, ``dolt_from`` or ``dolt_run_group`` is not usable.
+
+    Example:
+        In the hooks ``before_pipeline_run`` and ``after_pipeline_run``::
+
+            DoltRun.start(run_params, pipeline, catalog)
+
+            with DoltRun.of(catalog) as run:
+                logger.info(run.commit())
+                run.push()
     """
 
     def __init__(self, run_params: Mapping[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
@@ -49,7 +58,7 @@ class DoltRun:
         self._waiting: Database | None = None
         self._refusal: BaseException | None = None
         self._interruption: BaseException | None = None
-        self._ended = False
+        self._closed = False
         self._pid = os.getpid()
 
     @classmethod
@@ -75,18 +84,18 @@ class DoltRun:
         """Return the run of ``catalog`` that has begun and not ended.
 
         Raises:
-            DoltError: there is none. It was closed when it seemed to have been left.
+            DoltError: there is none. It was interrupted when another run began in its thread.
         """
         run = run_of(catalog)
         if not isinstance(run, DoltRun):
-            raise DoltError(_CLOSED)
+            raise DoltError(_INTERRUPTED)
         return run
 
     def __enter__(self) -> DoltRun:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.end()
+        self.close()
         if self._interruption is not None:
             # A signal ended the run, and the driver's error about its broken connection replaced it.
             raise self._interruption
@@ -105,7 +114,7 @@ class DoltRun:
         """Begin, unless the run has begun: see :meth:`start`."""
         if self._begun is not None or self._waiting is not None:
             return
-        opened(self, self._request.catalog)
+        register(self, self._request.catalog)
         self._signals.start()
         try:
             with starting(likely_database(self._request.pipeline, self._request.catalog)) as started:
@@ -119,7 +128,7 @@ class DoltRun:
                     self._waiting = waiting
                     waiting.begin_at_first_use(lambda: self._begin_late(waiting))
         except BaseException:
-            self.end()
+            self.close()
             raise
 
     def _begin_late(self, database: Database) -> None:
@@ -141,10 +150,10 @@ class DoltRun:
 
         Raises:
             PublishError: the data cannot be published; it is kept on the run's branch.
-            DoltError: the run was closed before it ended, by another one that took it for abandoned.
+            DoltError: the run was interrupted when another one began in its thread.
         """
-        if self._ended:
-            raise DoltError(_CLOSED)
+        if self._closed:
+            raise DoltError(_INTERRUPTED)
         if self._begun is None:
             return "No dataset of this run is in Dolt: nothing to commit."
         return self._begun.publish()
@@ -175,29 +184,29 @@ class DoltRun:
             return self._begun.keep("was interrupted", "interrupted")
         return self._begun.keep(f"failed: {type(error).__name__}", "failed", error)
 
-    def close(self) -> None:
-        """End a run that neither finished nor failed: Ctrl-C, SIGTERM, ``sys.exit``, another hook's error."""
+    def interrupt(self) -> None:
+        """Keep and close a run that reached no hook: Ctrl-C, SIGTERM, ``sys.exit``, another hook's error."""
         if os.getpid() != self._pid:
             return
         try:
             if self._begun is not None and self._begun.is_open:
                 logger.warning(self.keep(None))
         finally:
-            self.end()
+            self.close()
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Leave the server; the last one to leave stops it. Can be called more than once."""
-        if self._ended or os.getpid() != self._pid:
+        if self._closed or os.getpid() != self._pid:
             return
-        self._ended = True
+        self._closed = True
         try:
             if self._begun is not None:
-                self._begun.leave()
+                self._begun.close()
             elif self._waiting is not None:
-                self._waiting.leave()
+                self._waiting.leave_branch()
         finally:
             self._signals.stop()
-            closed(self)
+            unregister(self)
 
     # The hooks of projects that were made before `start` and the context call these.
 

@@ -80,7 +80,7 @@ def describe(
     return Run(
         run_id(run_params),
         started=now(),
-        pipeline=", ".join(pipelines(run_params)),
+        pipelines=pipelines(run_params),
         filters=filters(run_params),
         params=params,
         runtime_params=runtime,

@@ -8,9 +8,10 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from ..dolt.names import RUN_PREFIX
+from ..dolt.names import RUN_PREFIX, numbered
 from ..dolt.repository import dolt_errors
 from ..errors import DoltError, LeaseTakenError
 from ..journal import reader
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from ..catalog.credentials import Database
     from ..dolt.repository import Repository
     from ..server.base import Lease
+
+_MOST_WITH_ONE_ID = 99
 
 
 @contextmanager
@@ -55,8 +58,7 @@ def lease_for_run(database: Database, kedro_run_id: str, target: str | None) -> 
         DoltError: there are a hundred runs of that id.
     """
     plain = re.sub(r"[^A-Za-z0-9._-]", "-", kedro_run_id)
-    for number in range(1, 100):
-        run_id = plain if number == 1 else f"{plain}-{number}"
+    for run_id in islice(numbered(plain), _MOST_WITH_ONE_ID):
         try:
             lease = database.server.acquire(run_id)
         except LeaseTakenError:
@@ -73,6 +75,7 @@ def lease_for_run(database: Database, kedro_run_id: str, target: str | None) -> 
 
 
 def _is_taken(repository: Repository, run_id: str, target: str | None) -> bool:
-    branches = repository.branches()
-    with repository.on(target if target in branches else None) as cursor:
-        return f"{RUN_PREFIX}{run_id}" in branches or bool(reader.runs(cursor, run_id=run_id))
+    with repository.reusing():
+        branches = repository.branches()
+        with repository.on(target if target in branches else None) as cursor:
+            return f"{RUN_PREFIX}{run_id}" in branches or reader.has_run(cursor, run_id)

@@ -76,7 +76,18 @@ _current = _Current()
 
 
 def node_started(node: Node, catalog: DataCatalog) -> None:
-    """Note that the node's inputs are complete, and wait for its outputs."""
+    """Note that the node's inputs are complete, and wait for its outputs.
+
+    Args:
+        node: the node that is about to run.
+        catalog: the catalog of its run.
+
+    Example:
+        In a hook::
+
+            def before_node_run(self, node: Node, catalog: DataCatalog) -> None:
+                node_started(node, catalog)
+    """
     database = _running(node, catalog)
     records = records_of(database.server, database.get_address()) if database else None
     run_id = ((database and database.branch) or "").removeprefix(RUN_PREFIX)
@@ -91,8 +102,18 @@ def node_started(node: Node, catalog: DataCatalog) -> None:
 def dataset_saved(name: str, node: Node) -> None:
     """Note that the node's outputs are complete once the last of them is saved.
 
+    Args:
+        name: the dataset that the node has just saved.
+        node: the node.
+
     Raises:
         ConfigError: the node saves in chunks what each save replaces.
+
+    Example:
+        In a hook::
+
+            def after_dataset_saved(self, dataset_name: str, node: Node) -> None:
+                dataset_saved(dataset_name, node)
     """
     progress = _current.nodes.get(node)
     if progress is None:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from .. import state_files
-from ..dolt.names import RUN_PREFIX
-from ..journal.store import Edge, Execution, Run
+from ..dolt.names import RUN_PREFIX, RUNS
+from ..journal.store import Edge, Execution, Run, columns_of
 from ..state_files import UnreadableError
 
 
@@ -241,11 +241,12 @@ def from_json(text: str, run_id: str) -> Record:
             # There, run_id is without the suffix.
             values["run_id"] = values["name"]
         run, edges = values.get("run"), values.get("edges", [])
+        _, columns = columns_of(RUNS)
         nodes = [Execution(**_known(Execution, node)) for node in values.get("nodes", [])]
         record = Record(
             **{
                 **_known(Record, values),
-                "run": run and Run.from_json(_known(Run, run)),
+                "run": run and Run.from_json({name: run[name] for name in columns if name in run}),
                 "edges": [Edge(**_known(Edge, edge)) for edge in edges],
                 "nodes": nodes,
             }

@@ -1,4 +1,4 @@
-"""What a run does about those before it that did not finish: end the dead ones, prune, find one to resume."""
+"""What a run does about those before it that did not finish: keep, prune, find one to resume."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ logger = get_logger(__name__)
 def recover(
     repository: Repository, records: Records, is_alive: Callable[[str], bool], files: Path | None = None
 ) -> list[Record]:
-    """End the runs whose process is gone, and delete the oldest kept branches.
+    """Keep the runs whose process is gone, and delete the oldest kept branches.
 
     Args:
         repository: where their branches are.
@@ -66,16 +66,31 @@ def recover(
         for number, record in enumerate(kept, start=1):
             if record.branch not in branches:
                 records.delete(record)
-            elif (
-                number <= len(kept) - KEPT_BRANCHES
-                and record.branch != checked_out
-                # What somebody has committed on it since is theirs to delete.
-                and record.head in (None, repository.head(record.branch))
-                and not repository.uncommitted(record.branch, ignored=True)
+            elif number <= len(kept) - KEPT_BRANCHES and not why_not_deleted(
+                repository, record.branch, record.head, checked_out
             ):
                 repository.delete_branch(record.branch)
                 records.delete(record)
     return found
+
+
+def why_not_deleted(repository: Repository, branch: str, head: str | None, checked_out: str) -> str | None:
+    """Return why a branch of ours must not be deleted; None if nothing of anybody's would be lost.
+
+    Args:
+        repository: where it is.
+        branch: its name.
+        head: the commit that we left it at; None if that is not known.
+        checked_out: the branch checked out in ``data/``.
+    """
+    if branch == checked_out:
+        return "it is checked out"
+    # What somebody has committed on it since is theirs to delete.
+    if head not in (None, repository.head(branch)):
+        return "it has commits of yours"
+    if repository.uncommitted(branch, ignored=True):
+        return "it has uncommitted edits"
+    return None
 
 
 def _adopt(repository: Repository, records: Records, is_alive: Callable[[str], bool]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pymysql
 
-from ..dolt.repository import free_name
+from ..dolt.names import free_name
 from ..errors import ConfigError, DoltError
 from ..journal.edges import file_hash, inputs_of
 from ..journal.history import Point, entries_on
@@ -77,7 +77,7 @@ def _check(run: Run) -> None:
     if environment.is_absolute() or ".." in environment.parts or not str(environment).isprintable():
         raise ConfigError(f"Run {run.run_id} names the environment {environment}, which is not one of conf/.")
     odd = [name for name in run.filters if name not in FILTERS]
-    odd += [text for text in _texts([run.pipeline, run.filters]) if not text.isprintable()]
+    odd += [text for text in _texts([run.pipelines, run.filters]) if not text.isprintable()]
     if odd:
         raise ConfigError(
             f"Run {run.run_id} cannot be run again: the journal names {odd[0]} as a part of it."
@@ -263,7 +263,7 @@ def run_again(
                 )
             return context
 
-    names = (run.pipeline or "__default__").split(", ")
+    names = run.pipelines or ["__default__"]
     with Session.create(
         project_path=project_path,
         env=run.environment,

@@ -1,8 +1,8 @@
-"""The runs of this process that have not ended, and the closing of those that reach no hook.
+"""The runs of this process that have not ended, and the interruption of those that reach no hook.
 
 Kedro calls neither ``after_pipeline_run`` nor ``on_pipeline_error`` after Ctrl-C, ``sys.exit`` in a node or
-an error in another hook, and SIGTERM ends a Python process without its exit handlers. Such a run is closed
-when the process exits, or, in a notebook, when its thread begins the next run.
+an error in another hook, and SIGTERM ends a Python process without its exit handlers. Such a run is
+interrupted when the process exits, or, in a notebook, when its thread begins the next run.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class OpenRun(Protocol):
     def database(self) -> Database | None:
         """The database that it writes to, once it is known."""
 
-    def close(self) -> None:
+    def interrupt(self) -> None:
         """End the run, if it has not ended."""
 
 
@@ -47,8 +47,8 @@ class _Open:
 _open: dict[int, _Open] = {}
 
 
-def opened(run: OpenRun, catalog: object) -> None:
-    """Have ``run`` closed should it reach no hook, and close the runs that did not.
+def register(run: OpenRun, catalog: object) -> None:
+    """Have ``run`` interrupted should it reach no hook, and interrupt the runs that did not.
 
     Those are the runs of threads that ended, and of this thread unless it is still inside them: a node or a
     hook may run another pipeline.
@@ -62,12 +62,12 @@ def opened(run: OpenRun, catalog: object) -> None:
     for entry in list(_open.values()):
         left = entry.thread == here and not any(frame is entry.session for frame in frames)
         if left or entry.thread not in alive:
-            entry.run.close()
+            entry.run.interrupt()
     session = next((frame for frame in frames if _is_session_run(frame)), None)
     _open[id(run)] = _Open(run, catalog, here, session)
 
 
-def closed(run: OpenRun) -> None:
+def unregister(run: OpenRun) -> None:
     """Forget a run that has ended."""
     _open.pop(id(run), None)
 
@@ -97,16 +97,16 @@ def _is_session_run(frame: FrameType) -> bool:
 
 
 @atexit.register
-def _close_all() -> None:
+def _interrupt_all() -> None:
     for entry in list(_open.values()):
         with suppress(DoltError):
-            entry.run.close()
+            entry.run.interrupt()
 
 
 class SignalWatch:
     """Watches for Ctrl-C, SIGTERM and SIGHUP, where the thread can: in the main thread.
 
-    The last two raise ``SystemExit``, SIGTERM with 143, so that the run is closed. All are remembered,
+    The last two raise ``SystemExit``, SIGTERM with 143, so that the run is interrupted. All are remembered,
     because pandas commits even when it is interrupted, and what the driver then says of its broken
     connection hides why.
 

@@ -70,7 +70,9 @@ class SqlRecords:
             name, kind = there.get(table, (table, ""))
             if kind == "BASE TABLE":
                 found = self._read(f"SHOW COLUMNS FROM {identifier(name)}")
-                ours = [(*column, "PRI" * (number < keys)) for number, column in enumerate(columns.items())]
+                ours = [
+                    (*column, "PRI" if number < keys else "") for number, column in enumerate(columns.items())
+                ]
                 fits = [(row[0], row[1].lower(), row[3]) for row in found[: len(ours)]] == ours
                 # A newer version may have added some.
                 if fits and all(row[2] == "YES" and row[3] != "PRI" for row in found[len(ours) :]):

@@ -53,7 +53,7 @@ def prepare_target(database: Database, repository: Repository, options: RunOptio
             f"alone: use {alike[0]}, or another name."
         )
     if not created:
-        _settle_uncommitted(database, repository, branch, run_id)
+        _commit_or_refuse_edits(database, repository, branch, run_id)
     base = _start(repository, options.start, branch, checked_out if created else branch)
     if created:
         repository.create_branch(branch, base)
@@ -69,7 +69,7 @@ def _start(repository: Repository, start: str | None, branch: str, head: str) ->
     return find(repository, start, head).commit if start else repository.head(head)
 
 
-def _settle_uncommitted(database: Database, repository: Repository, branch: str, run_id: str) -> None:
+def _commit_or_refuse_edits(database: Database, repository: Repository, branch: str, run_id: str) -> None:
     with repository.locked(branch):
         if repository.merge_in_progress(branch):
             raise DoltError(

@@ -1,62 +1,40 @@
-"""A run as a transaction: write on a private branch, then publish to the target or keep.
+"""A run as a transaction: it begins with a private branch, which is published, or kept.
 
-The target branch is only ever moved forward to a finished commit, so its readers never see half a run, and a
-run's connections never see anybody else's writes. The pattern is write, audit, publish.
+A run's connections never see anybody else's writes, and nobody sees those of the run before they are
+published. Exactly one of these ends it: :meth:`Transaction.publish`, :meth:`~Transaction.publish_journal`,
+:meth:`~Transaction.publish_refused`, :meth:`~Transaction.keep`, :meth:`~Transaction.abort`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import pymysql
 
-from ..checks.audit import Acceptance, audit, described, refusing, storable, told, warnings
+from ..checks.audit import Acceptance
 from ..dolt import answers
-from ..dolt.fast_forward import EditedError, fast_forward
 from ..dolt.names import PUBLISH_SUFFIX
-from ..dolt.repository import Repository, TableChange
-from ..errors import CheckError, DoltError, PublishError
-from ..incremental.records import complete
-from ..journal import store
-from ..journal.edges import base_name, finished_nodes, inputs_of, pin, with_hashes
-from ..journal.history import audited_from, last_run
-from ..journal.message import commit_message
-from ..journal.parameters import same
+from ..dolt.repository import Repository
+from ..errors import DoltError
+from ..journal.edges import finished_nodes, hash_tables, inputs_of, pin
+from ..journal.store import TAKEN
 from ..terminal import get_logger
-from .files import changed_files
+from .publish import Published, Publisher
 from .records import Record, Records, folded
 from .resume import take_over
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pymysql.cursors import Cursor
-
     from ..catalog.footprint import Footprint
     from ..checks.definitions import Check
-    from ..journal.store import CheckResult, Edge, Execution, Run
-
-MERGE_ATTEMPTS = 20
-# Of the checks that refuse a run, how many its message names.
-MOST_NAMED = 20
+    from ..journal.store import Edge, Run
 
 logger = get_logger(__name__)
-
-
-def run_before(repository: Repository, record: Record) -> Run | None:
-    """Return the run before this one on its branch; None if there is none."""
-    with repository.on() as cursor:
-        return last_run(cursor, record.base)
-
-
-def is_same(one: Run, other: Run) -> bool:
-    """Return whether two runs have the same parameters and the same code, as far as is known."""
-    return one.git_commit == other.git_commit and same(one.params, other.params)
 
 
 class Transaction:
@@ -83,10 +61,7 @@ class Transaction:
         self.record = record
         self._repository = repository
         self._records = records
-        self._checks = checks
-        self._acceptance = acceptance or Acceptance()
-        self._project_path = project_path
-        self._results: list[CheckResult] = []
+        self._publisher = Publisher(repository, records, record, checks, acceptance, project_path)
 
     def begin(self) -> None:
         """Note the content of the tables that the run reads, and make the private branch at its base."""
@@ -96,8 +71,7 @@ class Transaction:
         self._repository.create_branch(self.record.branch, self.record.base)
 
     def _note_inputs(self, ref: str) -> None:
-        inputs = inputs_of(self.record.edges)
-        with_hashes(inputs, self._hashes(inputs, ref))
+        hash_tables(self._repository, inputs_of(self.record.edges), ref)
 
     def note_late(self, footprint: Footprint, edges: list[Edge]) -> None:
         """Note datasets that came into the catalog after the run had begun.
@@ -118,18 +92,13 @@ class Transaction:
                 known[edge.node, edge.dataset, edge.direction] = edge
                 late.append(edge)
         pin(self._repository, late, record.base)
-        inputs = [edge for edge in late if edge.table_name in footprint.reads]
-        with_hashes(
-            inputs, self._repository.table_hashes(record.base, {edge.table_name or "" for edge in inputs})
+        hash_tables(
+            self._repository, [edge for edge in late if edge.table_name in footprint.reads], record.base
         )
         record.edges = list(known.values())
         for execution in record.nodes:
             if execution.node in {edge.node for edge in late}:
                 execution.recipe, execution.untold = None, "a hook has changed its catalog entries"
-
-    def _hashes(self, edges: list[Edge], ref: str) -> dict[str, str]:
-        tables = {edge.table_name for edge in edges if edge.table_name and edge.content_hash is None}
-        return self._repository.table_hashes(ref, sorted(tables)) if tables else {}
 
     def take_over(self, failed: Record) -> list[str] | None:
         """Put what a failed run's finished nodes saved on the branch, if this run skips them.
@@ -163,7 +132,7 @@ class Transaction:
         record.edges += taken.edges
         again, skipped = {one.node for one in record.nodes}, {edge.node for edge in taken.edges}
         record.nodes += [
-            replace(one, execution=store.TAKEN, computed_by=one.computed_by or failed.run_id)
+            replace(one, execution=TAKEN, computed_by=one.computed_by or failed.run_id)
             for one in failed.nodes
             if one.node in skipped - again
         ]
@@ -174,83 +143,40 @@ class Transaction:
         self._records.save(record)
         return taken.tables
 
-    def publish(self, message: str) -> tuple[str, list[TableChange]] | None:
-        """Commit what the run wrote and move the target to it.
+    def publish(self, message: str) -> Published | None:
+        """Commit what the run wrote, move the target to it, and end the run.
 
         Returns:
-            The commit and the tables that changed; None when the target has all of it already. Then
-            :meth:`record_without_effect` ends the run.
+            None when the target has all of it already. Then :meth:`publish_journal` ends the run.
 
         Raises:
             CheckError: a check does not hold of it; everything stays on the branch.
             PublishError: it cannot be published as what the run computed; likewise.
         """
-        repository, record = self._repository, self.record
-
-        if record.run:
-            record.run = replace(record.run, status="succeeded", finished=store.now())
-        commit = self._commit(record.branch, message, record.base)
-        if commit is None:
-            return None
-        with repository.locked(record.target):
-            published = self._move_target(
-                lambda tip: commit if tip == record.base else self._on_top_of(tip, commit, message)
-            )
+        published = self._publisher.publish(message)
         if published is not None:
-            self.end()
+            self._close()
         return published
 
-    def record_without_effect(self, *, always: bool, skipped: str = "") -> tuple[str | None, str]:
-        """Note in the journal of the target that the run has run and changed no data.
+    def publish_journal(self, *, always: bool, skipped: str = "") -> tuple[Published | None, str]:
+        """Note in the journal of the target that the run has changed no data, and end the run.
 
         Args:
             always: whether to do so even if its parameters and code are those of the run before.
             skipped: if all its nodes were skipped, why there is nothing to note.
 
         Returns:
-            The commit, of the journal alone, or None and why there is none.
+            What was published, of the journal alone, or None and why nothing was.
 
         Raises:
             PublishError: it cannot be published; everything stays on the branch.
         """
-        repository, record = self._repository, self.record
-        mine = repository.head(record.branch)
-        why = ""
-
-        def journal_on(tip: str) -> str | None:
-            nonlocal why
-            if others := record.touches(repository.changed_tables(mine, tip)):
-                why = f"{', '.join(sorted(others))} changed on {record.target} meanwhile"
-                return None
-            if skipped and not always:
-                why = skipped
-                return None
-            with repository.on() as cursor:
-                before = last_run(cursor, tip)
-            assert record.run is not None
-            new = record.reads_changes or self._found_out()
-            if before and not always and not new and is_same(before, record.run):
-                why = "its parameters and its code are those of the run before"
-                return None
-            message = commit_message(record.run, before, effect=False)
-            branch = self._publish_branch(tip)
-            return repository.commit_all(branch, message, self._write_journal, journal_alone=True)
-
-        with repository.locked(record.target):
-            published = self._move_target(journal_on)
+        published, why = self._publisher.publish_journal(always=always, skipped=skipped)
         # The data is as it was: what failed before can still be resumed.
-        self._forget()
-        return (published[0] if published else None), why
+        self._delete()
+        return published, why
 
-    def _found_out(self) -> bool:
-        """Return whether an incremental run has computed what the next one need not compute again."""
-        if not self.record.incremental:
-            return False
-        self._complete()
-        computed = [one for one in self.record.nodes if one.execution == store.COMPUTED]
-        return any(one.inputs and one.outputs for one in computed)
-
-    def publish_kept(self, target: str, message: str) -> tuple[str, list[TableChange]] | None:
+    def publish_refused(self, target: str, message: str) -> Published | None:
         """Publish the data of a run that finished and was refused.
 
         Args:
@@ -264,166 +190,18 @@ class Transaction:
             CheckError: a check does not hold of it, and that is not accepted; it stays as it was.
             PublishError: it still cannot be published; likewise.
         """
-        before, head = self.record, self.record.head
-        assert before.run is not None and head is not None
-        run = replace(before.run, status="succeeded", error=None, branch=target)
-        self.record = replace(before, target=target, run=run)
+        refused, head = self.record, self.record.head
+        assert refused.run is not None and head is not None
+        run = replace(refused.run, status="succeeded", error=None, branch=target)
+        self.record = self._publisher.record = replace(refused, target=target, run=run)
         try:
-            with self._repository.locked(target):
-                published = self._move_target(lambda tip: self._on_top_of(tip, head, message))
+            published = self._publisher.publish_commit(head, message)
         except BaseException:
-            self._delete_publish_branch()
-            self._records.save(before)
+            self._publisher.delete_branch()
+            self._records.save(refused)
             raise
-        self.end()
+        self._close()
         return published
-
-    def _commit(self, branch: str, message: str, base: str) -> str | None:
-        """Audit what is on ``branch`` against ``base``, and commit it with the results."""
-        journal = partial(self._audit_and_write_journal, base)
-        try:
-            return self._repository.commit_all(branch, message, journal, verify=True)
-        except pymysql.err.Error as error:
-            if not answers.is_unverified(error):
-                raise
-            raise self._not_published(f"Dolt refused the commit: {answers.words(error)}") from error
-
-    def _audit_and_write_journal(self, base: str, cursor: Cursor) -> str:
-        upon: list[Run] = []
-        if self._checks:
-            base, upon = audited_from(cursor, base)
-        for run in upon:
-            logger.warning(
-                "The run begins at what run %s left, which was not published: that is checked, too.",
-                run.run_id,
-            )
-        # On top of a target that has moved, others wait for it: what has passed already is not read again.
-        results = audit(cursor, base, self._checks, known=self._results)
-        self._results = self._acceptance.applied(results)
-        for result in warnings(self._results):
-            logger.warning("A check failed, which is a warning: %s", described(result))
-        if refused := refusing(self._results):
-            raise self._refused(refused)
-        self._write_journal(cursor)
-        return told(self._results)
-
-    def _write_journal(self, cursor: Cursor) -> str:
-        if self.record.run:
-            self._write_run(cursor, self.record.run, self.record.edges)
-        return ""
-
-    def _write_run(self, cursor: Cursor, run: Run, edges: list[Edge]) -> None:
-        hashed = with_hashes(edges, self._hashes(edges, self.record.branch))
-        store.write(cursor, run, hashed, map(storable, self._results), self._complete(hashed))
-
-    def _complete(self, hashed: list[Edge] | None = None) -> list[Execution]:
-        edges = self.record.edges
-        hashed = with_hashes(edges, self._hashes(edges, self.record.branch)) if hashed is None else hashed
-        nodes = [one for one in self.record.nodes if one.node in {edge.node for edge in hashed}]
-        complete(nodes, hashed, self._unsure(hashed))
-        return nodes
-
-    def _unsure(self, edges: list[Edge]) -> set[str]:
-        """Return the datasets that may have been others when they were loaded or saved.
-
-        That is what somebody has changed since: files after the node that saved them had finished, or the run
-        had begun, and tables that a dataset writes which does not say so.
-        """
-        record, finished = self.record, self._records.finished(self.record)
-        for execution in record.nodes:
-            if execution.execution == store.COMPUTED and execution.node in finished:
-                execution.seconds = finished[execution.node][1]
-        inputs = inputs_of(edges)
-        now = self._repository.table_hashes(
-            record.branch, {one.table_name for one in inputs if one.table_name}
-        )
-        saved = folded(one.table_name for one in edges if one.direction == "save" and one.table_name)
-        unsure = {
-            base_name(one.dataset)
-            for one in inputs
-            if one.table_name
-            and one.table_name.lower() not in saved
-            and now.get(one.table_name) != one.content_hash
-        }
-        return unsure | changed_files(edges, record, finished, self._project_path)
-
-    def _refused(self, results: Sequence[CheckResult]) -> CheckError:
-        record = self.record
-        names = list(dict.fromkeys(result.name for result in results))
-        lines = [f"  {described(result)}" for result in results[:MOST_NAMED]]
-        if len(results) > MOST_NAMED:
-            lines.append(f"  and {len(results) - MOST_NAMED} more")
-        listed, accepted = ", ".join(names[:MOST_NAMED]), " ".join(f"--accept {name}" for name in names[:3])
-        lines_of_results = "\n".join(lines)
-        return CheckError(
-            f"Run {record.run_id} is not published, because a check failed: {listed}.\n{lines_of_results}\n"
-            f"Its data is on the branch {record.branch}. Look with `kedro dolt compare {record.target} "
-            f"{record.branch}`, then run again, or publish it as it is with "
-            f'`kedro dolt publish {record.run_id} {accepted} --reason "..."`.'
-        )
-
-    def _move_target(self, commit_on: Callable[[str], str | None]) -> tuple[str, list[TableChange]] | None:
-        """Move the target to the commit that ``commit_on`` gives for its tip; do nothing if it gives none."""
-        repository, record = self._repository, self.record
-        for attempt in range(MERGE_ATTEMPTS):
-            tip = repository.head(record.target)
-            record.commit = commit_on(tip)
-            if record.commit is None:
-                return None
-            self._records.save(record)
-            try:
-                fast_forward(repository, record.target, record.commit)
-            except EditedError as error:
-                raise self._not_published(
-                    f"{', '.join(error.tables)} has uncommitted edits on {record.target}: commit it with "
-                    "`dolt commit -a`, or, if it is new and dolt_ignore matches it, rename or drop it"
-                ) from error
-            except pymysql.err.Error as error:
-                # Somebody who knows no lock of ours may have committed meanwhile.
-                if attempt == MERGE_ATTEMPTS - 1 or repository.head(record.target) == tip:
-                    raise self._not_published(f"Dolt refused the merge: {answers.words(error)}") from error
-            else:
-                return record.commit, repository.changes(tip, record.commit)
-        raise AssertionError("unreachable")
-
-    def _on_top_of(self, tip: str, commit: str, message: str) -> str | None:
-        """Repeat the run's commit on top of a target that has moved; None when that would change nothing."""
-        repository, record = self._repository, self.record
-        theirs = folded(repository.changed_tables(record.base, tip))
-        mine = folded(repository.changed_tables(record.base, commit))
-        different = folded(repository.changed_tables(commit, tip))
-        # A table that the run only produced and that is the same there is no conflict: a new run would
-        # repeat it.
-        produced = folded(record.writes) - folded(record.reads)
-        if conflicts := sorted((record.touches(theirs) | (theirs & mine)) - (produced - different)):
-            raise self._not_published(
-                f"{', '.join(conflicts)}, which it read or wrote, changed on {record.target} meanwhile"
-            )
-        if not mine & different:
-            return None
-        branch = self._publish_branch(tip)
-        repository.take_tables(repository.changed_tables(record.base, commit), commit, branch)
-        if repository.breaks_constraints(branch):
-            raise self._not_published(
-                f"its tables and those of {record.target} now break a foreign key together"
-            )
-        return self._commit(branch, message, tip)
-
-    def _publish_branch(self, tip: str) -> str:
-        """Make the branch on which the commit to publish is made, and return its name."""
-        branch = self.record.branch + PUBLISH_SUFFIX
-        with suppress(pymysql.err.Error):
-            self._repository.delete_branch(branch)
-        self._repository.create_branch(branch, tip)
-        return branch
-
-    def _not_published(self, why: str) -> PublishError:
-        record = self.record
-        return PublishError(
-            f"Run {record.run_id} is not published: {why}. Its data is on the branch {record.branch}. "
-            f"Run again, or publish it elsewhere with `kedro dolt publish {record.run_id} --to <branch>`, "
-            f"or look with `dolt diff {record.target} {record.branch}` {self._repository.where}."
-        )
 
     def keep(
         self, why: str, status: str | None = None, error: str | None = None, finished: datetime | None = None
@@ -442,7 +220,7 @@ class Transaction:
         """
         repository, record = self._repository, self.record
         if record.commit and repository.contains(record.target, record.commit):
-            self.end()
+            self._close()
             return "published"
         if record.branch not in repository.branches():
             self._records.delete(record)
@@ -457,9 +235,9 @@ class Transaction:
             self._delete_unused_target()
         head = repository.head(record.branch)
         if head == record.base:
-            self.end()
+            self._close()
             return "nothing"
-        self._delete_publish_branch()
+        self._publisher.delete_branch()
         record.status, record.commit, record.head = "kept", None, head
         record.number = 1 + max((other.number for other in self._records.all()), default=0)
         self._records.save(record)
@@ -470,7 +248,7 @@ class Transaction:
         """Write the journal of a run that is kept; else the next run would have to, and each after it."""
         try:
             with self._repository.on(self.record.branch) as cursor:
-                self._write_run(cursor, run, edges)
+                self._publisher.write_journal(cursor, run, edges)
         except DoltError as error:
             logger.warning("Run %s is not in the journal: %s", run.run_id, error.message)
         except pymysql.err.Error as error:
@@ -482,11 +260,11 @@ class Transaction:
         """Return the names of the nodes that are known to have finished."""
         return finished_nodes(self.record.edges, self._records.complete(self.record))
 
-    def abandon(self) -> None:
-        """Undo what has been begun. The run that failed before can still be resumed."""
+    def abort(self) -> None:
+        """End a run that could not begin: undo what it did. One that failed before can still be resumed."""
         if self.record.created_target:
             self._delete_unused_target()
-        self._forget()
+        self._delete()
 
     def _delete_unused_target(self) -> None:
         record = self.record
@@ -495,23 +273,16 @@ class Transaction:
             if unused and not self._repository.uncommitted(record.target, ignored=True):
                 self._repository.delete_branch(record.target)
 
-    def _delete_publish_branch(self) -> None:
-        branch = self.record.branch + PUBLISH_SUFFIX
-        if branch in self._repository.branches():
-            self._repository.delete_branch(branch)
-
-    def _delete_branches(self) -> None:
-        self._delete_publish_branch()
-        if self.record.branch in self._repository.branches():
-            self._repository.delete_branch(self.record.branch)
-
-    def end(self) -> None:
-        """Forget the run, of which nothing is to be kept. Those kept before it are not resumed any more."""
-        self._forget()
+    def _close(self) -> None:
+        """Delete the run, of which nothing is kept. Those kept before it are not resumed any more."""
+        self._delete()
         self._supersede()
 
-    def _forget(self) -> None:
-        self._delete_branches()
+    def _delete(self) -> None:
+        there = self._repository.branches()
+        for branch in (self.record.branch + PUBLISH_SUFFIX, self.record.branch):
+            if branch in there:
+                self._repository.delete_branch(branch)
         self._records.delete(self.record)
 
     def _supersede(self) -> None:

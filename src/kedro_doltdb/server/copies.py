@@ -86,7 +86,7 @@ class CopyLease:
 
     def release(self) -> None:
         """Stop the server and remove the copy."""
-        self._process.abandon()
+        self._process.terminate()
         _remove(self._process.data_dir.parent, self._lock)
 
 
@@ -105,8 +105,24 @@ def remove_left_copies(copies: Path) -> None:
         for copy in directory.glob("*"):
             # What a stranger has put here may be a link to a project in use.
             if not any(path.is_symlink() for path in (copy, copy / ".dolt", copy / ".dolt" / "noms")):
-                ServerProcess(copy).abandon()
+                ServerProcess(copy).terminate()
         _remove(directory, FileLock(lock))
+
+
+def copy_repository(data_dir: Path, into: Path) -> None:
+    """Make a directory a repository with all that another one has, whoever has that open.
+
+    Args:
+        data_dir: the repository.
+        into: the directory, which is none yet.
+
+    Raises:
+        ServerError: it cannot be copied.
+    """
+    try:
+        _copy(data_dir.resolve() / ".dolt", into / ".dolt")
+    except OSError as error:
+        raise ServerError(f"{data_dir} cannot be copied: {error}.") from error
 
 
 def _copy(source: Path, copy: Path) -> object:

@@ -17,7 +17,7 @@ from ..dolt import answers
 from ..dolt.address import Address, Tls
 from ..dolt.repository import Repository, lock_name
 from ..dolt.watchdog import end_idle
-from ..dolt.wire import abandon
+from ..dolt.wire import close_in_child
 from ..dolt_cli import user_home
 from ..errors import ConfigError, LeaseTakenError, ServerError, suggestion
 from ..secret import hidden
@@ -122,16 +122,16 @@ class ExternalServer:
             ServerError: the server does not answer, its certificate is not trusted, or it refuses the login.
         """
         import pymysql
-        from pymysql.constants import ER
 
         address = self._address
         try:
             connection = address.connect(autocommit=True)
         except (OSError, pymysql.err.Error) as error:
-            if isinstance(error, pymysql.err.Error) and answers.is_full(error):
-                raise answers.plain(error) from error
-            if error.args[0] == ER.UNKNOWN_SYSTEM_VARIABLE:
-                raise self._no_dolt(error) from error
+            if isinstance(error, pymysql.err.Error):
+                if answers.is_full(error):
+                    raise answers.plain(error) from error
+                if answers.is_other_server(error):
+                    raise self._no_dolt(error) from error
             raise ServerError(
                 f"The Dolt server {self.name} cannot be used: {error.args[-1]}. Does it run, and is `dolt` "
                 "in conf/*/credentials.yml right?"
@@ -216,11 +216,11 @@ class SqlLease:
                 self._connection.close()
         end_idle()
 
-    def abandon(self) -> None:
+    def close_in_child(self) -> None:
         """Forget, in a forked child, what is the parent's: without a word to the server."""
         self._lock = threading.Lock()
         self._released.set()
-        abandon(self._connection)
+        close_in_child(self._connection)
 
     def _ask(self, query: str) -> bool:
         with self._lock, self._connection.cursor() as cursor:
@@ -235,7 +235,7 @@ class SqlLease:
 
 def _in_child() -> None:
     for lease in list(_open_leases):
-        lease.abandon()
+        lease.close_in_child()
     _open_leases.clear()
 
 

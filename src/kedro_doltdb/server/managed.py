@@ -18,6 +18,7 @@ from .. import state_files
 from ..dolt.watchdog import end_idle
 from ..errors import LeaseTakenError, ServerError
 from .copies import remove_left_copies
+from .garbage import Garbage
 from .leases import FileLock, is_held
 from .process import BUSY_TIMEOUT, START_TIMEOUT, STOP_TIMEOUT, ServerProcess, writing_to
 
@@ -115,12 +116,41 @@ class ManagedServer:
         if not self._state.exists():
             # The directory was moved or removed: nobody finds the server there any more.
             lock.release()
-            self._process.abandon()
+            self._process.terminate()
             return
         with self._exclusive():
             _drop(lock)
             if not self._live_leases():
                 self._process.stop()
+
+    @contextmanager
+    def alone(self, lease: Lease) -> Iterator[Garbage]:
+        """Keep everybody else from the server for as long as the context lasts.
+
+        Args:
+            lease: that of this server which the caller has.
+
+        Returns:
+            The repository's garbage, which can be collected now.
+
+        Raises:
+            ServerError: others use it, or a user has started it.
+        """
+        with self._exclusive():
+            mine = lease.lock.path if isinstance(lease, ManagedLease) else None
+            leases = (self._state / "leases").glob("*.lock")
+            others = sorted(path.stem for path in leases if path != mine and is_held(path))
+            if others:
+                raise ServerError(
+                    f"Others use the server on {self.data_dir}: {', '.join(others[:5])}. Nothing was "
+                    "changed: run this again when they have ended."
+                )
+            if not self._process.started_by_runs:
+                raise ServerError(
+                    f"You have started the server on {self.data_dir} yourself, and others may use it. "
+                    "Nothing was changed: stop it, and run this again."
+                )
+            yield Garbage(self.data_dir)
 
     @property
     def _copies(self) -> Path:
@@ -140,7 +170,12 @@ class ManagedServer:
                 path.unlink(missing_ok=True)
         return alive
 
-    def _prepare(self) -> None:
+    def check(self) -> None:
+        """Make sure that there is a Dolt repository which a server can be started on; nothing is written.
+
+        Raises:
+            ServerError: there is none, it is another user's, or it is damaged.
+        """
         if not (self.data_dir / ".dolt" / "noms").is_dir():
             raise ServerError(
                 f"{self.data_dir} is not a Dolt repository: create it with `kedro dolt init`. A packaged "
@@ -153,6 +188,10 @@ class ManagedServer:
                     f"{directory} belongs to another user: run as that user, "
                     "or make a repository of your own with `dolt clone`."
                 )
+        self._process.check_repository()
+
+    def _prepare(self) -> None:
+        self.check()
         with writing_to(self.data_dir):
             for directory in (self._state, self.runs_dir, self._state / "leases"):
                 state_files.make_directory(directory)

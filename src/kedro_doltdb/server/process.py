@@ -31,6 +31,7 @@ from ..dolt_cli import (
 from ..errors import InUseError, ServerError
 from ..secret import hidden
 from ..terminal import get_logger
+from .garbage import Garbage
 from .leases import FileLock, is_held
 
 if TYPE_CHECKING:
@@ -44,10 +45,6 @@ LOGIN_TIMEOUT = 5.0
 REFUSAL_TIMEOUT = 2.0
 LOG_TAIL_LINES = 10
 _INFO_BYTES = 4096
-_JOURNAL = "v" * 32
-# What Dolt's own automatic collection waits for. It looks once a second, which a short run's server does not
-# live to see.
-GARBAGE_BYTES = 128 << 20
 
 
 class ServerProcess:
@@ -64,6 +61,8 @@ class ServerProcess:
         self._state = data_dir / ".dolt" / "kedro"
         self._process: subprocess.Popen[bytes] | None = None
         self._starter = 0
+        # Where it listens, once it has let us in.
+        self._child_address: Address | None = None
         # Of the server that runs.
         self._started_by_us = False
         # What the server of that process has answered in the place of a connection.
@@ -82,6 +81,11 @@ class ServerProcess:
     def log_file(self) -> Path:
         """What the server that we started last has printed."""
         return self._state / "sql-server.log"
+
+    @property
+    def started_by_runs(self) -> bool:
+        """Whether a run or a command of ours has started the server that was found last."""
+        return self._started_by_us
 
     @property
     def is_running(self) -> bool:
@@ -121,13 +125,13 @@ class ServerProcess:
             if not self._started_by_us:
                 return
             try:
-                self._collect_garbage(address)
+                Garbage(self.data_dir).collect_if_worth_it(address)
             finally:
                 self._terminate(address.pid)
         elif self._child is not None and self._child.poll() is None:
             self._terminate(self._child.pid)
 
-    def abandon(self) -> None:
+    def terminate(self) -> None:
         """Stop our server of a repository that is not needed any more."""
         if self._child is not None:
             self._terminate(self._child.pid)
@@ -155,6 +159,9 @@ class ServerProcess:
         # has this very repository locked is one of ours.
         if not self.is_running:
             return None
+        if self._child_address and self._child and self._child.poll() is None and self._has_lock():
+            # This process has started it, and was let in then.
+            return self._child_address
         try:
             address = self._written_address()
             # Whatever else listens on that port may accept a connection and never say a word.
@@ -212,7 +219,7 @@ class ServerProcess:
                 f"another Dolt process has it open{holder(nested)}: close that, or move it out of data/."
             )
 
-    def _check_repository(self) -> None:
+    def check_repository(self) -> None:
         """Raise what would keep Dolt from saying which branch is checked out."""
         file = self.data_dir / ".dolt" / "repo_state.json"
         try:
@@ -232,7 +239,7 @@ class ServerProcess:
             dolt = find_dolt()
         except DoltCommandError as error:
             raise ServerError(str(error)) from error
-        self._check_repository()
+        self.check_repository()
         with writing_to(self.data_dir):
             keep_quiet(self.data_dir)
             for name in (".dolt", ".doltcfg"):
@@ -273,7 +280,7 @@ class ServerProcess:
                     start_new_session=True,
                     pass_fds=[lock.fd],
                 )
-            self._starter = os.getpid()
+            self._starter, self._child_address = os.getpid(), None
         except OSError as error:
             raise ServerError(f"Dolt could not be started: {error}.") from error
         finally:
@@ -302,6 +309,7 @@ class ServerProcess:
                 self._check_exit(process.returncode, port)
                 return None
             if (address := self._running()) and address.pid == process.pid:
+                self._child_address = address
                 return address
             if self._refusal is None or self._refusal[0] != process.pid:
                 refused_since = None
@@ -329,23 +337,6 @@ class ServerProcess:
     def _log_tail(self) -> str:
         log = (state_files.read(self.log_file) or b"").decode(errors="replace")
         return f"Its log, {self.log_file}, ends:\n" + "\n".join(log.splitlines()[-LOG_TAIL_LINES:])
-
-    def _collect_garbage(self, address: Address) -> None:
-        """Compact the repository if much was written to it since the last time."""
-        import pymysql
-
-        written = sum(file.stat().st_size for file in (self.data_dir / ".dolt" / "noms").glob(_JOURNAL))
-        if written < GARBAGE_BYTES:
-            return
-        logger = get_logger(__name__)
-        logger.info(
-            "Collecting garbage in %s: %d MB were written since the last time.", self.data_dir, written >> 20
-        )
-        try:
-            with address.connect(autocommit=True) as connection, connection.cursor() as cursor:
-                cursor.execute("CALL DOLT_GC()")
-        except pymysql.err.Error as error:
-            logger.warning("Dolt did not collect garbage, and will at a later run: %s", error.args[-1])
 
     def _terminate(self, pid: int) -> None:
         """Stop our server and wait until it has gone. It may be writing, so SIGKILL is the last resort."""
@@ -410,8 +401,8 @@ def check_server_version(version: str) -> None:
     if tuple(int(part) for part in version.split("-")[0].split(".")) < MINIMUM_VERSION:
         wanted = ".".join(map(str, MINIMUM_VERSION))
         raise ServerError(
-            f"The Dolt server is version {version}; kedro-dolt needs {wanted} or newer: upgrade Dolt, "
-            "see https://docs.dolthub.com/introduction/installation."
+            f"The Dolt server is version {version}; kedro-dolt needs {wanted} or newer: upgrade Dolt where "
+            "it runs, with `kedro dolt install` or `pip install 'kedro-doltdb[dolt]'`."
         )
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .. import state_files
-from ..dolt.repository import free_name
+from ..dolt.names import free_name
 from ..dolt.sql import identifier
 from ..errors import ConfigError
 from ..secret import Secret

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..dolt.sql import quote
 from ..errors import BulkLoadError, ConfigError
-from .encoding import Column, Field, describe, encode
+from .encoding import Column, TextRows, describe, encode
 from .table_sql import (
     column_indexes,
     create_table,
     definition,
     is_empty,
     joined,
-    load_fields,
+    load_rows,
     types_at_head,
 )
 from .text_types import text_type, within_a_row
@@ -43,6 +43,10 @@ def bulk_load(*primary_key: str) -> BulkLoad:
 
     Raises:
         ConfigError: no column is named, or one is named twice.
+
+    Example:
+        >>> bulk_load("day", "shop")
+        bulk_load('day', 'shop')
     """
     names = tuple(str(name) for name in primary_key)
     if not names or not all(names) or len(set(names)) < len(names):
@@ -93,8 +97,10 @@ class BulkLoad:
             columns, primary_key = definition(cursor, table)
             self.check_key(table, primary_key or self.primary_key, values)
             create = not primary_key
+            # pandas has made it just now.
+            is_new = create and pd_table.if_exists == "replace"
             if create:
-                if not is_empty(cursor, table):
+                if not is_new and not is_empty(cursor, table):
                     raise BulkLoadError(
                         f"Table {table} has rows but no primary key: save it once with `if_exists: replace`."
                     )
@@ -105,16 +111,17 @@ class BulkLoad:
                 raise BulkLoadError(
                     f"Table {table} has no column {unknown[0]!r}: save with `if_exists: replace`."
                 )
-            fields = [encode(columns[name], values[name]) for name in keys]
-            self.check_unique(table, fields, values)
+            rows = encode([columns[name] for name in keys], [values[name] for name in keys])
+            self.check_unique(table, rows, values)
             if create:
                 # pandas makes one on each column that was the frame's index.
-                indexes = column_indexes(cursor, table)
+                plain = is_new and pd_table.index is None
+                indexes = {} if plain else column_indexes(cursor, table)
                 kept = {name: column for name, column in indexes.items() if column != self.primary_key[0]}
                 create_table(cursor, table, columns.values(), self.primary_key, kept)
             # PyMySQL believes that it is off already, because Dolt does not report it; but it is on.
             cursor.execute("SET autocommit = 0")
-            return load_fields(cursor, table, fields)
+            return load_rows(cursor, table, rows)
         except BaseException:
             # pandas commits what there is whether we raise or not, and earlier chunks are part of it.
             if cursor.connection.open:
@@ -153,30 +160,33 @@ class BulkLoad:
                     f"{describe(rows, values[name])}. Drop or fill these rows, or choose another key."
                 )
 
-    def check_unique(self, table: str, fields: list[Field], values: dict[str, Any]) -> None:
+    def check_unique(self, table: str, rows: TextRows, values: dict[str, Any]) -> None:
         """Refuse rows with the same key.
 
         Args:
             table: the table's quoted name.
-            fields: the columns' values as they are stored, those of the key at least.
+            rows: the columns' values as they are stored, those of the key at least.
             values: the same as they were given, by name.
 
         Raises:
             BulkLoadError: with the rows' numbers.
         """
-        texts = {field.column.name: _key_texts(field) for field in fields}
+        texts = {
+            field.column.name: _key_texts(field.column, texts)
+            for field, texts in zip(rows.fields, rows.texts, strict=True)
+        }
         encoded: list[Any] = texts[self.primary_key[0]]
         if len(self.primary_key) > 1:
             encoded = list(zip(*(texts[name] for name in self.primary_key), strict=True))
         if len(set(encoded)) == len(encoded):
             return
         first: dict[Any, int] = {}
-        rows = [row for row, key in enumerate(encoded) if first.setdefault(key, row) != row]
+        again = [row for row, key in enumerate(encoded) if first.setdefault(key, row) != row]
         keys = list(zip(*(values[name] for name in self.primary_key), strict=True))
         shown = [key[0] if len(key) == 1 else key for key in keys]
         raise BulkLoadError(
-            f"The primary key {joined(self.primary_key)} of {table} is not unique: {describe(rows, shown)} "
-            f"(the first of them also in row {first[encoded[rows[0]]]}). "
+            f"The primary key {joined(self.primary_key)} of {table} is not unique: {describe(again, shown)} "
+            f"(the first of them also in row {first[encoded[again[0]]]}). "
             "Drop the duplicates, or add a column to the key."
         )
 
@@ -254,11 +264,11 @@ def refuse_decorated_types(pd_table: Any) -> None:
             )
 
 
-def _key_texts(field: Field) -> list[str]:
+def _key_texts(column: Column, texts: list[str]) -> list[str]:
     """Return the texts of a key's values, the same for values that are equal in SQL."""
-    if field.column.type in ("double", "float"):
-        return ["0.0" if text == "-0.0" else text for text in field.texts]
-    return cast("list[str]", field.texts)
+    if column.type in ("double", "float"):
+        return ["0.0" if text == "-0.0" else text for text in texts]
+    return texts
 
 
 def _given_types(pd_table: Any) -> set[str]:

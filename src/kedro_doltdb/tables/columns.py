@@ -1,7 +1,7 @@
-"""A frame's columns as Arrow arrays of exactly the values that Dolt stores, and back to the frame.
+"""A frame's columns as Arrow arrays of exactly the values that Dolt stores.
 
-The types are few on purpose: those that pandas' own ``to_sql`` makes, less the times of day. Whatever is not
-known here to be exact takes the stock dataset's way.
+The types are few on purpose: those that pandas' own ``to_sql`` makes, and DECIMAL. Whatever is not known here
+to be exact takes the stock dataset's way.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -20,12 +21,13 @@ from pandas.api.types import infer_dtype
 from .encoding import FIELD_END, NULL, ROW_END, Column, Field, exact_texts
 
 TEXT, BYTES = pa.large_string(), pa.large_binary()
-MICROSECONDS = pa.timestamp("us")
+MICROSECONDS, DAYS, TIME = pa.timestamp("us"), pa.date32(), pa.time64("us")
+DECIMAL_DIGITS, DECIMAL_SCALE = 65, 30
 _INTEGERS = {"tinyint": 8, "smallint": 16, "mediumint": 32, "int": 32, "bigint": 64}
 _BLOCK_ROWS = 1 << 14
-# As integers: NumPy makes of the nanoseconds of pd.Timestamp.min a microsecond of the year 2262.
-_MOST_MICROSECONDS = (2**63 - 1) // 1000
 _FIRST_YEAR, _YEAR_10000 = np.datetime64("0001-01-01", "us"), np.datetime64("10000-01-01", "us")
+
+Series: TypeAlias = "pd.Series[Any] | pa.ChunkedArray"
 
 
 def arrow_type(column_type: str) -> pa.DataType | None:
@@ -37,24 +39,47 @@ def arrow_type(column_type: str) -> pa.DataType | None:
     Returns:
         None for the types that are not known here.
     """
-    match = re.fullmatch(r"(\w+)(\(\d+\))?", column_type)
+    match = re.fullmatch(r"(\w+)(?:\((\d+)(?:,(\d+))?\))?", column_type)
     name = match[1] if match else ""
+    if match and name == "decimal":
+        return decimal_type(int(match[2]), int(match[3]))
     if name in _INTEGERS:
         return pa.int64() if _INTEGERS[name] == 64 else getattr(pa, f"int{_INTEGERS[name]}")()
     if name == "varchar" or re.fullmatch("(tiny|medium|long)?text", name):
         return TEXT
     if name == "varbinary" or re.fullmatch("(tiny|medium|long)?blob", name):
         return BYTES
-    return {"double": pa.float64(), "float": pa.float32(), "datetime": MICROSECONDS, "date": pa.date32()}.get(
-        name
-    )
+    return {
+        "double": pa.float64(), "float": pa.float32(), "datetime": MICROSECONDS, "date": DAYS, "time": TIME,
+    }.get(name)  # fmt: skip
 
 
-def to_arrow(series: pd.Series[Any], column: Column) -> pa.Array:
+def readable_type(column_type: str) -> pa.DataType | None:
+    """Return the Arrow type that holds what is read of a column, also where none is known to be written so.
+
+    Args:
+        column_type: as ``SHOW COLUMNS`` writes it.
+    """
+    match = re.match(r"(\w+)(?:\(.*\))?( unsigned)?", column_type, re.DOTALL)
+    name = match[1] if match else ""
+    if match and match[2] and name in _INTEGERS:
+        return getattr(pa, f"uint{_INTEGERS[name]}")()
+    if name in ("char", "enum", "set", "json"):
+        return TEXT
+    others = {"timestamp": MICROSECONDS, "binary": BYTES, "year": pa.int16()}
+    return arrow_type(column_type) or others.get(name)
+
+
+def decimal_type(precision: int, scale: int) -> pa.DataType:
+    """Return the Arrow type of decimals with so many digits, ``scale`` of them after the point."""
+    return pa.decimal128(precision, scale) if precision <= 38 else pa.decimal256(precision, scale)
+
+
+def to_arrow(series: Series, column: Column) -> pa.Array | pa.ChunkedArray:
     """Return the values that a column is to store.
 
     Args:
-        series: a column of a frame.
+        series: a column of a frame, of pandas or as ``arrow_frames.arrow_table`` gives it.
         column: where it goes; its type is one that :func:`arrow_type` knows.
 
     Raises:
@@ -62,7 +87,10 @@ def to_arrow(series: pd.Series[Any], column: Column) -> pa.Array:
     """
     wanted = arrow_type(column.type)
     assert wanted is not None, column
-    array = _quickly(series, column, wanted)
+    if isinstance(series, pa.ChunkedArray):
+        array = _arrow_quickly(series, column, wanted)
+    else:
+        array = _quickly(series, column, wanted)
     return _value_by_value(series, column, wanted) if array is None else array
 
 
@@ -96,6 +124,18 @@ def _quickly(series: pd.Series[Any], column: Column, wanted: pa.DataType) -> pa.
     return None
 
 
+def _arrow_quickly(values: pa.ChunkedArray, column: Column, wanted: pa.DataType) -> pa.ChunkedArray | None:
+    if pa.types.is_boolean(values.type) and pa.types.is_integer(wanted):
+        return values.cast(pa.int8()).cast(wanted)
+    if values.type != wanted or column.type in ("mediumint", "datetime", "datetime(0)"):
+        return None
+    if pa.types.is_temporal(wanted) and column.type not in ("date", "time(6)", "datetime(6)"):
+        return None
+    if pa.types.is_floating(wanted) and not pc.all(pc.is_finite(values)).as_py():
+        return None
+    return _fitting(values, column)
+
+
 def _objects(series: pd.Series[Any], column: Column, wanted: pa.DataType) -> pa.Array | None:
     inferred = infer_dtype(series, skipna=True)
     if inferred == "date" and any(isinstance(value, dt.datetime) for value in series):
@@ -111,7 +151,7 @@ def _objects(series: pd.Series[Any], column: Column, wanted: pa.DataType) -> pa.
     return None
 
 
-def _fitting(array: pa.Array, column: Column) -> pa.Array | None:
+def _fitting(array: pa.Array | pa.ChunkedArray, column: Column) -> pa.Array | pa.ChunkedArray | None:
     """Return the array, if the column's type is long enough for all of it."""
     if array.type not in (TEXT, BYTES) or column.type in ("longtext", "longblob"):
         return array
@@ -121,7 +161,7 @@ def _fitting(array: pa.Array, column: Column) -> pa.Array | None:
     return array if longest(array) <= int(match[1]) else None
 
 
-def longest(array: pa.Array) -> int:
+def longest(array: pa.Array | pa.ChunkedArray) -> int:
     """Return the characters of the longest text, or the bytes of the longest binary value; 0 without any."""
     lengths = pc.binary_length(array)
     if array.type == TEXT and (pc.max(lengths).as_py() or 0) > 255:
@@ -143,7 +183,7 @@ def _datetimes(series: pd.Series[Any]) -> pa.Array | None:
     return pa.array(finer)
 
 
-def _value_by_value(series: pd.Series[Any], column: Column, wanted: pa.DataType) -> pa.Array:
+def _value_by_value(series: Series, column: Column, wanted: pa.DataType) -> pa.Array:
     values = python_values(series)
     texts: list[str | None] = [
         None if value is None else text
@@ -151,12 +191,34 @@ def _value_by_value(series: pd.Series[Any], column: Column, wanted: pa.DataType)
     ]
     if wanted == BYTES:
         return pa.array([None if text is None else bytes.fromhex(text) for text in texts], BYTES)
-    array = pa.array(texts, TEXT)
-    return array if wanted == TEXT else array.cast(wanted)
+    return from_text(pa.array(texts, TEXT), wanted)
 
 
-def python_values(series: pd.Series[Any]) -> Sequence[Any]:
+def from_text(texts: pa.Array | pa.ChunkedArray, wanted: pa.DataType) -> pa.Array | pa.ChunkedArray:
+    """Return the values that texts of Dolt's stand for.
+
+    Raises:
+        pyarrow.ArrowInvalid: one of them is no value of that type.
+    """
+    if wanted == TIME:
+        # Arrow reads no times of day, but moments.
+        day, blank = pa.scalar("1970-01-01", TEXT), pa.scalar(" ", TEXT)
+        return pc.binary_join_element_wise(day, texts, blank).cast(MICROSECONDS).cast(TIME)
+    try:
+        return texts.cast(wanted)
+    except pa.ArrowInvalid:
+        if not pa.types.is_temporal(wanted):
+            raise
+    # Dolt sends the year 1 as 1, and Arrow knows it as 0001.
+    for short, padded in ((r"^(\d{1,3}-)", r"000\1"), (r"^0*(\d{4}-)", r"\1")):
+        texts = pc.replace_substring_regex(texts, short, padded)
+    return texts.cast(wanted)
+
+
+def python_values(series: Series) -> Sequence[Any]:
     """Return the values of a column as pandas' ``to_sql`` gives them to a driver."""
+    if isinstance(series, pa.ChunkedArray):
+        return list(series.to_pylist())
     from pandas.io.sql import SQLTable
 
     table: Any = SQLTable.__new__(SQLTable)
@@ -164,8 +226,10 @@ def python_values(series: pd.Series[Any]) -> Sequence[Any]:
     return list(table.insert_data()[1][0])
 
 
-def holds_bytes(series: pd.Series[Any]) -> bool:
+def holds_bytes(series: Series) -> bool:
     """Return whether a column has bytes in it and nothing else, missing values apart."""
+    if isinstance(series, pa.ChunkedArray):
+        return bool(series.type == BYTES)
     if isinstance(series.dtype, pd.StringDtype):
         return False
     if series.dtype == np.dtype(object):
@@ -174,38 +238,58 @@ def holds_bytes(series: pd.Series[Any]) -> bool:
     return bool(classes) and all(issubclass(cls, bytes) for cls in classes)
 
 
-def to_fields(table: pa.Table, columns: Sequence[Column]) -> list[Field]:
-    """Return the values of ``table``, to be loaded; they become text block by block, in :func:`lines`."""
-    return [_field(table.column(column.name), column) for column in columns]
+@dataclass(frozen=True)
+class ArrowRows:
+    """Rows in Arrow arrays, which become text block by block, while they are sent.
+
+    Attributes:
+        fields: what each row has, in order.
+        values: for each field, the values of all rows.
+    """
+
+    fields: list[Field]
+    values: list[pa.ChunkedArray]
+
+    def __len__(self) -> int:
+        return len(self.values[0])
+
+    def lines(self) -> Iterator[memoryview]:
+        """Yield the rows as ``LOAD DATA`` reads them, many in a piece."""
+        # Arrow joins a column of empty texts for the end of the row: what it makes is the file, byte by byte.
+        end, mark = pa.scalar("", TEXT), pa.scalar(ROW_END, TEXT)
+        for block in self._blocks():
+            joined = pc.binary_join_element_wise(*block, pa.scalar(FIELD_END, TEXT))
+            for chunk in pc.binary_join_element_wise(joined, end, mark).chunks:
+                _, offsets, data = chunk.buffers()
+                bounds = np.frombuffer(offsets, np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
+                if len(chunk):
+                    yield memoryview(data)[bounds[0] : bounds[-1]]
+
+    def tuples(self) -> Iterator[tuple[str, ...]]:
+        """Yield the rows as the texts of their fields."""
+        for block in self._blocks():
+            yield from zip(*(column.to_pylist() for column in block), strict=True)
+
+    def _blocks(self) -> Iterator[list[pa.ChunkedArray]]:
+        for start in range(0, len(self), _BLOCK_ROWS):
+            yield [_as_text(values.slice(start, _BLOCK_ROWS)) for values in self.values]
 
 
-def _field(values: pa.ChunkedArray, column: Column) -> Field:
+def to_rows(table: pa.Table, columns: Sequence[Column]) -> ArrowRows:
+    """Return the rows of ``table`` with these columns, ready to be sent."""
+    pairs = [_field(table.column(column.name), column) for column in columns]
+    return ArrowRows([field for field, _ in pairs], [values for _, values in pairs])
+
+
+def _field(values: pa.ChunkedArray, column: Column) -> tuple[Field, pa.ChunkedArray]:
     if values.type == BYTES:
-        return Field(column, values, "UNHEX({})")
+        return Field(column, "UNHEX({})"), values
     if values.type == TEXT and (
         pc.any(pc.equal(values, NULL)).as_py()
         or any(pc.any(pc.match_substring(values, mark)).as_py() for mark in (FIELD_END, ROW_END))
     ):
-        return Field(column, values.cast(BYTES), "CONVERT(UNHEX({}) USING utf8mb4)")
-    return Field(column, values)
-
-
-def lines(fields: Sequence[Field]) -> Iterator[memoryview]:
-    """Return rows as ``LOAD DATA`` reads them, many in a piece.
-
-    Args:
-        fields: the columns, as :func:`to_fields` gives them.
-    """
-    # Arrow joins a column of empty texts for the end of the row: what it makes is the file, byte by byte.
-    end, mark = pa.scalar("", TEXT), pa.scalar(ROW_END, TEXT)
-    for start in range(0, len(fields[0].texts), _BLOCK_ROWS):
-        block = [_as_text(field.texts.slice(start, _BLOCK_ROWS)) for field in fields]
-        joined = pc.binary_join_element_wise(*block, pa.scalar(FIELD_END, TEXT))
-        for chunk in pc.binary_join_element_wise(joined, end, mark).chunks:
-            _, offsets, data = chunk.buffers()
-            bounds = np.frombuffer(offsets, np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
-            if len(chunk):
-                yield memoryview(data)[bounds[0] : bounds[-1]]
+        return Field(column, "CONVERT(UNHEX({}) USING utf8mb4)"), values.cast(BYTES)
+    return Field(column), values
 
 
 def _as_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -216,52 +300,3 @@ def _as_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
         # The shortest text of the largest number, 3.4028235e+38, is out of range as a double.
         values = values.cast(pa.float64())
     return pc.fill_null(values.cast(TEXT), NULL)
-
-
-def to_frame(table: pa.Table) -> pd.DataFrame | None:
-    """Return the frame that ``pandas.read_sql_table`` makes of these rows, its dtypes included.
-
-    Returns:
-        None where pandas is set to make text of a dtype that we do not know.
-    """
-    # What pandas makes of text is a matter of its version and its options.
-    text = pd.DataFrame.from_records([("",)]).dtypes.iloc[0]
-    if text != np.dtype(object) and getattr(text, "storage", None) != "pyarrow":
-        return None
-    series = [_series(column, text) for column in table.columns]
-    frame = pd.concat(series, axis=1) if series else pd.DataFrame()
-    frame.columns = pd.Index(table.column_names)
-    return frame
-
-
-def _series(values: pa.ChunkedArray, text: Any) -> pd.Series[Any]:
-    if pa.types.is_integer(values.type):
-        if values.null_count == 0:
-            return pd.Series(values.cast(pa.int64()).to_numpy())
-        if values.null_count == len(values):
-            return pd.Series([None] * len(values), dtype=object)
-        return pd.Series(values.cast(pa.int64()).cast(pa.float64(), safe=False).to_numpy())
-    if values.type == pa.float32():
-        # The text that Dolt writes is the shortest that tells the value, and that is what drivers read.
-        values = values.cast(TEXT).cast(pa.float64())
-    if values.type == pa.float64():
-        return pd.Series(values.to_numpy())
-    if values.type == TEXT and text != np.dtype(object):
-        return pd.Series(text.__from_arrow__(values))
-    if values.type in (TEXT, BYTES):
-        return pd.Series(values.to_numpy(), dtype=object)
-    if values.null_count == len(values):
-        return pd.to_datetime(pd.Series([None] * len(values), dtype=object), errors="coerce")
-    return _moments(values.to_numpy())
-
-
-def _moments(values: np.ndarray[Any, Any]) -> pd.Series[Any]:
-    if int(pd.__version__.partition(".")[0]) >= 3:
-        return pd.Series(values)
-    # pandas 2 counts in nanoseconds, and takes what they cannot count for missing.
-    microseconds = values.astype("datetime64[us]")
-    counts = microseconds.view(np.int64)
-    # NaT is the smallest of them.
-    beyond = (counts < -_MOST_MICROSECONDS) | (counts > _MOST_MICROSECONDS)
-    nanoseconds = np.where(beyond, np.datetime64("NaT", "us"), microseconds).astype("datetime64[ns]")
-    return pd.Series(nanoseconds)

@@ -39,12 +39,12 @@ def compare(old: pa.Table, new: pa.Table, primary_key: Sequence[str]) -> Delta:
         new: the rows that are to stand, with the same columns.
         primary_key: the columns of the key.
     """
-    if len(old) == len(new) and not _differing(old.select(primary_key), new.select(primary_key)).any():
+    if len(old) == len(new) and not _rows_differing(old.select(primary_key), new.select(primary_key)).any():
         none = np.empty(0, np.int64)
-        return Delta(none, none, np.flatnonzero(_differing(old, new)))
+        return Delta(none, none, np.flatnonzero(_rows_differing(old, new)))
     delta, places = _matched(old, new, primary_key)
     stays = delta.modified
-    return replace(delta, modified=stays[_differing(at(old, places), at(new, stays))])
+    return replace(delta, modified=stays[_rows_differing(at(old, places), at(new, stays))])
 
 
 def by_key(old: pa.Table, new: pa.Table, primary_key: Sequence[str]) -> Delta:
@@ -97,15 +97,16 @@ def _numbered(values: pa.Array | pa.ChunkedArray) -> pa.Array:
     return encoded.indices.cast(pa.int64())
 
 
-def _differing(old: pa.Table, new: pa.Table) -> np.ndarray[Any, Any]:
+def _rows_differing(old: pa.Table, new: pa.Table) -> np.ndarray[Any, Any]:
     """Return which rows differ in a column, to the bit."""
     changed = np.zeros(len(new), bool)
     for name in new.column_names:
-        changed |= _differ(old.column(name), new.column(name))
+        changed |= differing(old.column(name), new.column(name))
     return changed
 
 
-def _differ(old: pa.ChunkedArray, new: pa.ChunkedArray) -> np.ndarray[Any, Any]:
+def differing(old: pa.ChunkedArray, new: pa.ChunkedArray) -> np.ndarray[Any, Any]:
+    """Return which values of a column differ, to the bit."""
     if pa.types.is_floating(new.type):
         # 0.0 and -0.0 are equal as numbers.
         bits = pa.int64() if new.type == pa.float64() else pa.int32()

@@ -7,7 +7,7 @@ import re
 import struct
 from collections.abc import Callable
 from decimal import Decimal
-from math import isfinite
+from math import isfinite, isnan
 from typing import Any
 
 _INTEGER_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
@@ -75,6 +75,8 @@ def _integer(bits: int, unsigned: bool) -> dict[type, Encoder]:
 
 def _floating(single: bool) -> dict[type, Encoder]:
     def floating(value: float) -> str:
+        if isnan(value):
+            raise ValueError("SQL has no NaN; make null of it, for example with .fill_nan(None)")
         if not isfinite(value):
             raise ValueError("SQL has no infinity; replace it, for example with None")
         if single and not _fits_single(value):
@@ -140,7 +142,7 @@ def _text(limit: int, length: Callable[[str], int], unit: str) -> dict[type, Enc
             if not value.isascii():
                 value.encode()
         except UnicodeEncodeError:
-            raise ValueError("a lone surrogate is no text") from None
+            raise ValueError("a lone surrogate is not valid text") from None
         if too_long:
             raise ValueError(f"the type holds {limit} {unit}")
         return value

@@ -7,11 +7,11 @@ column's type cannot hold is refused here, before anything is sent.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 from ..errors import BulkLoadError
 from .encoders import Encoder, encoders
@@ -34,38 +34,82 @@ class Column:
 
 @dataclass(frozen=True)
 class Field:
-    """A column's values, ready to be written, and the SQL function that makes values of them again.
+    """A column, and the SQL function that makes its values of the texts that are sent.
 
     Attributes:
-        column: where they go.
-        texts: a list of str; or an Arrow array of the values, of which ``columns.lines`` makes text.
+        column: where the values go.
         decode: the function, with ``{}`` for its argument; None where the text is the value.
     """
 
     column: Column
-    texts: Any
     decode: str | None = None
 
 
-def encode(column: Column, values: Sequence[Any]) -> Field:
-    """Write the values of one column.
+class Rows(Protocol):
+    """Rows that are ready to be sent."""
+
+    @property
+    def fields(self) -> Sequence[Field]:
+        """What each row has, in order."""
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+
+    def lines(self) -> Iterator[bytes | memoryview]:
+        """Yield the rows as ``LOAD DATA`` reads them, whole ones, any number in a piece."""
+
+    def tuples(self) -> Iterator[tuple[str, ...]]:
+        """Yield the rows as the texts of their fields, of a missing value ``NULL``."""
+
+
+@dataclass(frozen=True)
+class TextRows:
+    """Rows whose values are text already.
+
+    Attributes:
+        fields: what each row has, in order.
+        texts: for each field, the texts of all rows.
+    """
+
+    fields: list[Field]
+    texts: list[list[str]]
+
+    def __len__(self) -> int:
+        return len(self.texts[0])
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the rows as ``LOAD DATA`` reads them, one in a piece."""
+        return ((FIELD_END.join(row) + ROW_END).encode() for row in self.tuples())
+
+    def tuples(self) -> Iterator[tuple[str, ...]]:
+        """Yield the rows as the texts of their fields."""
+        return zip(*self.texts, strict=True)
+
+
+def encode(columns: Sequence[Column], values: Sequence[Sequence[Any]]) -> TextRows:
+    """Return rows whose values are written as text.
 
     Args:
-        column: where they go.
-        values: Python objects as pandas hands them to a database driver; None is NULL.
+        columns: where they go.
+        values: for each column, Python objects as pandas hands them to a database driver; None is NULL.
 
     Raises:
-        BulkLoadError: the column's type cannot hold one of them exactly.
+        BulkLoadError: a column's type cannot hold one of them exactly.
     """
+    encoded = [_encode_column(*pair) for pair in zip(columns, values, strict=True)]
+    return TextRows([field for field, _ in encoded], [texts for _, texts in encoded])
+
+
+def _encode_column(column: Column, values: Sequence[Any]) -> tuple[Field, list[str]]:
     texts, kinds = _texts(column, values)
     if bytes in kinds:
-        return Field(column, texts, "UNHEX({})")
+        return Field(column, "UNHEX({})"), texts
     if str in kinds and _is_ambiguous(texts, values):
         texts = [
             NULL if value is None else text.encode().hex() for text, value in zip(texts, values, strict=True)
         ]
-        return Field(column, texts, "CONVERT(UNHEX({}) USING utf8mb4)")
-    return Field(column, texts)
+        return Field(column, "CONVERT(UNHEX({}) USING utf8mb4)"), texts
+    return Field(column), texts
 
 
 def exact_texts(column: Column, values: Sequence[Any]) -> list[str]:
@@ -73,7 +117,7 @@ def exact_texts(column: Column, values: Sequence[Any]) -> list[str]:
 
     Args:
         column: where they go.
-        values: as for :func:`encode`.
+        values: Python objects as for :func:`encode`.
 
     Raises:
         BulkLoadError: the column's type cannot hold one of them exactly.
@@ -208,7 +252,7 @@ def _refusal(column: Column, values: Sequence[Any], by_class: dict[type, Encoder
     )
 
 
-def describe(rows: Sequence[int], values: Sequence[Any]) -> str:
+def describe(rows: Sequence[int], values: Sequence[Any] | Mapping[int, Any]) -> str:
     """Name rows by their position and value, the first few of them."""
     shown = ", ".join(f"{_shorten(values[row])} in row {row}" for row in rows[:_SHOWN_ROWS])
     more = len(rows) - _SHOWN_ROWS

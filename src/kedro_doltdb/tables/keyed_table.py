@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pymysql
@@ -17,13 +18,14 @@ import pymysql
 from ..dolt.sql import quote
 from ..errors import BulkLoadError
 from .bulk_load import BulkLoad
-from .columns import arrow_type, to_fields
-from .delta import by_key, compare
+from .columns import arrow_type, to_rows
+from .delta import Delta, by_key, compare
 from .merge import check_mergeable, merged
 from .rows import read_rows
 from .table_build import replace_table
-from .table_plan import Plan, plan
-from .table_sql import committed, content_hash, definition
+from .table_plan import Plan, added, plan
+from .table_read import read_known
+from .table_sql import committed, content_hash, definition, load_rows, update_rows
 from .table_write import Standing, write_rows
 
 if TYPE_CHECKING:
@@ -35,52 +37,76 @@ _COLLATION = "utf8mb4_0900_bin"
 _ATTEMPTS = 3
 
 
-def read_table(
-    connection: pymysql.Connection[Cursor], table: str, cache: TableCache | None
-) -> pa.Table | None:
-    """Return all rows of a table, in the order in which Dolt gives them.
+def append_frame(
+    connection: pymysql.Connection[Cursor], standing: Standing, frame: pa.Table, method: BulkLoad
+) -> None:
+    """Add rows to a table, all of them or none.
 
     Args:
-        connection: on the branch of the table.
-        table: its name.
-        cache: where a copy may be, and is put.
+        connection: on the branch of the table; it is of no use afterwards.
+        standing: the table.
+        frame: the rows, as ``arrow_frames.arrow_table`` gives them.
+        method: how they are saved, which knows the key.
 
-    Returns:
-        None for what is no table, and for tables with a type that we do not read.
+    Raises:
+        BulkLoadError: the table cannot hold a row exactly, or has its key already; nothing was changed.
     """
+    if method.primary_key and not standing.primary_key:
+        raise BulkLoadError(
+            f"Table {quote(standing.name)} has no primary key: save it once with `if_exists: replace`."
+        )
+    columns, rows = added(frame, method, standing.name, standing.columns, standing.primary_key)
+    if not len(rows):
+        return
     connection.begin()
     with connection.cursor() as cursor:
-        if (found := content_hash(cursor, table)) is None:
-            return None
-        if cache and (rows := cache.get(found)) is not None:
-            return rows
-        columns, _ = definition(cursor, quote(table))
-    types = {name: arrow_type(column.type) for name, column in columns.items()}
-    return None if None in types.values() else _read(connection, table, found, pa.schema(types), cache)
+        load_rows(cursor, quote(standing.name), to_rows(rows, columns))
+    _commit(connection, standing)
 
 
-def _read(
-    connection: pymysql.Connection[Cursor],
-    table: str,
-    content: str,
-    schema: pa.Schema,
-    cache: TableCache | None,
-) -> pa.Table | None:
-    names = ", ".join(map(quote, schema.names))
+def upsert_frame(
+    connection: pymysql.Connection[Cursor], standing: Standing, frame: pa.Table, method: BulkLoad
+) -> None:
+    """Add rows to a table; one whose key is there takes the place of its values. All of them or none.
+
+    Args:
+        connection: on the branch of the table; it is of no use afterwards.
+        standing: the table.
+        frame: the rows, as ``arrow_frames.arrow_table`` gives them.
+        method: how they are saved, which knows the key.
+
+    Raises:
+        BulkLoadError: the table cannot hold a row exactly, has another key, or nothing beside it, or somebody
+            else has changed the same rows; nothing was changed.
+    """
+    columns, rows = added(frame, method, standing.name, standing.columns, standing.primary_key)
+    if len(columns) == len(method.primary_key):
+        raise BulkLoadError(
+            f"Table {quote(standing.name)} has no value to update: the frame has only its key. Append it."
+        )
+    if not len(rows):
+        return
+    connection.begin()
     try:
-        rows = read_rows(connection, f"SELECT {names} FROM {quote(table)}", schema)
-    except pa.ArrowInvalid:
-        # For example 0000-00-00: what it becomes is left to the driver.
-        return None
-    if cache:
-        cache.put(content, rows)
-    return rows
+        with connection.cursor() as cursor:
+            update_rows(cursor, quote(standing.name), to_rows(rows, columns), method.primary_key)
+    except pymysql.err.Error:
+        connection.rollback()
+        raise
+    _commit(connection, standing)
+
+
+def _commit(connection: pymysql.Connection[Cursor], standing: Standing) -> None:
+    if not committed(connection):
+        raise BulkLoadError(
+            f"Table {quote(standing.name)} was changed by somebody else at the same moment: save again."
+        )
 
 
 def save_frame(
     connection: pymysql.Connection[Cursor],
     table: str,
-    frame: pd.DataFrame,
+    frame: pd.DataFrame | pa.Table,
     method: BulkLoad,
     dtype: Mapping[Any, Any],
     cache: TableCache | None,
@@ -88,14 +114,14 @@ def save_frame(
     *,
     grows: bool = False,
     mode: str = "replace",
-    gone: pd.DataFrame | None = None,
+    gone: pd.DataFrame | pa.Table | None = None,
 ) -> None:
     """Make a table equal a frame, or bring the frame into it, with as little writing as it takes.
 
     Args:
         connection: on the branch of the table; it is of no use afterwards.
         table: its name.
-        frame: what it is to hold; the index is not saved.
+        frame: what it is to hold, without an index, or as ``arrow_frames.arrow_table`` gives it.
         method: how it is saved in full, which knows its key.
         dtype: SQLAlchemy types by column, as for ``to_sql``.
         cache: where a copy may be, and is put.
@@ -110,7 +136,8 @@ def save_frame(
     """
 
     def planned_for(standing: Standing | None) -> Plan:
-        stands = {str(name): "longtext" for name in frame.columns} if grows else {}
+        names = frame.column_names if isinstance(frame, pa.Table) else frame.columns
+        stands = {str(name): "longtext" for name in names} if grows else {}
         if standing:
             stands = {column.name: column.type for column in standing.columns.values()}
         planned = plan(frame, method, dtype, table, stands, indexes)
@@ -123,7 +150,7 @@ def save_frame(
             removed = removed.cast(planned.rows.select(planned.primary_key).schema)
         old = cache.get(standing.content_hash) if cache else None
         if old is None:
-            old = _read(connection, standing.name, standing.content_hash, planned.rows.schema, cache)
+            old = read_known(connection, standing.name, standing.content_hash, planned.rows.schema, cache)
         if old is None:
             raise BulkLoadError(
                 f"The rows of {quote(standing.name)} cannot be read exactly, so none can be added with "
@@ -131,7 +158,12 @@ def save_frame(
             )
         return merged(standing, old, planned, removed, mode)
 
-    if not any(_saved(connection, table, planned_for, cache) for _ in range(_ATTEMPTS)):
+    try:
+        done = any(_saved(connection, table, planned_for, cache) for _ in range(_ATTEMPTS))
+    finally:
+        if cache:
+            cache.close()
+    if not done:
         raise BulkLoadError(
             f"Table {quote(table)} was changed by somebody else at the same moment, {_ATTEMPTS} times in "
             "a row: save again."
@@ -181,7 +213,7 @@ def _replace(cursor: Cursor, table: str, planned: Plan, standing: Standing | Non
             f"ALTER TABLE {name} so that it fits, or drop the foreign key."
         )
     name, stood = (standing.name, standing.content_hash) if standing else (table, None)
-    return replace_table(cursor, name, planned, to_fields(planned.rows, planned.columns), stood)
+    return replace_table(cursor, name, planned, to_rows(planned.rows, planned.columns), stood)
 
 
 def _write(
@@ -192,16 +224,23 @@ def _write(
     cache: TableCache | None,
 ) -> bool:
     old = delta = None
-    if planned.comparable:
+    if planned.comparable and cache:
+        places = cache.changed(standing.content_hash, planned.rows, planned.primary_key)
+        if places is not None:
+            # The keys are the same, row by row.
+            none = np.empty(0, np.int64)
+            old, delta = planned.rows, Delta(none, none, places)
+    if planned.comparable and old is None:
         old = cache.get(standing.content_hash) if cache else None
         if old is None:
-            old = _read(connection, standing.name, standing.content_hash, planned.rows.schema, cache)
+            old = read_known(connection, standing.name, standing.content_hash, planned.rows.schema, cache)
     if old is None and standing.referred_by:
         # To remove a row is forbidden, or takes others with it: so the keys at least are compared.
         old = _keys(connection, standing, planned)
         delta = by_key(old, planned.rows, planned.primary_key)
     elif old is not None:
-        delta = compare(old, planned.rows, planned.primary_key)
+        if delta is None:
+            delta = compare(old, planned.rows, planned.primary_key)
         if not len(delta):
             return True
     return write_rows(cursor, standing, planned, old, delta)
@@ -215,8 +254,8 @@ def _keys(connection: pymysql.Connection[Cursor], standing: Standing, planned: P
     ):
         raise BulkLoadError(
             f"Table {quote(standing.name)}, to which {standing.references} refers, has a key of a type whose "
-            "values are not compared: only integers, text, bytes and dates are. Give it a key of these, or "
-            "drop the foreign key."
+            "values are not compared: only integers, text, bytes, DECIMAL, dates and times are. Give it a "
+            "key of these, or drop the foreign key."
         )
     names = ", ".join(map(quote, schema.names))
     return read_rows(connection, f"SELECT {names} FROM {quote(standing.name)}", schema)

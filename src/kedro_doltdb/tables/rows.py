@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ..dolt.wire import row_blocks
+from .columns import from_text
 
 if TYPE_CHECKING:
     import pymysql
@@ -75,20 +75,9 @@ def _record_batch(data: bytearray, starts: list[int], schema: pa.Schema) -> pa.R
     for column, field in enumerate(schema):
         indices = np.arange(rows, dtype=np.int64) * (2 * columns) + 2 * column
         values = pieces.take(pa.array(indices, mask=nulls[column]))
-        arrays.append(values if field.type == pa.large_binary() else _parsed(values, field.type))
+        arrays.append(
+            values
+            if field.type == pa.large_binary()
+            else from_text(values.cast(pa.large_string()), field.type)
+        )
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def _parsed(values: pa.Array, wanted: pa.DataType) -> pa.Array:
-    texts = values.cast(pa.large_string())
-    if wanted == pa.large_string():
-        return texts
-    try:
-        return texts.cast(wanted)
-    except pa.ArrowInvalid:
-        if not pa.types.is_temporal(wanted):
-            raise
-    # Dolt sends the year 1 as 1, and Arrow knows it as 0001.
-    for short, padded in ((r"^(\d{1,3}-)", r"000\1"), (r"^0*(\d{4}-)", r"\1")):
-        texts = pc.replace_substring_regex(texts, short, padded)
-    return texts.cast(wanted)

@@ -21,27 +21,27 @@ from ..dolt.branches import make_branch
 from ..dolt.names import BUILDING_PREFIX
 from ..dolt.repository import lock_name
 from ..dolt.sql import quote
-from .table_sql import content_hash, create_table, load_fields
+from .table_sql import content_hash, create_table, load_rows
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
 
     from ..dolt.repository import Repository
-    from .encoding import Field
+    from .encoding import Rows
     from .table_plan import Plan
 
 # Of commits that never reach another branch.
 _AUTHOR = "kedro-dolt <kedro-dolt@localhost>"
 
 
-def replace_table(cursor: Cursor, table: str, plan: Plan, fields: list[Field], stood: str | None) -> bool:
+def replace_table(cursor: Cursor, table: str, plan: Plan, rows: Rows, stood: str | None) -> bool:
     """Put a new table in the place of the one that may be there.
 
     Args:
         cursor: a cursor on the branch of the table, in no transaction.
         table: its name.
         plan: its columns, key and indexes.
-        fields: its rows, as ``columns.to_fields`` gives them.
+        rows: its rows.
         stood: the content hash of the table that it takes the place of; None if there is none.
 
     Returns:
@@ -54,7 +54,7 @@ def replace_table(cursor: Cursor, table: str, plan: Plan, fields: list[Field], s
     with _branch(cursor) as (home, branch):
         create_table(cursor, quoted, plan.columns, plan.primary_key, plan.indexes)
         if len(plan.rows):
-            load_fields(cursor, quoted, fields)
+            load_rows(cursor, quoted, rows)
         connection.commit()
         # With -A an ignored table would stay out.
         cursor.execute("CALL DOLT_ADD('--force', %s)", (table,))

@@ -8,8 +8,6 @@ copy the table is read from Dolt.
 from __future__ import annotations
 
 import hashlib
-import hmac
-import io
 import os
 import re
 import secrets
@@ -17,19 +15,23 @@ import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from .. import state_files
 from ..dolt_cli import user_home
+from .table_copy import Copy, DamagedError, write
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+
+    from .delta import Places
 
 MAX_BYTES = 1 << 30
-_BLOCK_ROWS = 1 << 16
 _KEY_BYTES = 32
-_SIGNATURE_BYTES = 32
 # Part of each name: files of another format are never looked at, and are the first to be deleted.
-_FORMAT = "1"
+_FORMAT = "2"
 _TEMPORARY = "kedro-dolt-"
 _OURS = re.compile(rf"[0-9a-f]{{40}}\.arrow|{_TEMPORARY}\w+\.tmp")
 
@@ -47,6 +49,7 @@ class TableCache:
         self._key = key
         self._directory = directory
         self._max_bytes = max_bytes
+        self._opened: tuple[str, Copy] | None = None
 
     @classmethod
     def of(cls, key_file: Path | None) -> TableCache | None:
@@ -69,20 +72,57 @@ class TableCache:
         Args:
             content_hash: what ``dolt_hashof_table`` says.
         """
-        path = self._path(content_hash)
-        try:
-            # Read, not mapped: the file must not change between the check and the use.
-            content = path.read_bytes()
-            body = memoryview(content)[_SIGNATURE_BYTES:]
-            signature = self._signature(content_hash)
-            signature.update(body)
-            if not hmac.compare_digest(signature.digest(), content[:_SIGNATURE_BYTES]):
-                path.unlink()
-                return None
-            os.utime(path)
-        except OSError:
+        if (copy := self.open(content_hash)) is None:
             return None
-        return pa.ipc.open_stream(pa.py_buffer(body)).read_all()
+        try:
+            return copy.rows()
+        except (OSError, DamagedError):
+            self._path(content_hash).unlink(missing_ok=True)
+            return None
+        finally:
+            self.close()
+
+    def changed(self, content_hash: str, table: pa.Table, primary_key: Sequence[str]) -> Places | None:
+        """Return the places of the rows in which a table differs from the one with that content.
+
+        Args:
+            content_hash: what ``dolt_hashof_table`` says of the other one.
+            table: the table.
+            primary_key: the columns of the key.
+
+        Returns:
+            None where its copy does not tell: rows have come or gone, or it is not here.
+        """
+        if (copy := self.open(content_hash)) is None:
+            return None
+        try:
+            return copy.changed(table, primary_key)
+        except (OSError, DamagedError):
+            self.close()
+            self._path(content_hash).unlink(missing_ok=True)
+            return None
+
+    def open(self, content_hash: str) -> Copy | None:
+        """Open the copy of the table with that content, if it is here."""
+        path = self._path(content_hash)
+        if self._opened is None or self._opened[0] != content_hash:
+            self.close()
+            try:
+                self._opened = content_hash, Copy.open(path, self._key, content_hash)
+            except DamagedError:
+                path.unlink(missing_ok=True)
+                return None
+            except OSError:
+                return None
+        with suppress(OSError):
+            os.utime(path)
+        return self._opened[1]
+
+    def close(self) -> None:
+        """Close the copy that is open."""
+        if self._opened is not None:
+            self._opened[1].close()
+            self._opened = None
 
     def put(self, content_hash: str, table: pa.Table, replaces: str | None = None) -> None:
         """Keep a copy.
@@ -93,37 +133,45 @@ class TableCache:
             replaces: the content that the table had before, whose copy is not needed any more.
         """
         with suppress(OSError):
-            if replaces is not None and replaces != content_hash:
-                self._path(replaces).unlink(missing_ok=True)
-            descriptor, temporary = tempfile.mkstemp(".tmp", _TEMPORARY, self._directory)
             try:
-                with open(descriptor, "wb") as file:
-                    file.write(bytes(_SIGNATURE_BYTES))
-                    signed = _Signed(file, self._signature(content_hash))
-                    options = pa.ipc.IpcWriteOptions(compression="lz4")
-                    with pa.ipc.new_stream(signed, table.schema, options=options) as writer:
-                        writer.write_table(table, _BLOCK_ROWS)
-                    size = file.tell()
-                    file.seek(0)
-                    file.write(signed.signature.digest())
-                if size > self._max_bytes:
-                    os.unlink(temporary)
-                    return
-                os.replace(temporary, self._path(content_hash))
-            except BaseException:
-                os.unlink(temporary)
-                raise
+                if not (replaces and self._become(content_hash, table, replaces)):
+                    self._write(content_hash, table)
+            finally:
+                self.close()
+                if replaces is not None and replaces != content_hash:
+                    self._path(replaces).unlink(missing_ok=True)
             self._make_room()
+
+    def _become(self, content_hash: str, table: pa.Table, replaces: str) -> bool:
+        """Make the copy that is replaced the new one, if it was compared with that."""
+        if self._opened is None or self._opened[0] != replaces:
+            return False
+        if not self._opened[1].become(table, self._key, content_hash):
+            return False
+        if replaces != content_hash:
+            os.replace(self._path(replaces), self._path(content_hash))
+        return True
+
+    def _write(self, content_hash: str, table: pa.Table) -> None:
+        descriptor, temporary = tempfile.mkstemp(".tmp", _TEMPORARY, self._directory)
+        try:
+            with open(descriptor, "wb") as file:
+                write(file, table, self._key, content_hash)
+                file.seek(0, os.SEEK_END)
+                size = file.tell()
+            if size > self._max_bytes:
+                os.unlink(temporary)
+                return
+            os.replace(temporary, self._path(content_hash))
+        except BaseException:
+            os.unlink(temporary)
+            raise
 
     def _path(self, content_hash: str) -> Path:
         name = hashlib.blake2b(
             f"{_FORMAT} {content_hash}".encode(), key=self._key, digest_size=20
         ).hexdigest()
         return self._directory / f"{name}.arrow"
-
-    def _signature(self, content_hash: str) -> hashlib.blake2b:
-        start = content_hash.encode() + b"\0"
-        return hashlib.blake2b(start, key=self._key, digest_size=_SIGNATURE_BYTES)
 
     def _make_room(self) -> None:
         files = []
@@ -139,21 +187,6 @@ class TableCache:
             left -= size
             if left < 0:
                 path.unlink(missing_ok=True)
-
-
-class _Signed(io.RawIOBase):
-    """A file that signs what is written to it, so that no copy of it is needed in memory."""
-
-    def __init__(self, file: BinaryIO, signature: hashlib.blake2b) -> None:
-        self._file = file
-        self.signature = signature
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self.signature.update(data)
-        return self._file.write(data)
 
 
 def _user_cache() -> Path | None:

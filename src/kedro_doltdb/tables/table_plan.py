@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -20,13 +20,22 @@ import pyarrow.compute as pc
 from ..dolt.sql import quote
 from ..errors import BulkLoadError
 from .bulk_load import BulkLoad, refuse_decorated_types, refuse_names
-from .columns import BYTES, TEXT, arrow_type, holds_bytes, longest, python_values, to_arrow
+from .columns import (
+    BYTES,
+    DAYS,
+    MICROSECONDS,
+    TEXT,
+    TIME,
+    Series,
+    arrow_type,
+    holds_bytes,
+    longest,
+    python_values,
+    to_arrow,
+)
 from .encoding import Column, encode, exact_texts
 from .table_sql import refuse_key_types
 from .text_types import KEY_LENGTHS, text_type, within_a_row
-
-if TYPE_CHECKING:
-    from pandas import Series
 
 MAX_COLUMNS, _MAX_NAME = 4096, 64
 # How ``SHOW COLUMNS`` writes what SQLAlchemy writes in another way.
@@ -63,7 +72,7 @@ class Plan:
 
 
 def plan(
-    frame: pd.DataFrame,
+    frame: pd.DataFrame | pa.Table,
     method: BulkLoad,
     dtype: Mapping[Any, Any],
     table: str,
@@ -73,7 +82,7 @@ def plan(
     """Say what a frame is to become, and refuse what it cannot become.
 
     Args:
-        frame: the rows; its index is not one of the columns.
+        frame: the rows, in pandas, without their index, or as ``arrow_frames.arrow_table`` gives them.
         method: how it is saved, which knows its key.
         dtype: SQLAlchemy types by column, as for ``to_sql``.
         table: the table's name.
@@ -84,15 +93,16 @@ def plan(
         BulkLoadError: a value cannot be stored exactly, the key is missing, NULL or duplicate somewhere, or
             there can be no table with these columns.
     """
-    names, label = [str(name) for name in frame.columns], quote(table)
+    labels = frame.column_names if isinstance(frame, pa.Table) else list(frame.columns)
+    names, label = [str(name) for name in labels], quote(table)
     refuse_names(table, names)
     _refuse_columns(label, names)
     method.check_key(label, method.primary_key, dict.fromkeys(names, ()))
     types = _types(frame, dtype)
-    series = {name: frame.iloc[:, place] for place, name in enumerate(names)}
+    series = _columns(frame, names)
     columns, arrays, free = {}, {}, []
     for place, name in enumerate(names):
-        is_key, given = name in method.primary_key, frame.columns[place] in dtype
+        is_key, given = name in method.primary_key, labels[place] in dtype
         if types[place] == "text" and not given:
             arrays[name] = _text(series[name], name, is_key)
             binary = arrays[name].type == BYTES
@@ -109,8 +119,44 @@ def plan(
     rows = pa.table(arrays, schema=pa.schema({name: array.type for name, array in arrays.items()}))
     rows, comparable = _checked_key(rows, columns, series, method, label)
     indexed = [name for name in indexes if not columns[name].type.endswith(("text", "blob"))]
-    named = {_index_name(table, name): name for name in indexed if name != method.primary_key[0]}
+    named = {_index_name(table, name): name for name in indexed if name not in method.primary_key[:1]}
     return Plan(tuple(columns.values()), method.primary_key, named, rows, comparable)
+
+
+def _columns(frame: pd.DataFrame | pa.Table, names: Sequence[str]) -> dict[str, Series]:
+    if isinstance(frame, pa.Table):
+        return dict(zip(names, frame.columns, strict=True))
+    return {name: frame.iloc[:, place] for place, name in enumerate(names)}
+
+
+def added(
+    frame: pa.Table,
+    method: BulkLoad,
+    table: str,
+    columns: Mapping[str, Column],
+    primary_key: tuple[str, ...],
+) -> tuple[list[Column], pa.Table]:
+    """Return what is to be added to a table, the columns and their rows, and refuse what it cannot take.
+
+    Args:
+        frame: the rows, as ``arrow_frames.arrow_table`` gives them.
+        method: how they are saved, which knows the key.
+        table: the table's name.
+        columns: the columns that it has, by name.
+        primary_key: the key that it has.
+
+    Raises:
+        BulkLoadError: as for :func:`plan`, or the table lacks a column.
+    """
+    names, label = frame.column_names, quote(table)
+    _refuse_columns(label, names)
+    method.check_key(label, primary_key, dict.fromkeys(names, ()))
+    if unknown := [name for name in names if name not in columns]:
+        raise BulkLoadError(f"Table {label} has no column {unknown[0]!r}: save with `if_exists: replace`.")
+    series = _columns(frame, names)
+    rows = pa.table({name: _values(series[name], columns[name]) for name in names})
+    taken = {name: columns[name] for name in names}
+    return list(taken.values()), _checked_key(rows, taken, series, method, label)[0]
 
 
 def _refuse_columns(table: str, names: Sequence[str]) -> None:
@@ -133,16 +179,34 @@ def _refuse_columns(table: str, names: Sequence[str]) -> None:
         first[name.lower()] = name
 
 
-def _types(frame: pd.DataFrame, dtype: Mapping[Any, Any]) -> list[str]:
+def _types(frame: pd.DataFrame | pa.Table, dtype: Mapping[Any, Any]) -> list[str]:
     """Return the types that pandas chooses for each column, as ``SHOW COLUMNS`` writes them."""
     from pandas.io.sql import SQLTable
     from sqlalchemy.dialects import mysql
 
+    if isinstance(frame, pa.Table):
+        given = _types(pd.DataFrame(columns=frame.column_names), dtype)
+        return [
+            kind if field.name in dtype else sql_type(field.type)
+            for field, kind in zip(frame.schema, given, strict=True)
+        ]
     nowhere: Any = SimpleNamespace(meta=SimpleNamespace(schema=None))
     table = SQLTable("frame", nowhere, frame=frame, index=False, dtype=dict(dtype) or None)
     refuse_decorated_types(table)
     dialect = mysql.dialect()
     return [_shown(column.type.compile(dialect)) for column in table.table.columns]
+
+
+def sql_type(kind: pa.DataType) -> str:
+    """Return the type that pandas chooses for values of an Arrow type, or DECIMAL, which it does not."""
+    if pa.types.is_decimal(kind):
+        return f"decimal({kind.precision},{kind.scale})"
+    known = {
+        pa.bool_(): "tinyint(1)", pa.int8(): "smallint", pa.int16(): "smallint", pa.int32(): "int",
+        pa.int64(): "bigint", pa.float32(): "float", pa.float64(): "double", DAYS: "date", TIME: "time(6)",
+        MICROSECONDS: "datetime(6)",
+    }  # fmt: skip
+    return known.get(kind, "text")
 
 
 def _shown(compiled: str) -> str:
@@ -161,7 +225,7 @@ def _index_name(table: str, column: str) -> str:
     return quoted[1:-1].replace("``", "`")
 
 
-def _values(series: Series[Any], column: Column) -> pa.Array:
+def _values(series: Series, column: Column) -> pa.Array:
     """Return the values that a column is to store; as text where Arrow has no type for exactly those."""
     if arrow_type(column.type) is not None:
         return to_arrow(series, column)
@@ -172,7 +236,7 @@ def _values(series: Series[Any], column: Column) -> pa.Array:
     )
 
 
-def _text(series: Series[Any], name: str, is_key: bool) -> pa.Array:
+def _text(series: Series, name: str, is_key: bool) -> pa.Array:
     """Text, or bytes where there is nothing else."""
     binary = holds_bytes(series)
     if not is_key:
@@ -194,11 +258,13 @@ def _checked_key(
         method.check_key(table, key, {name: python_values(values) for name, values in series.items()})
     known = all(arrow_type(column.type) is not None for column in columns.values())
     # 0.0 and -0.0 are equal in SQL, and not to the bit.
+    if not key:
+        return rows, False
     comparable = known and not any(pa.types.is_floating(rows.schema.field(name).type) for name in key)
     ordered = in_order(rows, key) if comparable else None
     if ordered is None:
         values = {name: python_values(series[name]) for name in key}
-        method.check_unique(table, [encode(columns[name], values[name]) for name in key], values)
+        method.check_unique(table, encode([columns[name] for name in key], list(values.values())), values)
         return rows, False
     return ordered, True
 

@@ -10,7 +10,7 @@ from ..dolt.local_infile import load_local
 from ..dolt.sql import quote
 from ..errors import BulkLoadError
 from ..terminal import get_logger
-from .encoding import FIELD_END, NULL, ROW_END, Column, Field
+from .encoding import FIELD_END, NULL, ROW_END, Column, Rows
 
 if TYPE_CHECKING:
     import pymysql
@@ -183,7 +183,8 @@ def create_table(
         f"{quote(column.name)} {column.type}{' NOT NULL' if column.name in primary_key else ''}"
         for column in columns
     ]
-    lines.append(f"PRIMARY KEY ({', '.join(map(quote, primary_key))})")
+    if primary_key:
+        lines.append(f"PRIMARY KEY ({', '.join(map(quote, primary_key))})")
     lines += [f"KEY {quote(index)} ({quote(name)})" for index, name in (indexes or {}).items()]
     cursor.execute(f"DROP TABLE IF EXISTS {table}")
     try:
@@ -194,46 +195,48 @@ def create_table(
         ) from error
 
 
-def load_fields(cursor: Cursor, table: str, fields: list[Field], replaces: int | None = None) -> int:
-    """Send the fields to a table.
+def load_rows(cursor: Cursor, table: str, rows: Rows, replaces: int | None = None) -> int:
+    """Send rows to a table.
 
     Args:
         cursor: a cursor in a transaction.
         table: the table's quoted name.
-        fields: its columns' values, all of ``load_file.encode`` or all of ``columns.to_fields``.
+        rows: what is to be added to it.
         replaces: how many of the rows take the place of one with the same key; None if there is no such row.
+
+    Returns:
+        How many rows were sent.
 
     Raises:
         BulkLoadError: not every row arrived as it was sent; the transaction is to be rolled back.
     """
     import pymysql
 
-    rows = len(fields[0].texts)
     try:
         try:
-            loaded = _load_data(cursor, table, fields, replaces is not None)
+            loaded = _load_data(cursor, table, rows, replaces is not None)
         except pymysql.err.OperationalError as error:
             if not _REFUSED.search(str(error.args[-1])):
                 raise
             _say_refused(cursor.connection.host, error.args[-1])
-            loaded = _insert(cursor, table, fields, replaces is not None)
+            loaded = _insert(cursor, table, rows, replaces is not None)
     except Exception as error:
         raise BulkLoadError(f"Dolt did not load the rows of {table}: {error}.") from error
     cursor.execute("SHOW WARNINGS")
     warnings = [row[2] for row in cursor.fetchall()]
     # A row that takes the place of another one is counted twice.
     loaded -= replaces or 0
-    if warnings or loaded != rows:
+    if warnings or loaded != len(rows):
         raise BulkLoadError(
-            f"Dolt would not store the rows of {table} as they are, {loaded} of {rows} arrived: "
+            f"Dolt would not store the rows of {table} as they are, {loaded} of {len(rows)} arrived: "
             f"{'; '.join(warnings[:_SHOWN_WARNINGS])}. Nothing was kept of them."
         )
-    return rows
+    return len(rows)
 
 
-def _load_data(cursor: Cursor, table: str, fields: list[Field], replace: bool) -> int:
+def _load_data(cursor: Cursor, table: str, rows: Rows, replace: bool) -> int:
     targets, assignments = [], []
-    for number, field in enumerate(fields):
+    for number, field in enumerate(rows.fields):
         name = quote(field.column.name)
         if field.decode:
             targets.append(f"@kedro_{number}")
@@ -246,36 +249,37 @@ def _load_data(cursor: Cursor, table: str, fields: list[Field], replace: bool) -
         f"LINES TERMINATED BY '{ROW_END}' "
         f"({', '.join(targets)}){' SET ' + ', '.join(assignments) if assignments else ''}"
     )
-    return load_local(cursor.connection, statement, _lines(fields))
+    return load_local(cursor.connection, statement, rows.lines())
 
 
-def _insert(cursor: Cursor, table: str, fields: list[Field], replace: bool) -> int:
-    """Return the same texts in INSERT statements, for a server that takes no ``LOAD DATA LOCAL``."""
-    return _send(cursor, "REPLACE" if replace else "INSERT", table, fields)
+def _insert(cursor: Cursor, table: str, rows: Rows, replace: bool) -> int:
+    """Send the same texts in INSERT statements, to a server that takes no ``LOAD DATA LOCAL``."""
+    return _send(cursor, "REPLACE" if replace else "INSERT", table, rows)
 
 
-def update_fields(cursor: Cursor, table: str, fields: list[Field], primary_key: Sequence[str]) -> None:
+def update_rows(cursor: Cursor, table: str, rows: Rows, primary_key: Sequence[str]) -> None:
     """Give rows that are there other values, in place: none is removed, not even for a moment.
 
     Args:
         cursor: a cursor in a transaction.
         table: the table's quoted name.
-        fields: its columns' values, the key's among them, as for :func:`load_fields`.
+        rows: the new values, with those of the key.
         primary_key: the columns of the key.
 
     Raises:
         pymysql.err.Error: Dolt refused a value; the transaction is to be rolled back.
     """
-    names = [quote(field.column.name) for field in fields if field.column.name not in primary_key]
+    names = [quote(field.column.name) for field in rows.fields if field.column.name not in primary_key]
     if names:
         assignments = ", ".join(f"{name} = VALUES({name})" for name in names)
-        _send(cursor, "INSERT", table, fields, f" ON DUPLICATE KEY UPDATE {assignments}")
+        _send(cursor, "INSERT", table, rows, f" ON DUPLICATE KEY UPDATE {assignments}")
 
 
-def _send(cursor: Cursor, verb: str, table: str, fields: list[Field], end: str = "") -> int:
+def _send(cursor: Cursor, verb: str, table: str, rows: Rows, end: str = "") -> int:
+    fields = rows.fields
     names = ", ".join(quote(field.column.name) for field in fields)
     start, end = f"{verb} INTO {table} ({names}) VALUES ".replace("%", "%%"), end.replace("%", "%%")
-    row = "(" + ", ".join((field.decode or "{}").format("%s") for field in fields) + ")"
+    placeholders = "(" + ", ".join((field.decode or "{}").format("%s") for field in fields) + ")"
     loaded, values, size = 0, list[str | None](), 0
 
     def send() -> int:
@@ -283,16 +287,15 @@ def _send(cursor: Cursor, verb: str, table: str, fields: list[Field], end: str =
         if not values:
             return 0
         count = len(values) // len(fields)
-        affected = cursor.execute(start + ", ".join([row] * count) + end, values)
+        affected = cursor.execute(start + ", ".join([placeholders] * count) + end, values)
         values, size = [], 0
         return affected
 
-    for piece in _lines(fields):
-        for line in bytes(piece).decode().split(ROW_END)[:-1]:
-            values += [None if text == NULL else text for text in line.split(FIELD_END)]
-            size += len(line)
-            if size > _STATEMENT_CHARACTERS or len(values) > _STATEMENT_VALUES:
-                loaded += send()
+    for row in rows.tuples():
+        values += [None if text == NULL else text for text in row]
+        size += sum(map(len, row))
+        if size > _STATEMENT_CHARACTERS or len(values) > _STATEMENT_VALUES:
+            loaded += send()
     return loaded + send()
 
 
@@ -309,13 +312,3 @@ def _say_refused(host: str, words: str) -> None:
         host,
         words,
     )
-
-
-def _lines(fields: list[Field]) -> Iterable[bytes | memoryview]:
-    """Return the rows as ``LOAD DATA`` reads them."""
-    if isinstance(fields[0].texts, list):
-        rows = zip(*(field.texts for field in fields), strict=True)
-        return ((FIELD_END.join(row) + ROW_END).encode() for row in rows)
-    from .columns import lines
-
-    return lines(fields)

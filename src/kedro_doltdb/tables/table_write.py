@@ -14,10 +14,10 @@ import pymysql
 
 from ..dolt.sql import quote
 from ..errors import BulkLoadError
-from .columns import to_fields
+from .columns import to_rows
 from .delta import Delta, at
 from .encoding import Column
-from .table_sql import content_hash, joined, load_fields, update_fields
+from .table_sql import content_hash, joined, load_rows, update_rows
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -125,7 +125,7 @@ def _write_all(cursor: Cursor, standing: Standing, rows: pa.Table) -> None:
     table, columns = quote(standing.name), list(standing.columns.values())
     cursor.execute(f"DELETE FROM {table}")
     if len(rows):
-        load_fields(cursor, table, to_fields(rows, columns))
+        load_rows(cursor, table, to_rows(rows, columns))
 
 
 def _write_difference(
@@ -142,10 +142,10 @@ def _write_difference(
         removed = pa.concat_tables([removed, at(rows.select(standing.primary_key), delta.modified)])
         replaces = None
     if len(removed):
-        load_fields(cursor, _OLD_KEYS, to_fields(removed, standing.keys))
+        load_rows(cursor, _OLD_KEYS, to_rows(removed, standing.keys))
         same = " AND ".join(f"old.{quote(key.name)} = gone.{quote(key.name)}" for key in standing.keys)
         cursor.execute(f"DELETE old FROM {table} old JOIN {_OLD_KEYS} gone ON {same}")
     if standing.referred_by and len(delta.modified):
-        update_fields(cursor, table, to_fields(at(rows, delta.modified), columns), standing.primary_key)
+        update_rows(cursor, table, to_rows(at(rows, delta.modified), columns), standing.primary_key)
     if len(written):
-        load_fields(cursor, table, to_fields(at(rows, written), columns), replaces)
+        load_rows(cursor, table, to_rows(at(rows, written), columns), replaces)

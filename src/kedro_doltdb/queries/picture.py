@@ -1,0 +1,141 @@
+"""The pipeline of two runs as one graph: what became of each dataset and each node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..dolt.as_of import count_at
+from ..journal import reader
+from ..journal.edges import base_name
+
+if TYPE_CHECKING:
+    from ..dolt.repository import Repository
+    from ..journal.store import Edge, Run
+    from .compare import Comparison
+
+
+@dataclass(frozen=True)
+class PicturedDataset:
+    """A dataset.
+
+    Attributes:
+        name: its name in the catalog.
+        table: its table, if it has one.
+        file: its file, if it has one.
+        status: ``unchanged``, ``changed``, ``new``, ``gone``, or ``not kept`` if nothing is known of its
+            content.
+        old_count: how many rows its table had.
+        new_count: how many it has.
+    """
+
+    name: str
+    table: str | None
+    file: str | None
+    status: str
+    old_count: int | None = None
+    new_count: int | None = None
+
+
+@dataclass(frozen=True)
+class PicturedNode:
+    """A node.
+
+    Attributes:
+        name: its name.
+        status: ``ran``, ``taken over`` from a failed run, ``new``, ``gone``, or ``unknown``: the run did not
+            succeed, and the journal does not say how far it came.
+    """
+
+    name: str
+    status: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The graph.
+
+    Attributes:
+        datasets: its datasets.
+        nodes: its nodes.
+        arrows: from where to where: (``dataset``, ``node``) pairs of names, and whether it is a load.
+    """
+
+    datasets: list[PicturedDataset]
+    nodes: list[PicturedNode]
+    arrows: list[tuple[str, str, bool]]
+
+
+def picture(repository: Repository, comparison: Comparison, old: Run | None, new: Run | None) -> Picture:
+    """Return the pipeline of two runs as the journal has it.
+
+    Args:
+        repository: where the journal is.
+        comparison: of the two commits.
+        old: the run whose data the one holds.
+        new: the run whose data the other holds.
+    """
+    commits = comparison.old.commit, comparison.new.commit
+    with repository.on() as cursor:
+        before = reader.edges(cursor, old.run_id, commits[0]) if old else []
+        after = reader.edges(cursor, new.run_id, commits[1]) if new else []
+    names = {edge.table_name for edge in (*before, *after) if edge.table_name and not edge.read_at}
+    # A view has no hash, and nothing is asked of it: its query may be anybody's.
+    hashes = [repository.table_hashes(commit, names) for commit in commits]
+    datasets = []
+    with repository.on() as cursor:
+        for name, found in _by_dataset(before, after).items():
+            edge = (found[1] or found[0])[-1]
+            table = edge.table_name if not edge.read_at else None
+            if table and any(table in known for known in hashes):
+                was, now = (known.get(table) for known in hashes)
+                counts = [
+                    count_at(cursor, table, commit) if content else None
+                    for commit, content in zip(commits, (was, now), strict=True)
+                ]
+                datasets.append(PicturedDataset(name, table, None, _status(was, now), *counts))
+            else:
+                was, now = (_content(edges) for edges in found)
+                datasets.append(PicturedDataset(name, None, edge.file, _status(was, now)))
+    arrows = dict.fromkeys(
+        (base_name(edge.dataset), edge.node, edge.direction == "load") for edge in (*after, *before)
+    )
+    return Picture(datasets, _nodes(before, after, new), list(arrows))
+
+
+def _by_dataset(before: Iterable[Edge], after: Iterable[Edge]) -> dict[str, tuple[list[Edge], list[Edge]]]:
+    found: dict[str, tuple[list[Edge], list[Edge]]] = {}
+    for which, edges in ((1, after), (0, before)):
+        for edge in edges:
+            found.setdefault(base_name(edge.dataset), ([], []))[which].append(edge)
+    return found
+
+
+def _content(edges: Iterable[Edge]) -> str | None:
+    return next((edge.content_hash for edge in edges if edge.content_hash), None)
+
+
+def _status(old: str | None, new: str | None) -> str:
+    if old is None and new is None:
+        return "not kept"
+    if old is None or new is None:
+        return "new" if old is None else "gone"
+    return "unchanged" if old == new else "changed"
+
+
+def _nodes(before: list[Edge], after: list[Edge], run: Run | None) -> list[PicturedNode]:
+    taken_over = {edge.node for edge in after if edge.computed_by}
+    earlier, later = ({edge.node: None for edge in edges} for edges in (before, after))
+    succeeded = run is not None and run.status == "succeeded"
+
+    def status(name: str) -> str:
+        if name not in later:
+            return "gone"
+        if name in taken_over:
+            return "taken over"
+        if not succeeded:
+            return "unknown"
+        return "ran" if name in earlier or not before else "new"
+
+    return [PicturedNode(name, status(name)) for name in {**later, **earlier}]

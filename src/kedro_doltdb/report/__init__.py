@@ -1,0 +1,1 @@
+"""A review of two runs as one HTML file."""

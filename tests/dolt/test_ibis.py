@@ -1,0 +1,140 @@
+"""The Ibis backend: values are exact, what is computed is right, what cannot be done is refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import ibis
+import polars as pl
+import pytest
+from ibis.common.exceptions import IbisError, OperationNotDefinedError, TableNotFound
+from kedro_datasets.ibis import TableDataset
+from test_table_dataset import hash_of, ours, query
+
+from kedro_doltdb.catalog.chunks import replaces
+from kedro_doltdb.catalog.credentials import Database
+from kedro_doltdb.catalog.footprint import find_database, other_database, table_of
+from kedro_doltdb.errors import BulkLoadError, ConfigError, DoltError
+
+ROWS = {
+    "id": [1, 2, 3],
+    "name": ["a'b\\n\\", 'x"%s', None],
+    "x": [1.5, None, -0.0],
+    "day": [dt.date(2020, 1, 1), None, dt.date(1, 1, 1)],
+    "at": [dt.datetime(2020, 1, 1, 1, 2, 3, 4), None, dt.datetime(9999, 12, 31)],
+    "time": [dt.time(1, 2, 3, 5), None, dt.time()],
+    "raw": [b"\xff\x00", None, b""],
+    "price": [Decimal("1.50"), None, Decimal("-0.01")],
+    "ok": [True, None, False],
+}
+FRAME = pl.DataFrame(ROWS).cast({"price": pl.Decimal(9, 2)})
+
+
+@pytest.fixture
+def con(database: Database) -> Any:
+    for row in query(database, "SHOW TABLES"):
+        query(database, f"DROP TABLE IF EXISTS `{row[0]}`")
+    return ibis.dolt.connect(**database.credentials())
+
+
+def key_of(database: Database, table: str) -> list[str]:
+    return [row[0] for row in query(database, f"SHOW COLUMNS FROM `{table}`") if row[3] == "PRI"]
+
+
+def test_what_is_saved_comes_back(con: Any, database: Database) -> None:
+    table = con.create_table("t", FRAME, primary_key="id")
+    assert table.order_by("id").to_pyarrow().to_pylist() == FRAME.to_dicts()
+    assert str(table.to_pyarrow()["x"][2].as_py()) == "-0.0"
+    assert table.order_by("id").to_polars().equals(FRAME)
+    assert table.schema()["ok"].is_boolean() and table.schema()["price"].precision == 9
+    saved = hash_of(database)
+    # The same as every other way to save it.
+    query(database, "DROP TABLE t")
+    ours(database, "id").save(FRAME)
+    assert hash_of(database) == saved
+    assert con.create_table("t", con.table("t"), overwrite=True, primary_key="id") is not None
+    assert hash_of(database) == saved
+
+
+def test_expressions_run_in_dolt(con: Any) -> None:
+    table = con.create_table("t", FRAME, primary_key="id")
+    values = table.order_by("id").select(
+        a=(table.id - 1) / (table.id + 2) / 3, b=ibis.literal(0.1) + 0.2, c=table.id / 3, d=~table.ok
+    )
+    assert values.to_pyarrow().to_pydict() == {
+        "a": [0.0, 1 / 4 / 3, 2 / 5 / 3],
+        "b": [0.1 + 0.2] * 3,
+        "c": [1 / 3, 2 / 3, 1.0],
+        "d": [False, None, True],
+    }
+    bits = table.order_by("id").select(a=~table.id, b=table.x.isnan()).to_pyarrow().to_pydict()
+    assert bits == {"a": [-2, -3, -4], "b": [False, None, False]}
+    for condition in (table.ok, table.ok & (table.id > 0), (table.ok | table.ok) & table.ok):
+        assert table.filter(condition).to_pyarrow()["id"].to_pylist() == [1]
+    assert table.filter(~table.ok).count().execute() == 1
+    frame = ibis.memtable({"id": [1, 2], "word": ["it's \\ 'q'", "b\nc"], "v": [0.1, None]})
+    joined = table.join(frame, "id").select("id", "word", "v").order_by("id").to_pyarrow().to_pylist()
+    assert joined == [{"id": 1, "word": "it's \\ 'q'", "v": 0.1}, {"id": 2, "word": "b\nc", "v": None}]
+    assert con.execute(frame.filter(frame.id > 5).count()) == 0
+    counted = con.sql("SELECT id, COUNT(*) OVER () AS n FROM t")
+    assert counted.filter(counted.id == 2).to_pyarrow()["n"].to_pylist() == [3]
+
+
+def test_modes_of_saving(con: Any, database: Database) -> None:
+    con.create_table("t", FRAME, primary_key="id")
+    table = con.table("t")
+    con.insert("t", table.mutate(id=table.id + 10))
+    con.upsert("t", table.filter(table.id <= 2).mutate(x=9.0, id=table.id * 2), on="id")
+    assert query(database, "SELECT id, x FROM t ORDER BY id") == [
+        (1, 1.5), (2, 9.0), (3, -0.0), (4, 9.0), (11, 1.5), (12, None), (13, -0.0),
+    ]  # fmt: skip
+    con.create_table("t", table.filter(table.id > 10), overwrite=True)
+    assert key_of(database, "t") == ["id"] and table.count().execute() == 3
+    other = ibis.polars.connect().create_table("other", FRAME.select("id", "name"))
+    con.create_table("mine", other.mutate(twice=other.id * 2), primary_key=["id", "twice"])
+    assert key_of(database, "mine") == ["id", "twice"]
+    con.create_table("keyless", FRAME)
+    con.insert("keyless", FRAME)
+    con.create_table("keyless", con.table("keyless").filter(ibis._.id == 1), overwrite=True)
+    assert con.table("keyless").count().execute() == 2 and key_of(database, "keyless") == []
+    con.create_table("none", schema={"a": "int64", "b": "string"})
+    con.drop_table("none")
+    assert con.list_tables() == ["keyless", "mine", "t"]
+
+
+def test_what_is_refused(con: Any, database: Database) -> None:
+    table = con.create_table("t", FRAME, primary_key="id")
+    before = hash_of(database)
+    for action, error, words in (
+        (lambda: con.create_table("t", FRAME), IbisError, "is there already"),
+        (lambda: con.insert("t", table), BulkLoadError, "duplicate"),
+        (lambda: con.insert("t", FRAME.rename({"x": "y"})), BulkLoadError, "no column 'y'"),
+        (lambda: con.upsert("t", table, on="name"), BulkLoadError, "has the primary key id, not name"),
+        (lambda: con.upsert("t", FRAME.select("id"), on="id"), BulkLoadError, "only its key"),
+        (lambda: con.create_table("u", FRAME, primary_key="name"), BulkLoadError, "must have a value"),
+        (lambda: con.create_table("u", FRAME, temp=True), IbisError, "no temporary tables"),
+        (lambda: con.create_view("v", table), ConfigError, "makes no views"),
+        (lambda: con.table("t", database="other"), ConfigError, "run's branch alone"),
+        (lambda: con.table("nowhere"), TableNotFound, "nowhere"),
+        (lambda: table.id.median().execute(), OperationNotDefinedError, "Median"),
+        (lambda: con.sql("SELECT nothing(id) FROM t"), DoltError, "nothing"),
+        (lambda: ibis.dolt.connect(host="127.0.0.1"), ConfigError, "credentials: dolt"),
+    ):
+        with pytest.raises(error, match=words):
+            action()
+        assert hash_of(database) == before
+    assert con.list_tables() == ["t"]
+
+
+def test_what_a_run_sees_of_its_dataset(database: Database) -> None:
+    def entry(**args: Any) -> TableDataset:
+        return TableDataset(
+            table_name="t", connection={"backend": "dolt"}, credentials=database.credentials(), **args
+        )
+
+    dataset = entry(save_args={"materialized": "table", "mode": "overwrite"})
+    assert find_database(dataset) is database and table_of(dataset) == "t" and replaces(dataset)
+    assert not replaces(entry(save_args={"materialized": "table", "mode": "append"}))
+    assert other_database(entry(database="elsewhere"), database.name) == "elsewhere"
