@@ -113,7 +113,7 @@ def test_an_error_in_another_hook_leaves_no_server(project: Path) -> None:
     # What the journal says of it is kept, and nothing else: it wrote nothing.
     kept, main = branches(project)
     changed = query(project, f"SELECT to_table_name AS name FROM dolt_diff_summary('{main}', '{kept}')")
-    assert {row["name"] for row in changed} == {"kedro_runs", "kedro_lineage", "kedro_nodes"}
+    assert {row["name"] for row in changed} == {"kedro_runs", "kedro_lineage"}
 
 
 def test_two_runs_at_once_share_one_server(project: Path) -> None:

@@ -223,7 +223,7 @@ def saved_tables(
 
 def _read(
     cursor: Cursor, table: str, ref: str | None, where: str, values: list[str], *, order: str,
-    make: Callable[[dict[str, Any]], _Row], most: int = MOST_ROWS,
+    make: Callable[[dict[str, Any]], _Row], most: int | None = None,
 ) -> list[_Row]:  # fmt: skip
     there = _there(cursor, table, ref)
     if not there:
@@ -242,12 +242,12 @@ def _read(
     _execute(cursor, f"SELECT {sums} {source}", values)
     count, total, too_long = (int(value or 0) for value in cursor.fetchone() or (0, 0, 0))
     limit = count
-    if (count > MOST_ROWS and most == MOST_ROWS) or total > MOST_BYTES:
+    if (count > MOST_ROWS and most is None) or total > MOST_BYTES:
         limit = _fitting(
             cursor, f"SELECT {size} {source} AND {short} ORDER BY {order} LIMIT {MOST_ROWS}", values
         )
         _warn("%s is too large to be read whole: only %d of its %d rows are.", table, limit, count)
-    limit = min(limit, most)
+    limit = limit if most is None else min(limit, most)
     unread: list[str] = []
     if too_long:
         _execute(
