@@ -192,7 +192,7 @@ REFUSED: dict[str, tuple[pd.Series[Any], int, str]] = {
     "infinity": (pd.Series([1.0, np.inf, -np.inf]), 1, "SQL has no infinity"),
     "infinity in object": (obj(1.0, np.inf, None), 1, "SQL has no infinity"),
     "infinite Decimal": (obj(D("1.10"), D("Infinity"), None), 1, "finite"),
-    "half of a surrogate pair": (obj("a", "\ud800", "b"), 1, "no text"),
+    "half of a surrogate pair": (obj("a", "\ud800", "b"), 1, "not valid text"),
     "Period": (pd.Series(pd.period_range("2020", periods=3, freq="M")), 0, r"\.astype\(str\)"),
     "Interval": (pd.Series(pd.arrays.IntervalArray.from_breaks([0, 1, 2, 3])), 0, r"\.astype\(str\)"),
     "category of Interval": (pd.Series(pd.cut([1, 2, 3], 3)), 0, r"\.astype\(str\)"),
