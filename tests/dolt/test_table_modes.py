@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -63,11 +64,18 @@ def test_rows_marked_removed_go(database: Database) -> None:
     assert rows(table.load()) == {2: 9, 3: 3, 4: 4}
 
 
-def test_no_change_at_all_leaves_the_table(database: Database) -> None:
+@pytest.mark.parametrize("kind", [pd.DataFrame, pa.Table.from_pandas], ids=["pandas", "Arrow"])
+def test_no_change_at_all_leaves_the_table(database: Database, kind: Any) -> None:
     dataset(database, "quiet").save(frame({1: 1}))
     table = dataset(database, "quiet", mode="upsert", change_column="change")
-    table.save(frame({}).assign(change=pd.Series(dtype="str")))
+    table.save(kind(frame({}).assign(change=pd.Series(dtype="str"))))
     assert rows(table.load()) == {1: 1}
+
+
+def test_no_change_at_all_makes_a_table_with_the_columns(database: Database) -> None:
+    table = dataset(database, "new", mode="upsert", change_column="change")
+    table.save(frame({}).assign(change=pd.Series(dtype="str")))
+    assert list(table.load().columns) == ["id", "v"]
 
 
 def test_a_frame_of_other_types_is_refused(database: Database) -> None:

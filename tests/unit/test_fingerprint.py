@@ -228,6 +228,8 @@ def test_names_the_part_that_has_changed(package: Package) -> None:
 EVERY_OTHER = {
     "a lambda": ("x = [lambda a: a + 1]", "x[0]", "a + 1", "a + 2"),
     "one of two lambdas in a line": ("x = [lambda a: a + 1, lambda a: a * 7]", "x[0]", "a + 1", "a + 2"),
+    "which of two lambdas in a line": ("x = [lambda a: a + 1, lambda a: a * 7]\ny = x[0]", "y", "y = x[0]", "y = x[1]"),
+    "a variable in a query": ("LIMIT = 1\ndef f(d): return d.query('a > @LIMIT')", "f", "LIMIT = 1", "LIMIT = 2"),
     "a function in partial": ("def f(a, b): return a + 1", "functools.partial(f, 1)", "a + 1", "a + 2"),
     "an argument in partial": ("def f(a, b): return a\nX = 1", "functools.partial(f, b=X)", "X = 1", "X = 2"),
     "a bound method": ("class A:\n    def m(self): return 1\na = A()", "a.m", "return 1", "return 2"),
@@ -360,6 +362,15 @@ def test_code_of_other_packages_is_named_and_not_followed(package: Package) -> N
     found = package.of({"nodes.py": "import pandas as pd\ndef node(): return pd.DataFrame()\n"})
     assert set(found.parts) <= {"", f"{PACKAGE}.nodes.node", f"{PACKAGE}.nodes (statements)"}
     assert "pandas" in found.packages
+
+
+def test_a_method_that_another_module_gives_to_a_class_counts(package: Package) -> None:
+    nodes = "from . import patch\nfrom .models import Model\ndef node(): return Model().rate()\n"
+    files = {"models.py": "class Model:\n    pass\n", "nodes.py": nodes}
+    patch = "from .models import Model\ndef rate(self): return 1\nModel.rate = rate\n"
+    before = package.of({**files, "patch.py": patch})
+    after = package.of({**files, "patch.py": patch.replace("return 1", "return 2")})
+    assert not before.untold and before.parts != after.parts
 
 
 def test_the_fingerprint_is_the_same_in_another_process(package: Package) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,24 @@ def entry_hash(dataset: AbstractDataset[Any, Any] | None, project_path: Path) ->
         return value_hash(_relative(config, f"{project_path.as_posix()}/"), _name)
     except UntoldError as error:
         raise UntoldError(f"its catalog entry cannot be compared: {error}") from error
+
+
+def code_in(dataset: AbstractDataset[Any, Any] | None) -> list[Any]:
+    """Return a dataset's class, and the functions and classes in its configuration.
+
+    Args:
+        dataset: the dataset.
+    """
+    found: list[Any] = [type(dataset)]
+
+    def note(value: Any) -> str:
+        found.append(value)
+        return ""
+
+    # Whatever cannot be compared is told by `entry_hash`.
+    with suppress(UntoldError, AttributeError):
+        value_hash(_relative(dataset._init_config(), ""), note)  # type: ignore[union-attr]
+    return found
 
 
 def _relative(value: Any, prefix: str) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..journal.edges import base_name, shortened
 from ..journal.parameters import typed, without_run_keys
 from ..journal.store import Edge, Execution
-from .entries import entry_hash, why_unloadable, why_unrepeatable
+from .entries import code_in, entry_hash, why_unloadable, why_unrepeatable
 from .fingerprint import Fingerprint, Fingerprints
 from .owned import Owned
 from .packages import versions
@@ -104,13 +104,15 @@ class _Collector:
         functions: dict[str, Any] = {f"node {node.name}": node.func for node in pipeline.nodes}
         owned = Owned(self._package)
         kinds = {name: type(self._catalog.get(name)) for name in pipeline.datasets()}
-        functions |= {f"type {kind.__qualname__}": kind for kind in kinds.values() if owned.class_(kind)}
+        for name in kinds:
+            if own := [one for one in code_in(self._catalog.get(name)) if owned.code(one)]:
+                functions[f"dataset {name}"] = own
         fingerprints = Fingerprints(self._package).of(functions)
         return [self._facts(node, fingerprints, kinds) for node in pipeline.nodes]
 
     def _facts(self, node: Node, fingerprints: dict[str, Fingerprint], kinds: dict[str, type[Any]]) -> Facts:
         names = [name for name in (*node.inputs, *node.outputs) if not _is_parameter(name)]
-        own = [fingerprints.get(f"type {kinds[name].__qualname__}") for name in names]
+        own = [fingerprints.get(f"dataset {name}") for name in names]
         codes = [fingerprints[f"node {node.name}"], *(one for one in own if one)]
         facts = Facts(
             shortened(node.name),

@@ -175,7 +175,7 @@ class Fingerprints:
         code, variables = function.__code__, function.__globals__
         source = source_of(code.co_filename)
         definitions = source.functions(code)
-        part.texts.append(tree_hash(*definitions))
+        part.texts += [tree_hash(*definitions), source.which(code)]
         self._note_module(part, variables.get("__name__"), source)
         rebound = source.rebound()
         names = Names(variables, self._owned.module, self._binder(part, rebound), part.untold.append)
@@ -222,7 +222,7 @@ class Fingerprints:
                 self._bind_value(part, name, vars(class_)[name])
         for name, value in list(vars(class_).items()):
             for inner in _functions_in(value):
-                if isinstance(inner, FunctionType) and inner.__code__.co_filename == file:
+                if isinstance(inner, FunctionType) and self._owned.file(inner.__code__.co_filename):
                     self._bind_value(part, name, inner)
 
     def _binder(self, part: _Part, rebound: set[str]) -> Callable[[str, Any], None]:

@@ -6,6 +6,7 @@ import ast
 import builtins
 import dis
 import importlib
+import re
 import sys
 from collections.abc import Callable, Mapping
 from types import CodeType, ModuleType
@@ -17,6 +18,7 @@ _BY_NAME = frozenset(["getattr", "setattr", "delattr", "hasattr"])
 _OPERATORS = frozenset({"attrgetter", "methodcaller"})
 _DYNAMIC_MODULES = frozenset({"importlib", "runpy", "pkgutil"})
 _HIDDEN = frozenset({"__doc__", "__subclasses__", "__dict__", "__globals__", "__code__"})
+_IN_QUERY = re.compile(r"@\s*([^\W\d]\w*)")
 _MISSING = object()
 
 
@@ -136,6 +138,15 @@ class Names(ast.NodeVisitor):
             self._check_module(node.id, self._modules[node.id])
         elif node.id in (_DYNAMIC | _BY_NAME) and node.id in self._names and node.id not in self._variables:
             self._untold(f"it uses `{node.id}`")
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        """Follow ``"price > @LIMIT"``: pandas looks the variable up where `query` and `eval` are called."""
+        for name in _IN_QUERY.findall(node.value) if isinstance(node.value, str) else ():
+            value = self._variables.get(name, _MISSING)
+            if isinstance(value, ModuleType):
+                self._check_module(name, value)
+            elif value is not _MISSING:
+                self._bind(name, value)
 
     def visit_Call(self, node: ast.Call) -> None:
         """Let ``getattr(value, "name")`` pass, which is ``value.name``."""

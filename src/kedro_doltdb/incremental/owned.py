@@ -8,7 +8,7 @@ import sysconfig
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 
@@ -47,6 +47,13 @@ class Owned:
             return self.file(file)
         # A package without an __init__.py.
         return any(self.file(f"{Path(place)}/__init__.py") for place in getattr(module, "__path__", ()))
+
+    def code(self, value: object) -> bool:
+        """Return whether a function, a method or a class is the project's."""
+        if isinstance(value, type):
+            return self.class_(value)
+        code = getattr(getattr(value, "__func__", value), "__code__", None)
+        return isinstance(code, CodeType) and self.file(code.co_filename)
 
     def class_(self, kind: type[Any]) -> bool:
         """Return whether a class is the project's."""

@@ -72,6 +72,11 @@ class Source:
             raise UntoldError(f"{Path(self.filename).name} is not as it was when it was imported")
         return found
 
+    def which(self, code: CodeType) -> str:
+        """Return which of those of its name and line a function is: a line may have several lambdas."""
+        others = self._codes.get((code.co_name, code.co_firstlineno), [])
+        return ",".join(str(number) for number, other in enumerate(others) if _same(code, other))
+
     def classes(self, qualname: str) -> list[ast.ClassDef]:
         """Return the definitions of a class: more than one where conditions choose."""
         return self._classes.get(qualname, [])
