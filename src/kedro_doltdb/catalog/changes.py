@@ -38,4 +38,4 @@ def parted(frame: Any, column: str, table: str) -> tuple[Any, Any]:
         )
     stand, go = [change in (ADDED, AFTER) for change in changes], [change == REMOVED for change in changes]
     rest = frame.drop(columns=column) if is_pandas else frame.drop_columns([column])
-    return (rest[stand], rest[go]) if is_pandas else (rest.filter(stand), rest.filter(go))
+    return (rest.loc[stand], rest.loc[go]) if is_pandas else (rest.filter(stand), rest.filter(go))
