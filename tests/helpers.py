@@ -29,6 +29,16 @@ TABLES = (
 )
 
 
+def git(directory: Path, *args: str) -> str:
+    """What ``git`` prints there, as somebody with a name."""
+    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@localhost", "-c", "init.defaultBranch=main"]
+    done = subprocess.run(
+        ["git", *identity, *args], cwd=directory, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
 def query(project: Path, sql: str) -> list[dict[str, str]]:
     """The rows that ``sql`` gives, read by Dolt's own command line."""
     return list(csv.DictReader(io.StringIO(dolt(project, "sql", "-r", "csv", "-q", sql))))

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, dolt, run_kedro
+from helpers import git
 
 from kedro_doltdb import __version__
 from kedro_doltdb.dolt_cli import find_dolt
@@ -73,14 +74,6 @@ def modules(package: Path) -> set[str]:
     """The paths of all modules in a package; the template in a wheel is none of them."""
     paths = (path.relative_to(package) for path in package.rglob("*.py"))
     return {path.as_posix() for path in paths if path.parts[0] != "template"}
-
-
-def git(directory: Path, *args: str) -> str:
-    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
-    done = subprocess.run(
-        ["git", *identity, *args], cwd=directory, check=True, capture_output=True, text=True
-    )
-    return done.stdout.strip()
 
 
 @pytest.fixture(scope="module")

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 from conftest import run_kedro
-from helpers import messages
+from helpers import git, messages
 
 from kedro_doltdb.dolt.remote import git_remote_url
 from kedro_doltdb.errors import ConfigError
-
-
-def git(directory: Path, *args: str) -> str:
-    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@localhost", "-c", "init.defaultBranch=main"]
-    done = subprocess.run(
-        ["git", *identity, *args], cwd=directory, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.fixture

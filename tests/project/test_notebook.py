@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import dolt, run_kedro
-from helpers import messages, query, server_is_running
+from helpers import git, messages, query, server_is_running
 
 BEGIN = """
 import json, sys
@@ -35,11 +35,6 @@ def script(directory: Path, code: str, begin: str = BEGIN) -> Any:
     assert done.returncode == 0, done.stdout + done.stderr
     said = [line.removeprefix("said ") for line in done.stdout.splitlines() if line.startswith("said ")]
     return json.loads(said[-1]) if said else None
-
-
-def git(project: Path, *args: str) -> None:
-    identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
-    subprocess.run(["git", *identity, *args], cwd=project, check=True, capture_output=True)
 
 
 @pytest.fixture

@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 from conftest import dolt, run_kedro
-from helpers import branches, hashes, query
-
-
-def git(directory: Path, *args: str) -> str:
-    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@localhost"]
-    done = subprocess.run(
-        ["git", *identity, *args], cwd=directory, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+from helpers import branches, git, hashes, query
 
 
 @pytest.fixture

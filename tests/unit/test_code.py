@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
+from helpers import git
 
 from kedro_doltdb.journal.store import Run
 from kedro_doltdb.queries.code import CodeDiff, code_between
-
-
-def git(directory: Path, *args: str) -> str:
-    command = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com", *args]
-    done = subprocess.run(command, cwd=directory, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
 
 
 @pytest.fixture

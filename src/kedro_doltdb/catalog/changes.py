@@ -41,4 +41,4 @@ def parted(frame: Any, column: str, table: str) -> tuple[Any, Any]:
     stand = np.array([change in (ADDED, AFTER) for change in changes], bool)
     go = np.array([change == REMOVED for change in changes], bool)
     rest = frame.drop(columns=column) if is_pandas else frame.drop_columns([column])
-    return (rest[stand], rest[go]) if is_pandas else (rest.filter(stand), rest.filter(go))
+    return (rest.loc[stand], rest.loc[go]) if is_pandas else (rest.filter(stand), rest.filter(go))

@@ -16,7 +16,8 @@ from ..dolt.sql import quote
 from ..errors import ConfigError
 from ..tables.arrow_frames import arrow_table
 from ..tables.bulk_load import BulkLoad, bulk_load
-from ..tables.keyed_table import append_frame, look_at, save_frame, upsert_frame
+from ..tables.keyed_table import save_frame
+from ..tables.standing import look_at
 
 if TYPE_CHECKING:
     from ..tables.table_cache import TableCache
@@ -106,7 +107,8 @@ class TableSaves:
         rows = self._rows_of(obj, None)
         with self._standing(name) as (connection, standing):
             key = _names(primary_key) or standing.primary_key
-            append_frame(connection, standing, rows, bulk_load(*key) if key else BulkLoad(()))
+            method = bulk_load(*key) if key else BulkLoad(())
+            save_frame(connection, name, rows, method, {}, None, mode="append")
 
     def upsert(
         self,
@@ -132,8 +134,9 @@ class TableSaves:
         """
         self._refuse_database(database)
         rows = self._rows_of(obj, None)
-        with self._standing(name) as (connection, standing):
-            upsert_frame(connection, standing, rows, bulk_load(*(_names(on) or _names(primary_key))))
+        with self._standing(name) as (connection, _):
+            method = bulk_load(*(_names(on) or _names(primary_key)))
+            save_frame(connection, name, rows, method, {}, None, mode="upsert")
 
     def drop_table(self, name: str, /, *, database: Any = None, force: bool = False) -> None:
         """Drop a table; with ``force`` it need not be there."""

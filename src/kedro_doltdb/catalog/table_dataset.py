@@ -15,7 +15,7 @@ import pandas as pd
 from kedro_datasets.pandas import SQLTableDataset
 
 from ..dolt.repository import dolt_errors
-from ..errors import BulkLoadError, ConfigError
+from ..errors import ConfigError
 from ..tables.bulk_load import bulk_load
 from .changes import parted
 from .credentials import Database
@@ -224,7 +224,7 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
             frame: of pandas, with its index as columns, or as ``arrow_table`` gives it.
             indexes: the columns that were its index.
         """
-        from ..tables.keyed_table import append_frame, look_at, save_frame
+        from ..tables.keyed_table import save_frame
 
         database, args = self._database(), self._save_args
         if database is None:
@@ -236,23 +236,11 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
         if not isinstance(dtype, dict):
             names = frame.columns if isinstance(frame, pd.DataFrame) else frame.column_names
             dtype = dict.fromkeys(names, dtype)
+        mode = args["if_exists"] if self.mode == "replace" else self.mode
         with dolt_errors(), self._connected() as connection:
-            if args["if_exists"] != "replace":
-                with connection.cursor() as cursor:
-                    standing = look_at(cursor, args["name"])
-                if standing is not None and isinstance(frame, pd.DataFrame):
-                    return False
-                if standing is not None and args["if_exists"] == "fail":
-                    raise BulkLoadError(
-                        f"Table {standing.name} is there already, and `if_exists: fail` is set."
-                    )
-                if standing is not None:
-                    append_frame(connection, standing, frame, args["method"])
-                    return True
-            grows = args["if_exists"] == "append"
             save_frame(
                 connection, args["name"], frame, args["method"], dtype, _cache(database), indexes,
-                grows=grows or self.mode != "replace", mode=self.mode, gone=gone,
+                mode=mode, gone=gone,
             )  # fmt: skip
         return True
 

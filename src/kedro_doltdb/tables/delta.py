@@ -58,6 +58,17 @@ def by_key(old: pa.Table, new: pa.Table, primary_key: Sequence[str]) -> Delta:
     return _matched(old, new, primary_key)[0]
 
 
+def matching(old: pa.Table, keys: pa.Table, primary_key: Sequence[str]) -> pa.Table:
+    """Return the rows of ``old`` that have one of the keys, each key once and in their order.
+
+    Args:
+        old: the rows; those with the same key are equal.
+        keys: unique keys.
+        primary_key: the columns of the key.
+    """
+    return at(old, _matched(old, keys, primary_key)[1])
+
+
 def _matched(old: pa.Table, new: pa.Table, primary_key: Sequence[str]) -> tuple[Delta, Places]:
     """Return the difference by key, and the places among the old rows of those whose key stays."""
     old_keys, new_keys = _codes(old, new, primary_key)

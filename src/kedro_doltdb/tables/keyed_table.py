@@ -7,7 +7,7 @@ be kept in place is replaced. Which of these it is decides how long a save takes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,89 +18,24 @@ import pymysql
 from ..dolt.sql import quote
 from ..errors import BulkLoadError
 from .bulk_load import BulkLoad
-from .columns import arrow_type, to_rows
+from .columns import to_rows
 from .delta import Delta, by_key, compare
-from .merge import check_mergeable, merged
+from .row_changes import append_rows, upsert_rows
 from .rows import read_rows
+from .standing import Standing, look_at, refuse_uncompared
 from .table_build import replace_table
-from .table_plan import Plan, added, plan
+from .table_plan import Plan, plan
 from .table_read import read_known
-from .table_sql import committed, content_hash, definition, load_rows, update_rows
-from .table_write import Standing, write_rows
+from .table_sql import committed, committed_unmixed
+from .table_write import write_rows
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
 
     from .table_cache import TableCache
 
-_COLLATION = "utf8mb4_0900_bin"
 _ATTEMPTS = 3
-
-
-def append_frame(
-    connection: pymysql.Connection[Cursor], standing: Standing, frame: pa.Table, method: BulkLoad
-) -> None:
-    """Add rows to a table, all of them or none.
-
-    Args:
-        connection: on the branch of the table; it is of no use afterwards.
-        standing: the table.
-        frame: the rows, as ``arrow_frames.arrow_table`` gives them.
-        method: how they are saved, which knows the key.
-
-    Raises:
-        BulkLoadError: the table cannot hold a row exactly, or has its key already; nothing was changed.
-    """
-    if method.primary_key and not standing.primary_key:
-        raise BulkLoadError(
-            f"Table {quote(standing.name)} has no primary key: save it once with `if_exists: replace`."
-        )
-    columns, rows = added(frame, method, standing.name, standing.columns, standing.primary_key)
-    if not len(rows):
-        return
-    connection.begin()
-    with connection.cursor() as cursor:
-        load_rows(cursor, quote(standing.name), to_rows(rows, columns))
-    _commit(connection, standing)
-
-
-def upsert_frame(
-    connection: pymysql.Connection[Cursor], standing: Standing, frame: pa.Table, method: BulkLoad
-) -> None:
-    """Add rows to a table; one whose key is there takes the place of its values. All of them or none.
-
-    Args:
-        connection: on the branch of the table; it is of no use afterwards.
-        standing: the table.
-        frame: the rows, as ``arrow_frames.arrow_table`` gives them.
-        method: how they are saved, which knows the key.
-
-    Raises:
-        BulkLoadError: the table cannot hold a row exactly, has another key, or nothing beside it, or somebody
-            else has changed the same rows; nothing was changed.
-    """
-    columns, rows = added(frame, method, standing.name, standing.columns, standing.primary_key)
-    if len(columns) == len(method.primary_key):
-        raise BulkLoadError(
-            f"Table {quote(standing.name)} has no value to update: the frame has only its key. Append it."
-        )
-    if not len(rows):
-        return
-    connection.begin()
-    try:
-        with connection.cursor() as cursor:
-            update_rows(cursor, quote(standing.name), to_rows(rows, columns), method.primary_key)
-    except pymysql.err.Error:
-        connection.rollback()
-        raise
-    _commit(connection, standing)
-
-
-def _commit(connection: pymysql.Connection[Cursor], standing: Standing) -> None:
-    if not committed(connection):
-        raise BulkLoadError(
-            f"Table {quote(standing.name)} was changed by somebody else at the same moment: save again."
-        )
+_ADDING = ("append", "upsert")
 
 
 def save_frame(
@@ -112,7 +47,6 @@ def save_frame(
     cache: TableCache | None,
     indexes: Sequence[str] = (),
     *,
-    grows: bool = False,
     mode: str = "replace",
     gone: pd.DataFrame | pa.Table | None = None,
 ) -> None:
@@ -126,40 +60,34 @@ def save_frame(
         dtype: SQLAlchemy types by column, as for ``to_sql``.
         cache: where a copy may be, and is put.
         indexes: the columns that get an index of their own, if the table is made.
-        grows: other rows are to be added to it, whose texts may be longer.
-        mode: ``replace``; ``upsert`` leaves other rows as they are; ``append`` refuses keys that are there.
-        gone: rows whose keys are to be removed from the table.
+        mode: ``replace``; ``upsert`` leaves rows with other keys as they are; ``append`` refuses keys that
+            are there; ``fail`` refuses a table that is there.
+        gone: rows whose keys ``upsert`` removes from the table.
 
     Raises:
         BulkLoadError: a value cannot be stored exactly, the key is missing, NULL or duplicate somewhere, or
             Dolt refuses the table; nothing was changed.
     """
 
-    def planned_for(standing: Standing | None) -> Plan:
-        names = frame.column_names if isinstance(frame, pa.Table) else frame.columns
-        stands = {str(name): "longtext" for name in names} if grows else {}
-        if standing:
-            stands = {column.name: column.type for column in standing.columns.values()}
-        planned = plan(frame, method, dtype, table, stands, indexes)
-        if mode == "replace" or standing is None:
-            return planned
-        check_mergeable(standing, planned, mode)
-        removed = None
-        if gone is not None and len(gone):
-            removed = plan(gone, method, dtype, table, stands).rows.select(planned.primary_key)
-            removed = removed.cast(planned.rows.select(planned.primary_key).schema)
-        old = cache.get(standing.content_hash) if cache else None
-        if old is None:
-            old = read_known(connection, standing.name, standing.content_hash, planned.rows.schema, cache)
-        if old is None:
-            raise BulkLoadError(
-                f"The rows of {quote(standing.name)} cannot be read exactly, so none can be added with "
-                f"`mode: {mode}`: save all rows with `mode: replace`."
-            )
-        return merged(standing, old, planned, removed, mode)
+    def saved() -> bool:
+        """Save once; False if somebody else has changed the table meanwhile."""
+        with connection.cursor() as cursor:
+            connection.begin()
+            standing = look_at(cursor, table)
+            if standing is None or mode == "replace":
+                planned = _planned(table, frame, method, dtype, indexes, standing, grows=mode in _ADDING)
+                return _made_equal(cursor, table, standing, planned, cache)
+            if mode == "fail":
+                raise BulkLoadError(
+                    f"Table {quote(standing.name)} is there already, and `if_exists: fail` is set."
+                )
+            if mode == "append":
+                append_rows(cursor, standing, frame, method)
+                return committed(connection)
+            return upsert_rows(cursor, standing, frame, method, gone)
 
     try:
-        done = any(_saved(connection, table, planned_for, cache) for _ in range(_ATTEMPTS))
+        done = any(saved() for _ in range(_ATTEMPTS))
     finally:
         if cache:
             cache.close()
@@ -170,31 +98,37 @@ def save_frame(
         )
 
 
-def _saved(
-    connection: pymysql.Connection[Cursor],
+def _planned(
     table: str,
-    planned_for: Callable[[Standing | None], Plan],
-    cache: TableCache | None,
+    frame: pd.DataFrame | pa.Table,
+    method: BulkLoad,
+    dtype: Mapping[Any, Any],
+    indexes: Sequence[str],
+    standing: Standing | None,
+    *,
+    grows: bool,
+) -> Plan:
+    stands = {}
+    if standing:
+        stands = {column.name: column.type for column in standing.columns.values()}
+    elif grows:
+        # Rows are to follow, whose texts may be longer.
+        names = frame.column_names if isinstance(frame, pa.Table) else frame.columns
+        stands = {str(name): "longtext" for name in names}
+    return plan(frame, method, dtype, table, stands, indexes)
+
+
+def _made_equal(
+    cursor: Cursor, table: str, standing: Standing | None, planned: Plan, cache: TableCache | None
 ) -> bool:
-    """Save once; False if somebody else has changed the table meanwhile."""
-    with connection.cursor() as cursor:
-        connection.begin()
-        standing = look_at(cursor, table)
-        planned = planned_for(standing)
-        if standing is None or not _fits(standing, planned):
-            done = _replace(cursor, table, planned, standing)
-        else:
-            done = _write(connection, cursor, standing, planned, cache)
-        if not done:
-            return False
-        name = standing.name if standing else table
-        saved = content_hash(cursor, name)
-        # What somebody else commits at the same moment, Dolt merges row by row.
-        if not committed(connection) or content_hash(cursor, name) != saved:
-            return False
-        if cache and saved and planned.comparable:
-            cache.put(saved, planned.rows, standing.content_hash if standing else None)
-        return True
+    if standing is None or not _fits(standing, planned):
+        done = _replace(cursor, table, planned, standing)
+    else:
+        done = _write(cursor.connection, cursor, standing, planned, cache)
+    saved = committed_unmixed(cursor, standing.name if standing else table) if done else None
+    if cache and saved and planned.comparable:
+        cache.put(saved, planned.rows, standing.content_hash if standing else None)
+    return saved is not None
 
 
 def _replace(cursor: Cursor, table: str, planned: Plan, standing: Standing | None) -> bool:
@@ -243,71 +177,17 @@ def _write(
             delta = compare(old, planned.rows, planned.primary_key)
         if not len(delta):
             return True
-    return write_rows(cursor, standing, planned, old, delta)
+    return write_rows(cursor, standing, planned.rows, old, delta)
 
 
 def _keys(connection: pymysql.Connection[Cursor], standing: Standing, planned: Plan) -> pa.Table:
     schema = planned.rows.select(planned.primary_key).schema
-    if any(
-        arrow_type(key.type) is None or pa.types.is_floating(schema.field(key.name).type)
-        for key in (standing.keys)
-    ):
-        raise BulkLoadError(
-            f"Table {quote(standing.name)}, to which {standing.references} refers, has a key of a type whose "
-            "values are not compared: only integers, text, bytes, DECIMAL, dates and times are. Give it a "
-            "key of these, or drop the foreign key."
-        )
+    refuse_uncompared(standing, f"to which {standing.references} refers")
     names = ", ".join(map(quote, schema.names))
     return read_rows(connection, f"SELECT {names} FROM {quote(standing.name)}", schema)
 
 
-def look_at(cursor: Cursor, table: str) -> Standing | None:
-    """Say how a table stands.
-
-    Args:
-        cursor: a cursor on the branch of the table.
-        table: its name; upper and lower case are the same in SQL.
-
-    Returns:
-        None if there is none.
-
-    Raises:
-        BulkLoadError: it is a view.
-    """
-    name = table
-    if (found := content_hash(cursor, table)) is None:
-        cursor.execute("SHOW FULL TABLES")
-        alike = [row for row in cursor.fetchall() if row[0].lower() == table.lower()]
-        if not alike:
-            return None
-        name, kind = alike[0]
-        if (found := content_hash(cursor, name)) is None:
-            raise BulkLoadError(
-                f"{quote(name)} is a {kind.lower()}, to which nothing can be saved: choose another "
-                "table_name."
-            )
-    quoted = quote(name)
-    columns, primary_key = definition(cursor, quoted)
-    cursor.execute(f"SHOW CREATE TABLE {quoted}")
-    unique = "UNIQUE" in str(cursor.fetchone()[1])  # type: ignore[index]
-    plain = _is_plain(cursor, name)
-    cursor.execute(
-        "SELECT constraint_name, table_name FROM information_schema.referential_constraints "
-        "WHERE constraint_schema = DATABASE() AND LOWER(referenced_table_name) = %s",
-        (name.lower(),),
-    )
-    return Standing(name, found, columns, primary_key, plain, unique, tuple(cursor.fetchall()))
-
-
-def _is_plain(cursor: Cursor, table: str) -> bool:
-    cursor.execute(f"SHOW FULL COLUMNS FROM {quote(table)}")
-    for _, _, collation, nullable, key, _, extra, *_ in cursor.fetchall():
-        if (nullable != "YES" and key != "PRI") or extra or collation not in (None, _COLLATION):
-            return False
-    cursor.execute("SHOW TRIGGERS")
-    return all(row[2].lower() != table.lower() for row in cursor.fetchall())
-
-
 def _fits(standing: Standing, planned: Plan) -> bool:
     same = standing.primary_key == planned.primary_key
-    return same and tuple(standing.columns.values()) == planned.columns and standing.plain
+    same = same and tuple(standing.columns.values()) == planned.columns
+    return same and standing.faithful and standing.optional

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -36,6 +36,9 @@ from .columns import (
 from .encoding import Column, encode, exact_texts
 from .table_sql import refuse_key_types
 from .text_types import KEY_LENGTHS, text_type, within_a_row
+
+if TYPE_CHECKING:
+    from .standing import Standing
 
 MAX_COLUMNS, _MAX_NAME = 4096, 64
 # How ``SHOW COLUMNS`` writes what SQLAlchemy writes in another way.
@@ -130,33 +133,40 @@ def _columns(frame: pd.DataFrame | pa.Table, names: Sequence[str]) -> dict[str, 
 
 
 def added(
-    frame: pa.Table,
-    method: BulkLoad,
-    table: str,
-    columns: Mapping[str, Column],
-    primary_key: tuple[str, ...],
-) -> tuple[list[Column], pa.Table]:
-    """Return what is to be added to a table, the columns and their rows, and refuse what it cannot take.
+    frame: pd.DataFrame | pa.Table, method: BulkLoad, standing: Standing
+) -> tuple[list[Column], pa.Table, bool]:
+    """Say what a frame adds to a table, and refuse what that cannot take.
 
     Args:
-        frame: the rows, as ``arrow_frames.arrow_table`` gives them.
+        frame: the rows, as for :func:`plan`.
         method: how they are saved, which knows the key.
-        table: the table's name.
-        columns: the columns that it has, by name.
-        primary_key: the key that it has.
+        standing: the table.
+
+    Returns:
+        The table's columns that the frame has, the rows with the names of these, and whether they can be
+        compared with those that stand.
 
     Raises:
         BulkLoadError: as for :func:`plan`, or the table lacks a column.
     """
-    names, label = frame.column_names, quote(table)
+    labels = frame.column_names if isinstance(frame, pa.Table) else list(frame.columns)
+    names, label = [str(name) for name in labels], quote(standing.name)
     _refuse_columns(label, names)
-    method.check_key(label, primary_key, dict.fromkeys(names, ()))
-    if unknown := [name for name in names if name not in columns]:
-        raise BulkLoadError(f"Table {label} has no column {unknown[0]!r}: save with `if_exists: replace`.")
+    if method.primary_key and not standing.primary_key:
+        raise BulkLoadError(
+            f"Table {label} has no primary key: save it once with `if_exists: replace`, or give it one with "
+            "ALTER TABLE."
+        )
+    method.check_key(label, standing.primary_key, dict.fromkeys(names, ()))
+    if unknown := [name for name in names if name not in standing.columns]:
+        raise BulkLoadError(
+            f"Table {label} has no column {unknown[0]!r}: leave it out, ALTER TABLE, or save all rows with "
+            "`replace`."
+        )
+    columns = {name: standing.columns[name] for name in names}
     series = _columns(frame, names)
     rows = pa.table({name: _values(series[name], columns[name]) for name in names})
-    taken = {name: columns[name] for name in names}
-    return list(taken.values()), _checked_key(rows, taken, series, method, label)[0]
+    return list(columns.values()), *_checked_key(rows, columns, series, method, label)
 
 
 def _refuse_columns(table: str, names: Sequence[str]) -> None:

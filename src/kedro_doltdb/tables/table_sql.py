@@ -95,6 +95,13 @@ def is_empty(cursor: Cursor, table: str) -> bool:
     return cursor.fetchone() is None
 
 
+def count_rows(cursor: Cursor, table: str) -> int:
+    """Return how many rows the table of that quoted name has; Dolt knows that without reading them."""
+    cursor.execute(f"SELECT COUNT(*) FROM {table}")
+    [row] = cursor.fetchall()
+    return int(row[0])
+
+
 def content_hash(cursor: Cursor, table: str) -> str | None:
     """Return the content hash of a table as this session sees it.
 
@@ -136,6 +143,20 @@ def committed(connection: pymysql.Connection[Cursor]) -> bool:
         connection.rollback()
         return False
     return True
+
+
+def committed_unmixed(cursor: Cursor, table: str) -> str | None:
+    """Commit; return a table's content hash, None if somebody else has changed it at the same moment.
+
+    Args:
+        cursor: a cursor in a transaction.
+        table: the table's name.
+    """
+    saved = content_hash(cursor, table)
+    # What somebody else commits at the same moment, Dolt merges row by row.
+    if not committed(cursor.connection) or content_hash(cursor, table) != saved:
+        return None
+    return saved
 
 
 def refuse_key_types(table: str, columns: Iterable[Column], primary_key: Sequence[str]) -> None:

@@ -5,7 +5,8 @@ What is written goes through ``LOAD DATA``, as in a full save, so that Dolt ends
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,59 +17,25 @@ from ..dolt.sql import quote
 from ..errors import BulkLoadError
 from .columns import to_rows
 from .delta import Delta, at
-from .encoding import Column
-from .table_sql import content_hash, joined, load_rows, update_rows
+from .standing import Standing
+from .table_sql import content_hash, count_rows, load_rows, update_rows
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
 
-    from .table_plan import Plan
-
-_OLD_KEYS = "`kedro-dolt removed keys`"
-
-
-@dataclass(frozen=True)
-class Standing:
-    """A table as it stands.
-
-    Attributes:
-        name: its name, which may differ from the one asked for in upper and lower case.
-        content_hash: of its schema and rows.
-        columns: its columns by name, in their order.
-        primary_key: the columns of its key, in their order.
-        plain: what is written to it is stored so.
-        unique: it has other unique columns than its key.
-        referred_by: the foreign keys of other tables, and of its own, that refer to it, with their table.
-    """
-
-    name: str
-    content_hash: str
-    columns: dict[str, Column]
-    primary_key: tuple[str, ...]
-    plain: bool
-    unique: bool
-    referred_by: tuple[tuple[str, str], ...]
-
-    @property
-    def keys(self) -> list[Column]:
-        """The columns of its key, in their order."""
-        return [self.columns[name] for name in self.primary_key]
-
-    @property
-    def references(self) -> str:
-        """The foreign keys that refer to it, as they stand in a sentence."""
-        return joined(f"{quote(key)} of {quote(table)}" for key, table in self.referred_by)
+# A temporary table.
+KEYS = "`kedro-dolt keys`"
 
 
 def write_rows(
-    cursor: Cursor, standing: Standing, plan: Plan, old: pa.Table | None, delta: Delta | None
+    cursor: Cursor, standing: Standing, rows: pa.Table, old: pa.Table | None, delta: Delta | None
 ) -> bool:
-    """Make a table hold the planned rows; the caller commits.
+    """Make a table hold these rows and no others; the caller commits.
 
     Args:
         cursor: a cursor on the branch of the table.
-        standing: the table, with the planned columns and key.
-        plan: the rows that it is to hold.
+        standing: the table, with the columns and the key of the rows.
+        rows: the rows that it is to hold.
         old: the rows that it holds, of which the keys will do; None if they could not be read, which they can
             be if a foreign key refers to the table.
         delta: what tells them apart; None if that is not known.
@@ -79,29 +46,53 @@ def write_rows(
     Raises:
         BulkLoadError: Dolt refused a row; nothing is changed.
     """
-    quoted, connection = quote(standing.name), cursor.connection
     # To replace a row costs twice as much as to add one to an empty table.
-    if not standing.referred_by and delta and 2 * len(delta) > len(plan.rows):
+    if not standing.referred_by and delta and 2 * len(delta) > len(rows):
         delta = None
-    # What makes a temporary table ends the transaction, hence a new one below.
-    if delta and (len(delta.removed) or standing.unique):
-        # Dolt may give the rows of a temporary table several times, which does no harm to a DELETE.
+    if not begin_writing(cursor, standing, keys=bool(delta and (len(delta.removed) or standing.unique))):
+        return False
+    with written_or_refused(cursor, standing, len(rows)):
+        if old is None or delta is None:
+            _write_all(cursor, standing, rows)
+        else:
+            write_difference(cursor, standing, rows, old, delta)
+    return True
+
+
+def begin_writing(cursor: Cursor, standing: Standing, *, keys: bool) -> bool:
+    """Begin a new transaction in which a table is written to.
+
+    Args:
+        cursor: a cursor on the branch of the table.
+        standing: the table.
+        keys: whether there is to be the temporary table of keys, which is made before.
+
+    Returns:
+        False if the table has changed meanwhile.
+    """
+    if keys:
+        # What makes a temporary table ends the transaction.
         lines = [f"{quote(key.name)} {key.type} NOT NULL" for key in standing.keys]
         lines.append(f"PRIMARY KEY ({', '.join(map(quote, standing.primary_key))})")
-        cursor.execute(f"CREATE TEMPORARY TABLE IF NOT EXISTS {_OLD_KEYS} ({', '.join(lines)})")
-    connection.begin()
-    if content_hash(cursor, standing.name) != standing.content_hash:
-        return False
+        cursor.execute(f"CREATE TEMPORARY TABLE IF NOT EXISTS {KEYS} ({', '.join(lines)})")
+    cursor.connection.begin()
+    return content_hash(cursor, standing.name) == standing.content_hash
+
+
+@contextmanager
+def written_or_refused(cursor: Cursor, standing: Standing, count: int) -> Iterator[None]:
+    """Check after the writing in the context that a table has so many rows, and undo it if that fails.
+
+    Raises:
+        BulkLoadError: it has others, or Dolt refused a row; nothing is changed.
+    """
+    quoted, connection = quote(standing.name), cursor.connection
     try:
-        if old is None or delta is None:
-            _write_all(cursor, standing, plan.rows)
-        else:
-            _write_difference(cursor, standing, plan.rows, old, delta)
-        cursor.execute(f"SELECT COUNT(*) FROM {quoted}")
-        if (found := cursor.fetchone()) != (len(plan.rows),):
+        yield
+        if (found := count_rows(cursor, quoted)) != count:
             raise BulkLoadError(
                 f"The rows that have changed could not be written to {quoted}, it would have {found} rows in "
-                f"place of {len(plan.rows)}. Nothing was kept of them; drop the table and save again."
+                f"place of {count}. Nothing was kept of them; drop the table and save again."
             )
     except pymysql.err.IntegrityError as error:
         connection.rollback()
@@ -118,7 +109,6 @@ def write_rows(
         if connection.open:
             connection.rollback()
         raise
-    return True
 
 
 def _write_all(cursor: Cursor, standing: Standing, rows: pa.Table) -> None:
@@ -128,9 +118,16 @@ def _write_all(cursor: Cursor, standing: Standing, rows: pa.Table) -> None:
         load_rows(cursor, table, to_rows(rows, columns))
 
 
-def _write_difference(
-    cursor: Cursor, standing: Standing, rows: pa.Table, old: pa.Table, delta: Delta
-) -> None:
+def write_difference(cursor: Cursor, standing: Standing, rows: pa.Table, old: pa.Table, delta: Delta) -> None:
+    """Write to a table what tells two states of some of its rows apart.
+
+    Args:
+        cursor: a cursor in the transaction that :func:`begin_writing` began.
+        standing: the table.
+        rows: the rows that it is to hold.
+        old: those that it holds, of which the keys will do.
+        delta: what tells them apart.
+    """
     table, columns = quote(standing.name), list(standing.columns.values())
     removed = at(old.select(standing.primary_key), delta.removed)
     written, replaces = np.sort(np.concatenate([delta.added, delta.modified])), len(delta.modified) or None
@@ -142,10 +139,21 @@ def _write_difference(
         removed = pa.concat_tables([removed, at(rows.select(standing.primary_key), delta.modified)])
         replaces = None
     if len(removed):
-        load_rows(cursor, _OLD_KEYS, to_rows(removed, standing.keys))
-        same = " AND ".join(f"old.{quote(key.name)} = gone.{quote(key.name)}" for key in standing.keys)
-        cursor.execute(f"DELETE old FROM {table} old JOIN {_OLD_KEYS} gone ON {same}")
+        send_keys(cursor, standing, removed)
+        # Dolt may give the rows of a temporary table several times, which does no harm to a DELETE.
+        cursor.execute(f"DELETE old FROM {table} old JOIN {KEYS} ON {same_keys(standing)}")
     if standing.referred_by and len(delta.modified):
         update_rows(cursor, table, to_rows(at(rows, delta.modified), columns), standing.primary_key)
     if len(written):
         load_rows(cursor, table, to_rows(at(rows, written), columns), replaces)
+
+
+def send_keys(cursor: Cursor, standing: Standing, keys: pa.Table) -> None:
+    """Make the temporary table hold these keys of a table and no others."""
+    cursor.execute(f"DELETE FROM {KEYS}")
+    load_rows(cursor, KEYS, to_rows(keys, standing.keys))
+
+
+def same_keys(standing: Standing) -> str:
+    """Return the condition that joins a table, as ``old``, and the temporary table of its keys."""
+    return " AND ".join(f"old.{quote(key.name)} = {KEYS}.{quote(key.name)}" for key in standing.keys)
