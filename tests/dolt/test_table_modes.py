@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -63,10 +64,11 @@ def test_rows_marked_removed_go(database: Database) -> None:
     assert rows(table.load()) == {2: 9, 3: 3, 4: 4}
 
 
-def test_no_change_at_all_leaves_the_table(database: Database) -> None:
+@pytest.mark.parametrize("given", [pd.DataFrame, pa.Table.from_pandas], ids=["pandas", "arrow"])
+def test_no_change_at_all_leaves_the_table(database: Database, given: Any) -> None:
     dataset(database, "quiet").save(frame({1: 1}))
     table = dataset(database, "quiet", mode="upsert", change_column="change")
-    table.save(frame({}).assign(change=pd.Series(dtype="str")))
+    table.save(given(frame({}).assign(change=pd.Series(dtype="str"))))
     assert rows(table.load()) == {1: 1}
 
 

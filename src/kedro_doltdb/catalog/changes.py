@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ..errors import BulkLoadError
@@ -36,6 +37,8 @@ def parted(frame: Any, column: str, table: str) -> tuple[Any, Any]:
             f"The column {column!r} of the frame for {table} has {unknown[0]!r}: it may have "
             f"{', '.join(CHANGES)}. Nothing was saved."
         )
-    stand, go = [change in (ADDED, AFTER) for change in changes], [change == REMOVED for change in changes]
+    # Arrays with a type: a list without an element would choose no column of pandas, and no mask of Arrow's.
+    stand = np.array([change in (ADDED, AFTER) for change in changes], dtype=bool)
+    go = np.array([change == REMOVED for change in changes], dtype=bool)
     rest = frame.drop(columns=column) if is_pandas else frame.drop_columns([column])
     return (rest[stand], rest[go]) if is_pandas else (rest.filter(stand), rest.filter(go))
