@@ -147,6 +147,15 @@ def test_a_broken_project_is_told_what_to_do(
     assert any(one["level"] == level and remedy in one["found"] + one["remedy"] for one in found[check])
 
 
+def test_data_that_is_gone_is_cloned_or_made_again(project: Path) -> None:
+    shutil.rmtree(project / "data")
+
+    found = findings(project)
+
+    assert list(found) == ["initial tables", "data directory"]
+    assert "kedro dolt init" in found["data directory"][0]["found"] + found["data directory"][0]["remedy"]
+
+
 def test_a_healthy_project_is_left_as_it_was(project: Path) -> None:
     run_kedro(project, "run")
     kedro = project / "data" / ".dolt" / "kedro"

@@ -58,6 +58,11 @@ def test_skips_what_stands_and_takes_what_was_computed_before(project: Path) -> 
     assert run(project, "--params", "dolt_force=true") == all_of("run")
 
 
+def test_plan_takes_pipelines_as_kedro_run_does(project: Path) -> None:
+    assert set(plan(project, "--pipelines", "iris,__default__")) == set(NODES)
+    assert plan(project, "--pipeline", "iris") == plan(project)
+
+
 def test_what_was_edited_by_hand_is_made_again(project: Path) -> None:
     run_kedro(project, "run")
     first = hashes(project)

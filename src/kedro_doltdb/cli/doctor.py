@@ -33,6 +33,6 @@ def doctor(project: Project, as_json: bool) -> None:
             for finding in sorted(findings, key=lambda found: ("error", "warning", "ok").index(found.level))
         ]
         warnings = sum(finding.level == "warning" for finding in findings)
-        note = f"{len(errors)} errors, {warnings} warnings."
+        note = f"{len(errors)} error{'s' * (len(errors) != 1)}, {warnings} warning{'s' * (warnings != 1)}."
         print_sections([Section("", ["", "", ""], rows, note, folds=True)])
     click.get_current_context().exit(1 if errors else 0)

@@ -26,14 +26,14 @@ def _params(context: click.Context, option: click.Parameter, value: str) -> dict
 
 
 @click.command(cls=Command)
-@click.option("--pipeline", "-p", default=None, help="The pipeline; the default is Kedro's.")
+@click.option(
+    "--pipelines", "--pipeline", "-p", "pipelines", default="", help="The pipelines, as for `kedro run`."
+)
 @click.option("--params", default="", callback=_params, help="Parameters, as for `kedro run`.")
 @click.option("--node", "-n", "node", default=None, help="Only this node.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, in one line.")
 @in_project
-def plan(
-    project: Project, pipeline: str | None, params: dict[str, Any], node: str | None, as_json: bool
-) -> None:
+def plan(project: Project, pipelines: str, params: dict[str, Any], node: str | None, as_json: bool) -> None:
     """Show which nodes an incremental run would run, and why.
 
     Nothing is run or written.
@@ -47,7 +47,8 @@ def plan(
     from ..queries.plan import plan as planned
     from .render import print_json, print_sections
 
-    found = planned(project, pipeline, params)
+    chosen = [name.strip() for name in pipelines.split(",") if name.strip()]
+    found = planned(project, chosen, params)
     if node is not None:
         names = [one.node for one in found]
         found = [one for one in found if one.node == node]

@@ -286,8 +286,8 @@ def find(repository: Repository, name: str, branch: str | None = None) -> Point:
         more = f" and {len(begun) - 5} more" if len(begun) > 5 else ""
         raise ConfigError(f"{name} is the beginning of several runs' ids: {', '.join(begun[:5])}{more}.")
     raise ConfigError(
-        f"{name} names no run, commit, branch or tag: see `kedro dolt runs --all`, and `dolt log` and "
-        f"`dolt branch` {repository.where}."
+        f"{name} names no run, commit, branch or tag: see `kedro dolt runs --all`, and `dolt log`, "
+        f"`dolt branch` and `dolt tag` {repository.where}."
     )
 
 

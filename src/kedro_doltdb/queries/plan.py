@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,12 +49,12 @@ class Planned:
         return vars(self)
 
 
-def plan(project: Project, pipeline_name: str | None, params: Mapping[str, Any]) -> list[Planned]:
+def plan(project: Project, pipeline_names: Sequence[str], params: Mapping[str, Any]) -> list[Planned]:
     """Return what an incremental run would do with each node, in an order in which they can run.
 
     Args:
         project: the project.
-        pipeline_name: the pipeline; None is Kedro's default.
+        pipeline_names: the pipelines; none stands for Kedro's default.
         params: what ``--params`` would give.
 
     Raises:
@@ -62,6 +62,7 @@ def plan(project: Project, pipeline_name: str | None, params: Mapping[str, Any])
     """
     from kedro.framework.project import pipelines
     from kedro.framework.session import KedroSession
+    from kedro.pipeline import Pipeline
 
     from ..catalog.credentials import Database
 
@@ -72,15 +73,17 @@ def plan(project: Project, pipeline_name: str | None, params: Mapping[str, Any])
     ) as session:  # fmt: skip
         # As in a run, with the hooks of other plugins: they may change the catalog.
         context: Any = session.load_context()
-        name = pipeline_name or "__default__"
-        if name not in pipelines:
-            raise ConfigError(f"There is no pipeline {name}: {suggestion(name, list(pipelines))}")
-        pipeline, catalog = pipelines[name], context.catalog
+        names = pipeline_names or ["__default__"]
+        for name in names:
+            if name not in pipelines:
+                raise ConfigError(f"There is no pipeline {name}: {suggestion(name, list(pipelines))}")
+        pipeline: Any = sum((pipelines[name] for name in names), Pipeline([]))
+        catalog = context.catalog
         database = Database.attached()
         if database is None:
             raise ConfigError("This project does not use kedro-dolt: its hooks are not in settings.py.")
         run_params = {
-            "run_id": "plan", "pipeline_names": [pipeline_name] if pipeline_name else None,
+            "run_id": "plan", "pipeline_names": list(pipeline_names) or None,
             "runtime_params": dict(params), "env": project.env,
         }  # fmt: skip
         try:

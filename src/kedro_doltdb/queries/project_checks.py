@@ -131,7 +131,8 @@ def check_catalog(project: Project) -> Results:
         remedy = ""
         if "dolt.bulk_load" in words:
             remedy = (
-                '`"custom_resolvers": {"dolt.bulk_load": bulk_load}` in CONFIG_LOADER_ARGS of settings.py.'
+                'Put `"custom_resolvers": {"dolt.bulk_load": bulk_load}` into CONFIG_LOADER_ARGS of '
+                "settings.py."
             )
         # A catalog may need parameters that only a run has.
         level = "error" if "dolt.bulk_load" in words else "warning"
@@ -203,7 +204,8 @@ def check_data_directory(project_path: Path) -> Results:
 
 def check_disk(data_dir: Path) -> Results:
     """Compare the room on the disk with what runs need."""
-    free = shutil.disk_usage(data_dir).free
+    there = next(path for path in (data_dir, *data_dir.parents) if path.exists())
+    free = shutil.disk_usage(there).free
     found = f"{free / 1e9:.1f} GB are free"
     if free < _LITTLE:
         level = "error" if free < _TOO_LITTLE else "warning"

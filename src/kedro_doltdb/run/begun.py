@@ -21,7 +21,7 @@ from ..template_version import CURRENT, template_of
 from ..terminal import get_logger
 from .changes import set_checkpoints
 from .incremental import Incremental
-from .kedro_params import describe
+from .kedro_params import describe, error_line
 from .lease import lease_for_run
 from .publish import run_before
 from .record_store import records_of
@@ -205,10 +205,8 @@ class BegunRun:
                 with suppress(ConfigError):
                     self._note_late_datasets()
                 hash_files(record.edges, self.database.project_path)
-                first_line = mask(
-                    f"{type(error).__name__}: {error}".partition("\n")[0], self.database.secrets
-                )
-                kept = self._transaction.keep(how, status, first_line if error else None, store.now())
+                words = mask(error_line(error), self.database.secrets) if error else None
+                kept = self._transaction.keep(how, status, words, store.now())
                 way_on = self._way_on() if kept == "kept" else ""
         except DoltError as problem:
             # What ended the run is the error that counts, and the next run does what could not be done now.

@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kedro.io import DatasetError
+
 from .. import __version__
 from ..journal.parameters import plain, typed, without_run_keys
 from ..journal.store import Run, now
@@ -33,6 +35,18 @@ def pipelines(run_params: Mapping[str, Any]) -> list[str]:
     """Return the names of the pipelines that are run; Kedro 1.0 has one, later versions a list."""
     names = run_params.get("pipeline_names") or run_params.get("pipeline_name") or "__default__"
     return [names] if isinstance(names, str) else list(names)
+
+
+def error_line(error: BaseException) -> str:
+    """Return the type and the first line of what ended a run.
+
+    Args:
+        error: as Kedro raises it. Of a dataset's error Kedro puts the dataset's arguments first, and the
+            reason below them: then it is the reason.
+    """
+    while type(error) is DatasetError and error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
 def filters(run_params: Mapping[str, Any]) -> dict[str, Any]:
