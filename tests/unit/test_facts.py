@@ -12,7 +12,7 @@ import pytest
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline, node
 
-from kedro_doltdb.incremental.facts import Facts, facts_of
+from kedro_doltdb.incremental.facts import ALWAYS, Facts, facts_of
 from kedro_doltdb.journal.store import Edge
 
 CODE = """
@@ -45,7 +45,7 @@ def code_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
-    def facts(first: str = CODE, second: str = CODE) -> Facts:
+    def facts(first: str = CODE, second: str = CODE, tag: str | None = None) -> Facts:
         catalog = DataCatalog()
         for name, module, text in zip("ab", MODULES, (first, second), strict=True):
             sys.modules.pop(module, None)
@@ -55,7 +55,7 @@ def code_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
             catalog[name] = made.Table(convert=made.convert)
         catalog["c"] = made.Table()
         edges = [Edge("n", name, way) for name, way in (("a", "load"), ("b", "load"), ("c", "save"))]
-        pipeline = Pipeline([node(same, ["a", "b"], "c", name="n")])
+        pipeline = Pipeline([node(same, ["a", "b"], "c", name="n", tags=tag)])
         return facts_of(pipeline, catalog, edges, tmp_path, ())[0]
 
     yield facts
@@ -76,3 +76,7 @@ def test_the_code_of_each_entry_counts(
     edited = CODE.replace(old, new)
     assert code_of().code == before
     assert code_of(*((edited, CODE) if number == 0 else (CODE, edited))).code != before
+
+
+def test_kedro_takes_the_tag_with_which_a_node_always_runs(code_of: Callable[..., Facts]) -> None:
+    assert ALWAYS in (code_of(tag=ALWAYS).untold or "")

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from kedro.pipeline import Pipeline
     from kedro.pipeline.node import Node
 
-ALWAYS = "dolt:always"
+# Kedro refuses tags with a colon.
+ALWAYS = "dolt.always"
 # Types of values in the journal that say that the value itself is not there.
 _UNKNOWN = ("secret", "object", "not unique")
 
