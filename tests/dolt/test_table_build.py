@@ -423,10 +423,10 @@ def test_appending(database: Database) -> None:
     append.save(GOOD.assign(id=[4, 5, 6], n="x" * 300))
     assert append.load()["id"].tolist() == [1, 2, 3, 4, 5, 6]
     before = hash_of(database)
-    with pytest.raises(DatasetError, match="duplicate primary key"):
+    with pytest.raises(DatasetError, match="with these keys already"):
         append.save(GOOD.assign(id=[7, 8, 6]))
     assert hash_of(database) == before
-    with pytest.raises(DatasetError, match="already exists"):
+    with pytest.raises(DatasetError, match="is there already"):
         ours(database, "id", save_args={"if_exists": "fail"}).save(GOOD)
     assert hash_of(database) == before
     query(database, "DROP TABLE t")
