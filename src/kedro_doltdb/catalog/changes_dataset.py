@@ -36,6 +36,14 @@ class DoltChangesDataset(AbstractDataset[Any, Any]):
 
     Raises:
         ConfigError: the credentials are not ``dolt``, or pyarrow is not installed.
+
+    Example:
+        In ``catalog.yml``::
+
+            new_orders:
+              type: kedro_doltdb.DoltChangesDataset
+              credentials: dolt
+              table_name: orders
     """
 
     def __init__(

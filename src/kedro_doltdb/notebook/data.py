@@ -63,6 +63,11 @@ def compare(
 
     Raises:
         ConfigError: a name that is not known, there are no two runs, or it is in no Kedro project.
+
+    Example:
+        >>> import kedro_doltdb
+        >>> kedro_doltdb.compare().params.index.tolist()
+        ['example_test_data_ratio']
     """
     with open(path) as data:
         return data.compare(old, new, tables=tables, limit=limit)

@@ -69,6 +69,11 @@ class ComparisonFrames:
             (``added``, ``removed`` or ``modified``), and of each column that differs in one of them a pair
             ``(column, "old")`` and ``(column, "new")``. Integers are Int64, floats float64, dates with a time
             datetime64; anything else is as the driver gives it, such as text, ``bytes`` and ``Decimal``.
+
+    Example:
+        The rows in which predictions differ, of the last two runs::
+
+            kedro_doltdb.compare().rows["example_predictions"]
     """
 
     old: str

@@ -34,6 +34,11 @@ class IncrementalRunner(AbstractRunner):
 
     Raises:
         ConfigError: there is no such runner.
+
+    Example:
+        In a terminal, with Kedro 1.6 or newer for ``--runner-params``::
+
+            kedro run --runner=kedro_doltdb.IncrementalRunner --runner-params runner=thread
     """
 
     def __new__(cls, runner: str = "sequential", **arguments: Any) -> IncrementalRunner:
