@@ -214,7 +214,8 @@ class Remote:
                 return cursor.fetchone() or ()
             except pymysql.err.Error as error:
                 if not is_lost(error):
-                    raise _refused(settings, words(error)) from None
+                    # All its lines: that a push is no fast-forward is in the second.
+                    raise _refused(settings, str(error.args[-1])) from None
                 self._cancel(thread)
                 if "timed out" not in words(error):
                     raise
