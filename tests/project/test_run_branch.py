@@ -429,7 +429,7 @@ def test_a_view_is_read_as_of_the_runs_branch(project: Path) -> None:
             "dolt_brnach, which is not an option of kedro-dolt: did you mean `dolt_branch`?",
         ),
         ("dolt_branch=Main", "There is no branch Main, but main, and Dolt confuses"),
-        ("dolt_other=1", "known are dolt_branch, dolt_from, dolt_run_group"),
+        ("dolt_tagged_as_so=1", "known are dolt_branch, dolt_from, dolt_run_group, dolt_accept, dolt_force"),
     ],
 )
 def test_what_a_run_cannot_do_is_refused_before_it_computes(project: Path, params: str, words: str) -> None:
