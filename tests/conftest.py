@@ -14,12 +14,17 @@ from pathlib import Path
 
 import pytest
 from forked_kedro import ForkedKedro, can_be_forked
+from hypothesis import HealthCheck, settings
 
 from kedro_doltdb.catalog.credentials import Database
 from kedro_doltdb.dolt_cli import find_dolt, initialise
 from kedro_doltdb.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 LONG = ("test_torture.py", "test_concurrency.py", "test_replication.py")
