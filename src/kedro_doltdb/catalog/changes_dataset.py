@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from kedro.io import AbstractDataset
 
 from ..dolt.repository import dolt_errors
+from ..dolt.sql import quote
 from ..errors import ConfigError, DoltError
 from ..terminal import get_logger
 from .changes import ADDED, AFTER, BEFORE, REMOVED
@@ -104,7 +105,7 @@ class DoltChangesDataset(AbstractDataset[Any, Any]):
             )
         with dolt_errors(), self._database() as connection, connection.cursor() as cursor:
             query, schema = self._query(cursor)
-            booleans = boolean_columns(cursor, _quoted(self.table_name))
+            booleans = boolean_columns(cursor, quote(self.table_name))
             if schema is not None:
                 from ..tables.rows import read_rows
 
@@ -121,7 +122,6 @@ class DoltChangesDataset(AbstractDataset[Any, Any]):
         import pyarrow as pa
 
         from ..dolt.as_of import column_types, columns_at
-        from ..dolt.sql import quote
         from ..tables.columns import TEXT, arrow_type
 
         now = columns_at(cursor, self.table_name, None)
@@ -155,7 +155,7 @@ class DoltChangesDataset(AbstractDataset[Any, Any]):
             logger.warning("The key of %s has changed: all of its rows count as added.", self.table_name)
         if not then or key != key_then:
             listed = ", ".join(map(quote, names))
-            return f"SELECT {listed}, '{ADDED}' AS `change` FROM {_quoted(self.table_name)}", schema
+            return f"SELECT {listed}, '{ADDED}' AS `change` FROM {quote(self.table_name)}", schema
         changed = f"FROM dolt_diff('{self._since}', 'WORKING', {cursor.connection.literal(self.table_name)})"
         after = ", ".join(f"{quote('to_' + name)} AS {quote(name)}" for name in names)
         before = ", ".join(
@@ -181,9 +181,3 @@ class DoltChangesDataset(AbstractDataset[Any, Any]):
 
     def _describe(self) -> dict[str, Any]:
         return {"table_name": self.table_name, "columns": self._columns}
-
-
-def _quoted(table: str) -> str:
-    from ..dolt.sql import quote
-
-    return quote(table)

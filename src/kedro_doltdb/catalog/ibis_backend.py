@@ -20,8 +20,8 @@ from ibis.backends import HasCurrentDatabase, PyArrowExampleLoader
 from ibis.backends.sql import SQLBackend
 from ibis.common import exceptions
 from ibis.formats.pandas import PandasData
-from pymysql.constants import ER
 
+from ..dolt.answers import is_missing_table
 from ..dolt.repository import dolt_errors
 from ..dolt.sql import quote
 from ..errors import ConfigError
@@ -125,7 +125,7 @@ class Backend(TableSaves, SQLBackend, HasCurrentDatabase, PyArrowExampleLoader):
                 columns = cursor.fetchall()
         except Exception as error:
             cause = error.__cause__
-            if isinstance(cause, pymysql.err.Error) and cause.args[0] == ER.NO_SUCH_TABLE:
+            if isinstance(cause, pymysql.err.Error) and is_missing_table(cause):
                 raise exceptions.TableNotFound(name) from error
             raise
         return sch.Schema({row[0]: of_column(row[1], nullable=row[2] == "YES") for row in columns})

@@ -74,8 +74,7 @@ class TableSaves:
             key = _names(primary_key)
             if standing and not key and set(standing.primary_key) <= set(rows.column_names):
                 key = standing.primary_key
-            method = bulk_load(*key) if key else BulkLoad(())
-            save_frame(connection, name, rows, method, {}, self._cache())
+            save_frame(connection, name, rows, _method(key), {}, self._cache())
         return self.table(name)
 
     def insert(
@@ -107,8 +106,7 @@ class TableSaves:
         rows = self._rows_of(obj, None)
         with self._standing(name) as (connection, standing):
             key = _names(primary_key) or standing.primary_key
-            method = bulk_load(*key) if key else BulkLoad(())
-            save_frame(connection, name, rows, method, {}, None, mode="append")
+            save_frame(connection, name, rows, _method(key), {}, None, mode="append")
 
     def upsert(
         self,
@@ -208,3 +206,7 @@ class TableSaves:
 
 def _names(given: str | Sequence[str] | None) -> tuple[str, ...]:
     return () if given is None else (given,) if isinstance(given, str) else tuple(given)
+
+
+def _method(key: Sequence[str]) -> BulkLoad:
+    return bulk_load(*key) if key else BulkLoad(())
