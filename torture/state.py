@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.dolt_cli import initialise
+from kedro_doltdb.run.publish import Publisher
 from kedro_doltdb.run.record_store import records_of
 from kedro_doltdb.run.records import Record
 from kedro_doltdb.run.recovery import recover
@@ -138,7 +139,7 @@ class Runs:
             records = records_of(server, address)
             recover(repository, records, server.is_leased)
             record = Record(name, "main", repository.head("main"), ["__default__"])
-            transaction = Transaction(repository, records, record)
+            transaction = Transaction(Publisher(repository, records, record))
             transaction.begin()
             with repository.on(record.branch) as cursor:
                 cursor.execute("CREATE TABLE IF NOT EXISTS numbers (number INT PRIMARY KEY)")

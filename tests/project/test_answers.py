@@ -15,6 +15,7 @@ from kedro_doltdb.dolt import answers
 from kedro_doltdb.dolt.repository import Repository, dolt_errors
 from kedro_doltdb.dolt_cli import find_dolt, initialise
 from kedro_doltdb.errors import DoltError, ServerError
+from kedro_doltdb.run.publish import Publisher
 from kedro_doltdb.run.record_store import records_of
 from kedro_doltdb.run.records import Record
 from kedro_doltdb.run.transaction import Transaction
@@ -70,7 +71,7 @@ def test_what_goes_on_the_target_during_a_run(
     here, server = repository
     records = records_of(server, here._address)
     reads = [] if statements is MERGE else ["t"]
-    transaction = Transaction(here, records, Record("run", "main", here.head("main"), [], reads))
+    transaction = Transaction(Publisher(here, records, Record("run", "main", here.head("main"), [], reads)))
     transaction.begin()
     with here.on("kedro/run") as cursor:
         cursor.execute("CREATE TABLE n (a INT PRIMARY KEY)")

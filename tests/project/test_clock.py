@@ -13,6 +13,7 @@ from helpers import branches, break_node, let_go, messages, query, start_slow_ru
 
 from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.dolt_cli import initialise
+from kedro_doltdb.run.publish import Publisher
 from kedro_doltdb.run.record_store import records_of
 from kedro_doltdb.run.records import Record
 from kedro_doltdb.run.recovery import KEPT_BRANCHES, recover, resumable
@@ -136,7 +137,7 @@ def test_the_last_ten_are_kept_and_the_last_one_is_resumed(tmp_path: Path) -> No
         names = list(dict.fromkeys(names))
         for name in names:
             record = Record(name, "main", repository.head("main"), ["__default__"])
-            transaction = Transaction(repository, records, record)
+            transaction = Transaction(Publisher(repository, records, record))
             transaction.begin()
             with repository.on(record.branch) as cursor:
                 cursor.execute("CREATE TABLE t (id INT PRIMARY KEY)")

@@ -23,6 +23,7 @@ from test_notebook import script
 from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.errors import ConfigError, ServerError
 from kedro_doltdb.journal.store import Run
+from kedro_doltdb.run.publish import Publisher
 from kedro_doltdb.run.record_store import records_of
 from kedro_doltdb.run.records import Record
 from kedro_doltdb.run.recovery import recover
@@ -372,7 +373,7 @@ def publish_one(external: External, database: str = DATABASE) -> None:
         records = records_of(server, address)
         assert recover(repository, records, server.is_leased) == []
         record = Record("one", "main", repository.head("main"), [], run=Run("one"))
-        transaction = Transaction(repository, records, record)
+        transaction = Transaction(Publisher(repository, records, record))
         transaction.begin()
         with repository.on(record.branch) as cursor:
             cursor.execute("CREATE TABLE one (id INT PRIMARY KEY)")

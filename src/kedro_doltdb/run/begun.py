@@ -23,7 +23,7 @@ from .changes import set_checkpoints
 from .incremental import Incremental
 from .kedro_params import describe, error_line
 from .lease import lease_for_run
-from .publish import run_before
+from .publish import Publisher, run_before
 from .record_store import records_of
 from .records import Record, folded
 from .recovery import recover, resumable
@@ -279,7 +279,7 @@ def _transaction(
 ) -> Transaction:
     acceptance = Acceptance(request.options.accept, repository.author, "accepted when the run was started")
     files = database.project_path if database.server.runs_dir else None
-    return Transaction(repository, records, record, database.checks, acceptance, files)
+    return Transaction(Publisher(repository, records, record, database.checks, acceptance, files))
 
 
 def _prepare(

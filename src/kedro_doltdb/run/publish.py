@@ -79,8 +79,8 @@ class Publisher:
         project_path: Path | None = None,
     ) -> None:
         self.record = record
-        self._repository = repository
-        self._records = records
+        self.repository = repository
+        self.records = records
         self._checks = checks
         self._acceptance = acceptance or Acceptance()
         self._project_path = project_path
@@ -96,7 +96,7 @@ class Publisher:
             CheckError: a check does not hold of it.
             PublishError: it cannot be published as what the run computed.
         """
-        repository, record = self._repository, self.record
+        repository, record = self.repository, self.record
         if record.run:
             record.run = replace(record.run, status="succeeded", finished=store.now())
         commit = self._commit(record.branch, message, record.base)
@@ -117,7 +117,7 @@ class Publisher:
             CheckError: a check does not hold of it.
             PublishError: it cannot be published as what the run computed.
         """
-        with self._repository.locked(self.record.target):
+        with self.repository.locked(self.record.target):
             return self._move_target(lambda tip: self._on_top_of(tip, commit, message))
 
     def publish_journal(self, *, always: bool, skipped: str = "") -> tuple[Published | None, str]:
@@ -133,7 +133,7 @@ class Publisher:
         Raises:
             PublishError: it cannot be published.
         """
-        repository, record = self._repository, self.record
+        repository, record = self.repository, self.record
         mine = repository.head(record.branch)
         why = ""
 
@@ -165,7 +165,7 @@ class Publisher:
         store.write(cursor, run, edges, map(storable, self._results), executions)
 
     def _executions(self, edges: list[Edge]) -> list[Execution]:
-        return executions_of(self._repository, self._records, self.record, edges, self._project_path)
+        return executions_of(self.repository, self.records, self.record, edges, self._project_path)
 
     def _found_out(self) -> bool:
         """Return whether an incremental run has computed what the next one need not compute again."""
@@ -177,14 +177,14 @@ class Publisher:
     def delete_branch(self) -> None:
         """Delete the branch on which the commit to publish was made, if it is there."""
         branch = self.record.branch + PUBLISH_SUFFIX
-        if branch in self._repository.branches():
-            self._repository.delete_branch(branch)
+        if branch in self.repository.branches():
+            self.repository.delete_branch(branch)
 
     def _commit(self, branch: str, message: str, base: str) -> str | None:
         """Audit what is on ``branch`` against ``base``, and commit it with the results."""
         journal = partial(self._audit_and_write_journal, base)
         try:
-            return self._repository.commit_all(branch, message, journal, verify=True)
+            return self.repository.commit_all(branch, message, journal, verify=True)
         except pymysql.err.Error as error:
             if not answers.is_unverified(error):
                 raise
@@ -231,13 +231,13 @@ class Publisher:
 
     def _move_target(self, commit_on: Callable[[str], str | None]) -> Published | None:
         """Move the target to the commit that ``commit_on`` gives for its tip; do nothing if it gives none."""
-        repository, record = self._repository, self.record
+        repository, record = self.repository, self.record
         for attempt in range(MERGE_ATTEMPTS):
             tip = repository.head(record.target)
             record.commit = commit_on(tip)
             if record.commit is None:
                 return None
-            self._records.save(record)
+            self.records.save(record)
             try:
                 fast_forward(repository, record.target, record.commit)
             except EditedError as error:
@@ -255,7 +255,7 @@ class Publisher:
 
     def _on_top_of(self, tip: str, commit: str, message: str) -> str | None:
         """Repeat the run's commit on top of a target that has moved; None when that would change nothing."""
-        repository, record = self._repository, self.record
+        repository, record = self.repository, self.record
         theirs = folded(repository.changed_tables(record.base, tip))
         mine = folded(repository.changed_tables(record.base, commit))
         different = folded(repository.changed_tables(commit, tip))
@@ -280,8 +280,8 @@ class Publisher:
         """Make the branch on which the commit to publish is made, and return its name."""
         branch = self.record.branch + PUBLISH_SUFFIX
         with suppress(pymysql.err.Error):
-            self._repository.delete_branch(branch)
-        self._repository.create_branch(branch, tip)
+            self.repository.delete_branch(branch)
+        self.repository.create_branch(branch, tip)
         return branch
 
     def _not_published(self, why: str) -> PublishError:
@@ -289,5 +289,5 @@ class Publisher:
         return PublishError(
             f"Run {record.run_id} is not published: {why}. Its data is on the branch {record.branch}. "
             f"Run again, or publish it elsewhere with `kedro dolt publish {record.run_id} --to <branch>`, "
-            f"or look with `dolt diff {record.target} {record.branch}` {self._repository.where}."
+            f"or look with `dolt diff {record.target} {record.branch}` {self.repository.where}."
         )

@@ -12,7 +12,7 @@ from ..journal.edges import finished_nodes
 from ..journal.message import commit_message
 from ..journal.store import REFUSED
 from .options import RunOptions, check_target
-from .publish import run_before
+from .publish import Publisher, run_before
 from .record_store import records_of
 from .records import Record
 from .target import prepare_target, push
@@ -73,7 +73,7 @@ def publish_refused(
         check_target(branch)
         start = None if branch in repository.branches() else record.base
         target = prepare_target(database, repository, RunOptions(branch, start), record.run_id)
-        transaction = Transaction(repository, records, record, database.checks, acceptance)
+        transaction = Transaction(Publisher(repository, records, record, database.checks, acceptance))
         try:
             message = commit_message(record.run, run_before(repository, record))
             published = transaction.publish_refused(branch, message)

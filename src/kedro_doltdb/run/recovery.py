@@ -13,6 +13,7 @@ from ..errors import DoltError
 from ..journal.edges import hash_files
 from ..tables.table_build import discard_unfinished
 from ..terminal import get_logger
+from .publish import Publisher
 from .records import Record
 from .transaction import Transaction
 
@@ -57,7 +58,8 @@ def recover(
         found = [
             record
             for record in dead
-            if Transaction(repository, records, record).keep("was killed", "interrupted", "killed") == "kept"
+            if Transaction(Publisher(repository, records, record)).keep("was killed", "interrupted", "killed")
+            == "kept"
         ]
         kept = [record for record in records.all() if record.status == "kept"]
         # What can be resumed is not given up for what was kept later on other branches.
@@ -113,7 +115,7 @@ def _adopt(repository: Repository, records: Records, is_alive: Callable[[str], b
         base = repository.merge_base(target, branch) or ""
         record = Record(run_id, target, base, [], status="kept")
         records.save(record)
-        if Transaction(repository, records, record).keep("lost its record") == "kept":
+        if Transaction(Publisher(repository, records, record)).keep("lost its record") == "kept":
             # After those that its id, a time, comes after: nothing else is known.
             record.number = max((number for other, number in known.items() if other < run_id), default=0)
             records.save(record)

@@ -7,7 +7,6 @@ published. Exactly one of these ends it: :meth:`Transaction.publish`, :meth:`~Tr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -15,23 +14,18 @@ from typing import TYPE_CHECKING, Literal
 
 import pymysql
 
-from ..checks.audit import Acceptance
 from ..dolt import answers
 from ..dolt.names import PUBLISH_SUFFIX
-from ..dolt.repository import Repository
 from ..errors import DoltError
 from ..journal.edges import finished_nodes, hash_tables, inputs_of, pin
 from ..journal.store import TAKEN
 from ..terminal import get_logger
 from .publish import Published, Publisher
-from .records import Record, Records, folded
+from .records import Record, folded
 from .resume import take_over
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ..catalog.footprint import Footprint
-    from ..checks.definitions import Check
     from ..journal.store import Edge, Run
 
 logger = get_logger(__name__)
@@ -41,27 +35,18 @@ class Transaction:
     """The branches of one run.
 
     Args:
-        repository: where they are.
-        records: where the state of unfinished runs is.
-        record: this run; its private branch does not exist yet.
-        checks: what must hold of its data before it is published.
-        acceptance: the failures of checks that do not stop that.
-        project_path: what files are relative to; None if they may be another machine's.
+        publisher: what publishes its private branch, which does not exist yet.
     """
 
-    def __init__(
-        self,
-        repository: Repository,
-        records: Records,
-        record: Record,
-        checks: Sequence[Check] = (),
-        acceptance: Acceptance | None = None,
-        project_path: Path | None = None,
-    ) -> None:
-        self.record = record
-        self._repository = repository
-        self._records = records
-        self._publisher = Publisher(repository, records, record, checks, acceptance, project_path)
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._repository = publisher.repository
+        self._records = publisher.records
+
+    @property
+    def record(self) -> Record:
+        """The run."""
+        return self._publisher.record
 
     def begin(self) -> None:
         """Note the content of the tables that the run reads, and make the private branch at its base."""
@@ -193,7 +178,7 @@ class Transaction:
         refused, head = self.record, self.record.head
         assert refused.run is not None and head is not None
         run = replace(refused.run, status="succeeded", error=None, branch=target)
-        self.record = self._publisher.record = replace(refused, target=target, run=run)
+        self._publisher.record = replace(refused, target=target, run=run)
         try:
             published = self._publisher.publish_commit(head, message)
         except BaseException:
