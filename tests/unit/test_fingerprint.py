@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import importlib
 import sys
@@ -396,3 +397,19 @@ def test_the_fingerprint_is_the_same_in_another_process(package: Package) -> Non
 def test_a_function_of_another_package_alone_is_its_name() -> None:
     found = Fingerprints(None).of({"n": functools.reduce, "m": len})
     assert not found["n"].untold and found["n"].parts != found["m"].parts
+
+
+def test_a_module_is_searched_as_often_for_many_functions_as_for_few(
+    package: Package, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[ast.AST] = []
+    walk = ast.walk
+    monkeypatch.setattr(ast, "walk", lambda tree: searched.append(tree) or walk(tree))
+    times = []
+    for number in (2, 40):
+        package.write({"nodes.py": "".join(f"def f{n}(x):\n    return x + {n}\n\n\n" for n in range(number))})
+        module = package.load()
+        searched.clear()
+        Fingerprints(PACKAGE).of({f"n{n}": getattr(module, f"f{n}") for n in range(number)})
+        times.append(sum(isinstance(tree, ast.Module) for tree in searched))
+    assert times[0] == times[1] > 0

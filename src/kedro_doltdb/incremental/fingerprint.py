@@ -177,7 +177,7 @@ class Fingerprints:
         definitions = source.functions(code)
         part.texts += [tree_hash(*definitions), source.which(code)]
         self._note_module(part, variables.get("__name__"), source)
-        rebound = source.rebound()
+        rebound = source.rebound
         names = Names(variables, self._owned.module, self._binder(part, rebound), part.untold.append)
         for definition in definitions:
             # Those of decorators and defaults are names of the module.
@@ -211,7 +211,7 @@ class Fingerprints:
         part.texts.append(tree_hash(*definitions))
         variables = vars(module)
         self._note_module(part, class_.__module__, source)
-        rebound = source.rebound()
+        rebound = source.rebound
         for definition in definitions:
             # The bodies of methods are looked into with what runs, below.
             names = {node.id for node in _names(definition)} & variables.keys()

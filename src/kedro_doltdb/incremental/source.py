@@ -6,7 +6,7 @@ import ast
 import hashlib
 import linecache
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import CodeType
 from typing import TypeAlias
@@ -91,8 +91,10 @@ class Source:
             if not isinstance(node, plain) and not _is_text(node) and not _is_guarded(node)
         ]
 
+    # Each function of a module asks for it.
+    @cached_property
     def rebound(self) -> set[str]:
-        """Return the names of the module's variables that its functions bind anew."""
+        """The names of the module's variables that its functions bind anew."""
         return {name for node in ast.walk(self.tree) if isinstance(node, ast.Global) for name in node.names}
 
     def assigned(self) -> Iterator[str]:
