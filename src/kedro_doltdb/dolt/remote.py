@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 import pymysql
 
 from ..errors import ConfigError, RemoteError
+from ..git import git
 from .answers import is_lost, words
 from .fast_forward import EditedError, fast_forward
 from .names import free_name
@@ -285,9 +286,8 @@ def git_remote_url(project_path: Path) -> str:
         ConfigError: it is in no checkout, or that has no remote.
     """
     try:
-        url = _git(
-            project_path, "remote", "get-url", _git(project_path, "remote").partition("\n")[0] or "origin"
-        )
+        name = git(project_path, "remote", timeout=10).partition("\n")[0] or "origin"
+        url = git(project_path, "remote", "get-url", name, timeout=10)
     except (OSError, subprocess.SubprocessError) as error:
         raise ConfigError(
             f"conf/*/dolt.yml: `remote.url: git` is the git remote of this checkout, and {project_path} has "
@@ -300,15 +300,8 @@ def git_remote_url(project_path: Path) -> str:
     host, colon, path = url.partition(":")
     if colon and "/" not in host:
         return f"git+ssh://{host}/{path.lstrip('/')}"
-    top = Path(_git(project_path, "rev-parse", "--show-toplevel"))
+    top = Path(git(project_path, "rev-parse", "--show-toplevel", timeout=10))
     return "git+" + (top / url).resolve().as_uri()
-
-
-def _git(directory: Path, *args: str) -> str:
-    done = subprocess.run(
-        ["git", *args], cwd=directory, check=True, capture_output=True, text=True, timeout=10
-    )
-    return done.stdout.strip()
 
 
 def without_password(text: str) -> str:

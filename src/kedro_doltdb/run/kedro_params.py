@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kedro.io import DatasetError
 
 from .. import __version__
+from ..git import git
 from ..journal.parameters import plain, typed, without_run_keys
 from ..journal.store import Run, now
 
@@ -107,10 +108,7 @@ def describe(
 
 def git_commit(project_path: Path) -> str | None:
     """Return the commit of the code, with ``-dirty`` if there are uncommitted changes, if it is in git."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    command = ("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
     with suppress(OSError, subprocess.SubprocessError):
-        done = subprocess.run(
-            command, cwd=project_path, capture_output=True, text=True, check=True, timeout=10
-        )
-        return done.stdout.strip()
+        return git(project_path, *command, timeout=10)
     return None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..dolt_cli import keep_private, replace_file, run_dolt
 from ..errors import ConfigError, DoltError
+from ..git import git
 from ..server.copies import copy_repository
 
 if TYPE_CHECKING:
@@ -114,8 +115,8 @@ def _add_worktree(project_path: Path, run: Run, into: Path) -> Path:
     if not commit or commit.startswith("-"):
         raise ConfigError(f"The code of run {run.run_id} is not known: it was in no git repository.")
     try:
-        top = Path(_git(project_path, "rev-parse", "--show-toplevel"))
-        _git(project_path, "worktree", "add", "--detach", str(into.absolute()), commit)
+        top = Path(git(project_path, "rev-parse", "--show-toplevel"))
+        git(project_path, "worktree", "add", "--detach", str(into.absolute()), commit)
     except subprocess.CalledProcessError as error:
         words = " ".join(str(error.stderr).split())
         raise DoltError(
@@ -131,8 +132,3 @@ def remove_worktree(project_path: Path, into: Path) -> None:
     """Remove a worktree, with all that is in it, and have git forget it."""
     shutil.rmtree(into, ignore_errors=True)
     subprocess.run(["git", "worktree", "prune"], cwd=project_path, capture_output=True, check=False)
-
-
-def _git(directory: Path, *args: str) -> str:
-    done = subprocess.run(["git", *args], cwd=directory, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
