@@ -262,7 +262,7 @@ def test_keys_that_are_refused(database: Database, rows: dict[str, Any], words: 
 
 @pytest.mark.parametrize("data", [[1, 2], pl.Series([1, 2]), pa.chunked_array([[1, 2]])])
 def test_what_is_no_frame(database: Database, data: Any) -> None:
-    with pytest.raises(DatasetError, match=r"is no frame"):
+    with pytest.raises(DatasetError, match=r"is not a frame"):
         ours(database, "id").save(data)
 
 

@@ -288,7 +288,7 @@ UNTOLD = {
     "__import__": ("def f(x): return __import__(x)", "__import__"),
     "globals()": ("def f(x): return globals()[x]", "globals"),
     "a module as a value": ("from . import nodes\ndef f(x): return g(nodes)\ndef g(m): return m", "nodes"),
-    "a global that is bound anew": ("N = 0\ndef f():\n    global N\n    N += 1\n    return N", "N"),
+    "a global that a function assigns": ("N = 0\ndef f():\n    global N\n    N += 1\n    return N", "N"),
     "a global that another function binds": ("N = 0\ndef g():\n    global N\n    N = 1\ndef f(): return N", "N"),
     "a dictionary that fills up": ("D = {}\ndef g(k): D[k] = 1\ndef f(): return D", "D"),
     "a list that grows": ("L = []\ndef g(k): L.append(k)\ndef f(): return L", "L"),

@@ -63,7 +63,7 @@ class TableSaves:
         self._refuse_database(database)
         if temp:
             raise exceptions.UnsupportedOperationError(
-                "The Ibis backend dolt makes no temporary tables: use a table, or an expression."
+                "The Ibis backend dolt does not support temporary tables: use a table, or an expression."
             )
         rows = self._rows_of(obj, schema)
         with self._connected() as connection:
@@ -147,7 +147,8 @@ class TableSaves:
             ConfigError: always.
         """
         raise ConfigError(
-            f"The Ibis backend dolt makes no views: set `materialized: table` in the save_args of {name}."
+            "The Ibis backend dolt does not support views: set `materialized: table` in the save_args of "
+            f"{name}."
         )
 
     def drop_view(self, name: str, /, *, database: Any = None, force: bool = False) -> None:

@@ -166,8 +166,8 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
         name = self._save_args["name"]
         if (rows := arrow_table(data)) is None:
             raise ConfigError(
-                f"The dataset of the table {name} was given {type(data).__name__}, which is no frame: return "
-                "one of pandas, Polars or PyArrow from the node."
+                f"The dataset of the table {name} was given {type(data).__name__}, which is not a frame: "
+                "return one of pandas, Polars or PyArrow from the node."
             )
         if self._database() is None:
             raise ConfigError(

@@ -228,7 +228,7 @@ class Fingerprints:
     def _binder(self, part: _Part, rebound: set[str]) -> Callable[[str, Any], None]:
         def bind(name: str, value: Any) -> None:
             if name in rebound:
-                part.untold.append(f"the global variable `{name}` is bound anew by a function")
+                part.untold.append(f"the global variable `{name}` is assigned by a function")
             self._bind_value(part, name, value, mutable=True)
 
         return bind

@@ -46,7 +46,7 @@ def arrow_table(data: Any) -> pa.Table | None:
         # What other libraries have made is not checked by anybody else: text, for example, that is no UTF-8.
         table.validate(full=True)
     except pa.ArrowInvalid as error:
-        raise BulkLoadError(f"The frame is damaged: {str(error).splitlines()[0]}. Make it anew.") from error
+        raise BulkLoadError(f"The frame is damaged: {str(error).splitlines()[0]}. Make it again.") from error
     columns = [_normal(name, table.column(place)) for place, name in enumerate(table.column_names)]
     return pa.Table.from_arrays(columns, table.column_names)
 
@@ -74,7 +74,7 @@ def _given(data: Any) -> pa.Table | None:
         return pa.table(data)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, TypeError) as error:
         raise BulkLoadError(
-            f"A {type(data).__name__} is no frame of columns that Arrow knows "
+            f"A {type(data).__name__} is not a frame of columns that Arrow knows "
             f"({str(error).splitlines()[0]}): make one of it, for example with .to_frame()."
         ) from error
 
