@@ -13,7 +13,7 @@ from helpers import new_repository
 from kedro_doltdb.cli.compare_csv import write_csv
 from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.errors import DoltError
-from kedro_doltdb.journal.history import find
+from kedro_doltdb.journal.revision import find
 from kedro_doltdb.queries.compare import Comparison, compare, streamed_rows
 
 STATEMENTS = """

@@ -15,7 +15,8 @@ from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.dolt_cli import initialise
 from kedro_doltdb.errors import ConfigError
 from kedro_doltdb.journal import store
-from kedro_doltdb.journal.history import find, last_run, list_runs, public_branches
+from kedro_doltdb.journal.history import last_run, list_runs, public_branches
+from kedro_doltdb.journal.revision import find
 from kedro_doltdb.journal.store import Run
 from kedro_doltdb.settings import Settings
 

@@ -13,7 +13,7 @@ import pytest
 from helpers import new_repository
 
 from kedro_doltdb.dolt.repository import Repository
-from kedro_doltdb.journal.history import find
+from kedro_doltdb.journal.revision import find
 from kedro_doltdb.queries.compare import compare
 from kedro_doltdb.queries.review import Review, review
 from kedro_doltdb.report.page import page

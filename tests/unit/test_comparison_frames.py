@@ -10,7 +10,7 @@ import pandas as pd
 
 from kedro_doltdb.dolt.repository import TableChange
 from kedro_doltdb.dolt.row_diff import RowChange
-from kedro_doltdb.journal.history import Point
+from kedro_doltdb.journal.revision import Point
 from kedro_doltdb.notebook.frames import ComparisonFrames
 from kedro_doltdb.queries.compare import Comparison, TableDiff
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from kedro_doltdb.dolt.as_of import ColumnInfo
 from kedro_doltdb.dolt.repository import TableChange
 from kedro_doltdb.dolt.row_diff import RowChange
-from kedro_doltdb.journal.history import Point
+from kedro_doltdb.journal.revision import Point
 from kedro_doltdb.journal.store import CheckResult, Run
 from kedro_doltdb.queries.compare import Comparison, TableDiff
 from kedro_doltdb.queries.picture import Picture, PicturedDataset, PicturedNode

@@ -36,7 +36,8 @@ from kedro_doltdb.cli.show_view import show_sections
 from kedro_doltdb.cli.views import blame_listing
 from kedro_doltdb.dolt.repository import TableChange
 from kedro_doltdb.dolt.row_diff import RowChange
-from kedro_doltdb.journal.history import Entry, Point
+from kedro_doltdb.journal.history import Entry
+from kedro_doltdb.journal.revision import Point
 from kedro_doltdb.journal.store import CheckResult, Edge, Run
 from kedro_doltdb.queries.blame import BlamedRow
 from kedro_doltdb.queries.code import CodeDiff

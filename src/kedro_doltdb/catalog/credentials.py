@@ -21,8 +21,8 @@ from ..dolt.repository import Repository, dolt_errors
 from ..dolt_cli import identity
 from ..errors import ConfigError, DoltError
 from ..exits import at_exit
-from ..journal.history import find
 from ..journal.parameters import secrets_in
+from ..journal.revision import find
 from ..secret import hidden
 from ..server.external import ExternalServer
 from ..server.managed import ManagedServer

@@ -47,7 +47,8 @@ def adopt(project: Project, branch: str, to: str | None, again: bool) -> None:
 def _run_again(
     project: Project, database: Database, repository: Repository, branch: str, target: str
 ) -> None:
-    from ..journal.history import find, message_of
+    from ..journal.history import message_of
+    from ..journal.revision import find
     from ..run.adopt import check_branch, runs_to_adopt
     from ..run.rerun import parameters_of, run_again
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..catalog.project import Project
     from ..checks.definitions import Check
     from ..dolt.repository import Repository
-    from ..journal.history import Point
+    from ..journal.revision import Point
     from ..journal.store import CheckResult
 
 
@@ -80,7 +80,7 @@ def checked(
         ConfigError: nothing has such a name.
     """
     from ..checks.audit import audit
-    from ..journal.history import find
+    from ..journal.revision import find
 
     points = find(repository, old or "HEAD~1"), find(repository, new or "HEAD")
     # A connection to a commit can only read.

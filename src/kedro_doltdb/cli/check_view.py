@@ -10,7 +10,7 @@ from .layout import BAD, CHANGED, GOOD, QUIET, Cell, Section, joined, styled
 from .texts import LONGEST, elided
 
 if TYPE_CHECKING:
-    from ..journal.history import Point
+    from ..journal.revision import Point
     from ..journal.store import CheckResult
 
 _STATUSES = {

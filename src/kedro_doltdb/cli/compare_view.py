@@ -13,7 +13,7 @@ from .texts import LONGEST, elided, moment, number, pair, shown
 
 if TYPE_CHECKING:
     from ..dolt.row_diff import RowChange
-    from ..journal.history import Point
+    from ..journal.revision import Point
     from ..queries.code import CodeDiff
     from ..queries.compare import Comparison, TableDiff
 

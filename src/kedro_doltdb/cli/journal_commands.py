@@ -177,7 +177,8 @@ def rerun(metadata: ProjectMetadata, run_id: str, code: bool, conf_source: str |
     """
     from ..checks.definitions import may_be_accepted
     from ..journal import reader
-    from ..journal.history import find_run, message_of
+    from ..journal.history import message_of
+    from ..journal.revision import find_run
     from ..journal.store import now
     from ..queries.compare import compare as compare_points
     from ..run.rerun import moved, parameters_of, result_of, run_again, starting_branch, warnings
@@ -233,8 +234,8 @@ def lineage(project: Project, dataset: str, ref: str | None) -> None:
 
     Example: kedro dolt lineage example_metrics --at HEAD~1
     """
-    from ..journal.history import find
     from ..journal.lineage import lineage as trace
+    from ..journal.revision import find
     from .render import print_tree
     from .views import lineage_tree
 

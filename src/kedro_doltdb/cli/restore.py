@@ -31,7 +31,8 @@ def restore(project: Project, run: str, into: Path, start: bool) -> None:
     """
     from ..dolt_cli import DoltCommandError
     from ..errors import ConfigError, DoltError
-    from ..journal.history import find_run, message_of
+    from ..journal.history import message_of
+    from ..journal.revision import find_run
     from ..run.rerun import parameters_of
     from ..run.restore import branch_name, write_parameters
     from ..run.restore import restore as make

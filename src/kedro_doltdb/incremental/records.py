@@ -12,7 +12,7 @@ from ..dolt.names import BUILDING_PREFIX, MOVING_PREFIX, PUBLISH_SUFFIX, STATE_B
 from ..errors import DoltError
 from ..journal import reader
 from ..journal.edges import base_name
-from ..journal.history import find
+from ..journal.revision import find
 from .decide import Known, Last, content_key
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..dolt.as_of import columns_at
 from ..errors import ConfigError
-from .history import find
+from .revision import find
 from .store import Edge
 
 if TYPE_CHECKING:

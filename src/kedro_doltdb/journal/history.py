@@ -1,8 +1,7 @@
-"""The runs of a repository and the commits that hold them; what a user may call a commit."""
+"""The runs of a repository and the commits that hold them."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pymysql
 
 from ..dolt.names import RUN_PREFIX, RUNS
-from ..errors import ConfigError, DoltError
+from ..errors import DoltError
 from ..terminal import get_logger
 from . import reader
 from .message import is_kept, run_id_in
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 # What a run's message begins with is enough to know the run, and a stranger's may be endless.
-_BEGINNING = 300
+BEGINNING = 300
 # Commits in which the last run is looked for, so that a run's time does not grow with the history.
 _LATEST = 20
 # A stranger's log may have any number.
@@ -61,21 +60,6 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Point:
-    """A commit that the user has named.
-
-    Attributes:
-        name: as the user called it, or the run's id.
-        commit: the commit.
-        run: the run whose commit it is, if it is one's.
-    """
-
-    name: str
-    commit: str
-    run: Run | None = None
-
-
-@dataclass(frozen=True)
 class Log:
     """The commits of a history. They say which run came first: clocks are set back.
 
@@ -97,10 +81,10 @@ class Log:
             cursor: a cursor on any branch.
             ref: a commit or a branch; ``HEAD`` is the cursor's own.
         """
-        cursor.execute("SELECT commit_hash, LEFT(message, %s) FROM dolt_log(%s)", (_BEGINNING, ref))
+        cursor.execute("SELECT commit_hash, LEFT(message, %s) FROM dolt_log(%s)", (BEGINNING, ref))
         commits = cursor.fetchall()
         places = {commit: place for place, (commit, _) in enumerate(reversed(commits))}
-        return cls(tuple(commits), places, _first_commits(commits))
+        return cls(tuple(commits), places, first_commits(commits))
 
     def place(self, run_id: str) -> int:
         """Return the place of a run's commit; -1 if it is not in this history."""
@@ -124,7 +108,7 @@ def _entries_on(repository: Repository, branch: str, known: Mapping[str, Run]) -
     return sorted(entries, key=lambda entry: log.place(entry.run.run_id)), log
 
 
-def _first_commits(log: Iterable[tuple[Any, ...]]) -> dict[str, str]:
+def first_commits(log: Iterable[tuple[Any, ...]]) -> dict[str, str]:
     """Return the commit of each run by its id, from the commits and their messages, the newest first."""
     commits: dict[str, str] = {}
     # A run that was cherry-picked is where it was first; one that was kept, where it was kept.
@@ -154,12 +138,12 @@ def undone_on(repository: Repository, branch: str, log: Log, known: Collection[s
         for head in [commit for commit in reflog if commit not in seen][:_MOST_UNDONE]:
             if head not in seen:
                 cursor.execute(
-                    "SELECT commit_hash, LEFT(message, %s) FROM dolt_log(%s)", (_BEGINNING, f"HEAD..{head}")
+                    "SELECT commit_hash, LEFT(message, %s) FROM dolt_log(%s)", (BEGINNING, f"HEAD..{head}")
                 )
                 lost = [row for row in cursor.fetchall() if row[0] not in seen]
                 seen.update(commit for commit, _ in lost)
                 messages += lost
-        commits = _first_commits(row for row in messages if not is_kept(row[1]))
+        commits = first_commits(row for row in messages if not is_kept(row[1]))
         gone = [(run_id, commit) for run_id, commit in commits.items() if run_id not in known]
         found = [
             (commit, run)
@@ -208,7 +192,7 @@ def list_runs(repository: Repository, branches: Iterable[str], kept_for: set[str
             latest = max(latest, started.get(commit) or latest)
             order.setdefault(commit, (latest, place))
     for branch in sorted(repository.branches()):
-        kept = _kept_on(repository, branch)
+        kept = kept_on(repository, branch)
         if kept and (kept_for is None or kept.run.branch in kept_for):
             found.setdefault(kept.run.run_id, kept)
     for branch, log in logs.items():
@@ -225,7 +209,7 @@ def list_runs(repository: Repository, branches: Iterable[str], kept_for: set[str
     return sorted(found.values(), key=key)
 
 
-def _kept_on(repository: Repository, branch: str) -> Entry | None:
+def kept_on(repository: Repository, branch: str) -> Entry | None:
     """Return the unpublished run whose branch ``branch`` is; None if it is none's, or under way still."""
     run_id = branch.removeprefix(RUN_PREFIX)
     # kedro/moving/... and kedro/state are not branches of runs.
@@ -247,82 +231,6 @@ def public_branches(repository: Repository) -> list[str]:
     return [first, *sorted(branch for branch in others if not branch.startswith(RUN_PREFIX))]
 
 
-def find(repository: Repository, name: str, branch: str | None = None) -> Point:
-    """Return the commit that a user calls ``name``.
-
-    All branches are searched only if it is not a run on the branch checked out, a commit, a branch or a tag.
-
-    Args:
-        repository: where it is.
-        name: a run's id, a commit, a branch, a tag, ``HEAD~2``, a group of runs (its last commit), or the
-            unique beginning of a run's id or of a commit.
-        branch: what ``HEAD`` means; None is the branch checked out in ``data/``.
-
-    Raises:
-        ConfigError: nothing has that name, or several runs have.
-    """
-    if point := _run_here(repository, name, branch) or _commit(repository, name, branch):
-        return point
-    runs = {
-        entry.run.run_id: entry for entry in list_runs(repository, public_branches(repository), kept_for=None)
-    }
-    if name in runs:
-        return _of_entry(runs[name])
-    if group := [
-        entry
-        for entry in runs.values()
-        if name and entry.run.run_group == name and entry.published and not entry.undone
-    ]:
-        return _of_entry(group[-1])
-    # No branch has the commit of a run that was reset, and Dolt does not find it by its beginning.
-    begun = [
-        run_id
-        for run_id, entry in runs.items()
-        if name and (run_id.startswith(name) or entry.commit.startswith(name))
-    ]
-    if len(begun) == 1:
-        return _of_entry(runs[begun[0]])
-    if begun:
-        more = f" and {len(begun) - 5} more" if len(begun) > 5 else ""
-        raise ConfigError(f"{name} is the beginning of several runs' ids: {', '.join(begun[:5])}{more}.")
-    raise ConfigError(
-        f"{name} names no run, commit, branch or tag: see `kedro dolt runs --all`, and `dolt log`, "
-        f"`dolt branch` and `dolt tag` {repository.where}."
-    )
-
-
-def find_run(repository: Repository, name: str) -> tuple[Point, Run]:
-    """Return what :func:`find` does, and the run that it is.
-
-    Raises:
-        ConfigError: nothing has that name, several runs have, or it is not a run.
-    """
-    point = find(repository, name)
-    if point.run is None:
-        raise ConfigError(f"{name} is not a run: `kedro dolt runs --all` lists them.")
-    return point, point.run
-
-
-def _of_entry(entry: Entry) -> Point:
-    return Point(entry.run.run_id, entry.commit, entry.run)
-
-
-def _run_here(repository: Repository, run_id: str, branch: str | None) -> Point | None:
-    """Return the run with exactly this id, published to ``branch`` or kept; None if there is none."""
-    with repository.on(branch) as cursor:
-        runs = reader.runs(cursor, "HEAD", run_id=run_id) if run_id else []
-        if runs:
-            cursor.execute(
-                "SELECT commit_hash, LEFT(message, %s) FROM dolt_log WHERE message LIKE %s",
-                (_BEGINNING, f"% Kedro run {_pattern(run_id)}%"),
-            )
-            commits = _first_commits(cursor.fetchall())
-            return Point(run_id, commits[run_id], runs[0]) if run_id in commits else None
-    kept = f"{RUN_PREFIX}{run_id}"
-    entry = _kept_on(repository, kept) if kept in repository.branches() else None
-    return _of_entry(entry) if entry else None
-
-
 def audited_from(cursor: Cursor, base: str) -> tuple[str, list[Run]]:
     """Return the commit that a run's data is compared with, and the unpublished runs that it builds upon.
 
@@ -339,26 +247,6 @@ def audited_from(cursor: Cursor, base: str) -> tuple[str, list[Run]]:
     return base, upon
 
 
-def _pattern(text: str) -> str:
-    return re.sub(r"([\\%_])", r"\\\1", text)
-
-
-def _commit(repository: Repository, name: str, branch: str | None) -> Point | None:
-    with repository.on(branch) as cursor:
-        try:
-            cursor.execute("SELECT hashof(%s)", (name,))
-            commit = str(cursor.fetchone()[0])  # type: ignore[index]
-        except pymysql.err.Error:
-            if not re.fullmatch("[0-9a-v]{6,31}", name):
-                return None
-            cursor.execute("SELECT commit_hash FROM dolt_commits WHERE commit_hash LIKE %s", (f"{name}%",))
-            hashes = {row[0] for row in cursor.fetchall()}
-            if len(hashes) != 1:
-                return None
-            commit = hashes.pop()
-        return Point(name, commit, run_of(cursor, commit))
-
-
 def message_of(cursor: Cursor, commit: str) -> str:
     """Return what the message of a commit begins with: enough for the parameters of a run."""
     cursor.execute("SELECT LEFT(message, %s) FROM dolt_log(%s) LIMIT 1", (reader.LONGEST_JSON, commit))
@@ -368,7 +256,7 @@ def message_of(cursor: Cursor, commit: str) -> str:
 
 def run_of(cursor: Cursor, commit: str) -> Run | None:
     """Return the run whose commit this is; None if it is none's."""
-    cursor.execute("SELECT LEFT(message, %s) FROM dolt_log(%s) LIMIT 1", (_BEGINNING, commit))
+    cursor.execute("SELECT LEFT(message, %s) FROM dolt_log(%s) LIMIT 1", (BEGINNING, commit))
     row = cursor.fetchone()
     run_id = run_id_in(row[0]) if row else None
     if run_id is None:
@@ -394,7 +282,7 @@ def last_run(cursor: Cursor, ref: str) -> Run | None:
         cursor: a cursor on any branch.
         ref: a commit or a branch.
     """
-    cursor.execute("SELECT LEFT(message, %s) FROM dolt_log(%s) LIMIT %s", (_BEGINNING, ref, _LATEST))
+    cursor.execute("SELECT LEFT(message, %s) FROM dolt_log(%s) LIMIT %s", (BEGINNING, ref, _LATEST))
     for run_id in filter(None, (run_id_in(row[0]) for row in cursor.fetchall())):
         run = next(iter(reader.runs(cursor, ref, run_id=run_id)), None)
         if run is not None and run.status == "succeeded":

@@ -18,7 +18,7 @@ from ..dolt.query import read
 from ..dolt.sql import quote
 from ..dolt_cli import DoltCommandError, find_dolt
 from ..errors import ConfigError
-from ..journal.history import find
+from ..journal.revision import find
 from ..server.managed import ManagedServer
 
 if TYPE_CHECKING:

@@ -16,9 +16,10 @@ from ..dolt.as_of import columns_at, count_at
 from ..dolt.row_diff import RowChange, changed_lines, changed_rows, each_changed_row
 from ..errors import ConfigError
 from ..journal import reader
-from ..journal.history import Log, Point, entries_on, find
+from ..journal.history import Log, entries_on
 from ..journal.metrics import metrics_at
 from ..journal.parameters import differences
+from ..journal.revision import Point, find
 from .code import CodeDiff, code_between
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from ..errors import ConfigError, suggestion
 from ..incremental.decide import SKIP, TAKE, Decision
 from ..incremental.records import Results
 from ..journal.edges import hash_tables, inputs_of, pin, shortened
-from ..journal.history import find
+from ..journal.revision import find
 from ..run.begun import noted_facts
 from ..run.incremental import contents_now, decider_of, facts_from
 from ..run.kedro_params import describe

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..dolt.as_of import columns_at
 from ..journal.blame import RowHistory
-from ..journal.history import Point, entries_on, find
+from ..journal.history import entries_on
+from ..journal.revision import Point, find
 from .compare import default_points, run_at, streamed_rows
 from .picture import Picture, picture
 from .profile import Profile

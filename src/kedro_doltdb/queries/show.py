@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..dolt.names import RUN_PREFIX
 from ..journal import reader
-from ..journal.history import Entry, find_run
+from ..journal.history import Entry
 from ..journal.metrics import metrics_at
+from ..journal.revision import find_run
 from .runs import ListedRun
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def shown_run(repository: Repository, name: str, metric_tables: Iterable[str]) -
 
     Args:
         repository: where it is.
-        name: its id, its commit, or what else :func:`~kedro_doltdb.journal.history.find` knows.
+        name: its id, its commit, or what else :func:`~kedro_doltdb.journal.revision.find` knows.
         metric_tables: the tables that hold metrics.
 
     Raises:

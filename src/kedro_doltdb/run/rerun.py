@@ -15,9 +15,10 @@ import pymysql
 from ..dolt.names import free_name
 from ..errors import ConfigError, DoltError
 from ..journal.edges import file_hash, inputs_of
-from ..journal.history import Point, entries_on
+from ..journal.history import entries_on
 from ..journal.message import runtime_params_in
 from ..journal.parameters import leaves, plain, restored, same
+from ..journal.revision import Point
 from .kedro_params import FILTERS, git_commit
 
 if TYPE_CHECKING:

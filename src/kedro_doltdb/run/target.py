@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..dolt.remote import Remote
 from ..dolt.repository import dolt_errors
 from ..errors import ConfigError, DoltError, RemoteError
-from ..journal.history import find
+from ..journal.revision import find
 from ..terminal import get_logger
 from .options import check_target
 
