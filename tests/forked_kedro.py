@@ -1,10 +1,10 @@
 """Run ``kedro`` in a fork of a process that has imported the libraries already: most of a start is imports.
 
 A call is a process of its own, with its own arguments, directory, environment, output and end, as
-``python -m kedro`` in a new process is. What differs: ``LIBRARIES`` are imported (the parts of Kedro that
-look at the directory or the environment, kedro_doltdb and the project are not), the parent is not the test,
-Python has drawn its seed for hashes, ``inspect.stack`` reads no source, and a traceback begins with frames
-of this module.
+``python -m kedro`` in a new process is. What differs: ``LIBRARIES`` are imported (the project and what looks
+at the directory, the environment or the arguments are not), the parent is not the test, Python has drawn its
+seed for hashes, ``inspect.stack`` knows no modules and no source, and a traceback begins with frames of this
+module.
 """
 
 from __future__ import annotations
@@ -24,9 +24,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 LIBRARIES = (
-    "click", "dynaconf", "jinja2", "kedro.config", "kedro.framework.hooks", "kedro.io", "kedro.pipeline",
-    "kedro_datasets.pandas.sql_dataset", "numpy", "omegaconf", "pandas", "pluggy", "pyarrow", "pymysql",
-    "requests", "rich.traceback", "sqlalchemy.dialects.mysql",
+    "click", "dynaconf", "ibis", "jinja2", "kedro.config", "kedro.framework.hooks", "kedro.io",
+    "kedro.pipeline", "kedro.validation", "kedro_datasets.pandas.sql_dataset",
+    "kedro_doltdb.cli.journal_commands", "kedro_doltdb.run.dolt_run", "multiprocessing.managers",
+    "multiprocessing.shared_memory", "netrc", "numpy", "omegaconf", "pandas", "pluggy", "pyarrow", "pymysql",
+    "requests", "rich.traceback", "socketserver", "sqlalchemy.dialects.mysql", "sqlglot", "sqlite3",
+    "tomllib", "tomli_w",
 )  # fmt: skip
 _ENVIRONMENT = dict(os.environ)
 
@@ -70,11 +73,9 @@ def _read(end: int) -> str:
 def _serve(requests: socket.socket) -> None:
     for name in LIBRARIES:
         importlib.import_module(name)
-    # Kedro's logging, which conf/logging.yml configures, begins with this one.
-    assert "kedro.framework.project" not in sys.modules
-    # Dynaconf asks for the stack of each settings file that it looks for, and for no line of source.
-    inspect.stack.__defaults__ = (0,)
-    inspect.stack()  # remembers the files of all modules
+    # Kedro's logging, which conf/logging.yml configures, begins with the first; the second reads sys.argv.
+    assert not {"kedro.framework.project", "kedro_doltdb.log_console"} & set(sys.modules)
+    inspect.stack = _stack
     gc.freeze()
     while (received := socket.recv_fds(requests, 1 << 20, 3))[0]:
         (code, output, errors), process = received[1], os.fork()
@@ -86,6 +87,15 @@ def _serve(requests: socket.socket) -> None:
         os.close(errors)
         with open(code, "w") as file:
             file.write(str(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])))
+
+
+def _stack(context: int = 0) -> list[inspect.FrameInfo]:
+    """Return the frames without a look at all modules: Dynaconf asks for the last one's file, eight times."""
+    frame, frames = sys._getframe(1), []
+    while frame:
+        frames.append(inspect.FrameInfo(frame, frame.f_code.co_filename, frame.f_lineno, "", None, None))
+        frame = frame.f_back
+    return frames
 
 
 def _become_kedro(directory: str, args: list[str], env: dict[str, str], output: int, errors: int) -> None:
