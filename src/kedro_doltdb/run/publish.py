@@ -117,8 +117,13 @@ class Publisher:
             CheckError: a check does not hold of it.
             PublishError: it cannot be published as what the run computed.
         """
+        # Others publish to the target while this is audited.
+        seen = self.repository.head(self.record.target)
+        new = self._on_top_of(seen, commit, message)
         with self.repository.locked(self.record.target):
-            return self._move_target(lambda tip: self._on_top_of(tip, commit, message))
+            return self._move_target(
+                lambda tip: new if tip == seen else self._on_top_of(tip, commit, message)
+            )
 
     def publish_journal(self, *, always: bool, skipped: str = "") -> tuple[Published | None, str]:
         """Note in the journal of the target that the run has run and changed no data.
