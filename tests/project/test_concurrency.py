@@ -16,7 +16,7 @@ from helpers import add_pipeline, branches, messages, query, server_is_running
 from kedro_doltdb.dolt.address import Address
 from kedro_doltdb.server.managed import ManagedServer
 
-ROUNDS = 50
+ROUNDS = 14
 
 RUNS = """
 import sys
@@ -106,12 +106,7 @@ def test_a_reader_of_the_target_never_sees_half_a_run(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "runner",
-    [
-        "ThreadRunner(max_workers=4)",
-        "ThreadRunner(max_workers=4, is_async=True)",
-        "ParallelRunner(max_workers=4)",
-    ],
+    "runner", ["ThreadRunner(max_workers=4, is_async=True)", "ParallelRunner(max_workers=4)"]
 )
 def test_independent_nodes_save_at_the_same_time(project: Path, runner: str) -> None:
     add_pipeline(project, "wide", NODES, CATALOG)

@@ -13,17 +13,17 @@ from torture.__main__ import SCENARIOS
 from torture.project import Project
 
 TIMES = {
-    "kills": 4,
-    "server-kills": 3,
+    "kills": 2,
+    "server-kills": 1,
     "branches": 1,
     "one-branch": 1,
     "own-tables": 1,
-    "state": 20,
-    "pipelines": 20,
+    "state": 8,
+    "pipelines": 6,
     "incremental": 4,
     "beside": 10,
     "disk": 2,
-    "endurance": 10,
+    "endurance": 5,
 }
 
 
