@@ -213,15 +213,15 @@ def test_what_others_have_staged_and_not_staged_stays_so(
         query(database, f"CREATE TABLE {table} (id INT PRIMARY KEY)")
     query(database, "CALL DOLT_ADD('staged')")
     tables = names(database, "SHOW TABLES")
-    load_rows = table_build.load_rows
+    load_new_table = table_build.load_new_table
 
-    def load(*args: Any) -> int:
+    def load(*args: Any) -> None:
         # What is being built is nowhere in the working set.
         assert names(database, "SHOW TABLES") == tables
         assert names(database, "SELECT table_name FROM dolt_status") == ["staged", "unstaged"]
-        return load_rows(*args)
+        load_new_table(*args)
 
-    monkeypatch.setattr(table_build, "load_rows", load)
+    monkeypatch.setattr(table_build, "load_new_table", load)
     ours(database, "id").save(GOOD.assign(y=1))
     assert sorted(query(database, "SELECT table_name, staged FROM dolt_status")) == [
         ("staged", 1),
@@ -238,13 +238,13 @@ def test_a_table_that_somebody_else_changes_each_time_stays_as_they_have_it(
 ) -> None:
     query(database, "DROP TABLE IF EXISTS t")
     ours(database, "id").save(GOOD)
-    load_rows = table_build.load_rows
+    load_new_table = table_build.load_new_table
 
-    def load(*args: Any) -> int:
+    def load(*args: Any) -> None:
         query(database, "UPDATE t SET x = x + 1")
-        return load_rows(*args)
+        load_new_table(*args)
 
-    monkeypatch.setattr(table_build, "load_rows", load)
+    monkeypatch.setattr(table_build, "load_new_table", load)
     with pytest.raises(DatasetError, match="was changed by somebody else at the same moment"):
         ours(database, "id").save(GOOD.assign(y=1))
     same(stock(database).load(), GOOD.assign(x=[4.0, 5.0, 6.0]))
@@ -287,7 +287,7 @@ def killed(tmp_path: Path) -> Iterator[Database]:
     found.close()
 
 
-@pytest.mark.parametrize("step", ["load_rows", "content_hash"])
+@pytest.mark.parametrize("step", ["load_new_table", "content_hash"])
 def test_a_server_killed_in_a_save_leaves_the_table(
     killed: Database, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -327,15 +327,15 @@ def test_a_branch_on_which_somebody_builds_is_not_discarded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     query(database, "DROP TABLE IF EXISTS t")
-    load_rows, looks = table_build.load_rows, []
+    load_new_table, looks = table_build.load_new_table, []
 
-    def load(*args: Any) -> int:
+    def load(*args: Any) -> None:
         with database.serving() as repository:
             discard_unfinished(repository)
             looks.append(len(repository.branches()))
-        return load_rows(*args)
+        load_new_table(*args)
 
-    monkeypatch.setattr(table_build, "load_rows", load)
+    monkeypatch.setattr(table_build, "load_new_table", load)
     ours(database, "id").save(GOOD)
     assert looks == [2]
     same(stock(database).load(), GOOD)

@@ -240,7 +240,7 @@ class DoltTableDataset(SQLTableDataset):  # type: ignore[misc]
         with dolt_errors(), self._connected() as connection:
             save_frame(
                 connection, args["name"], frame, args["method"], dtype, _cache(database), indexes,
-                mode=mode, gone=gone,
+                mode=mode, gone=gone, connect=self._connect,
             )  # fmt: skip
         return True
 

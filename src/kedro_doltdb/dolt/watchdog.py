@@ -9,15 +9,14 @@ waits gets the driver's error.
 from __future__ import annotations
 
 import os
-import socket
 import threading
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..terminal import get_logger
+from .wire import cut
 
 if TYPE_CHECKING:
     import pymysql
@@ -87,8 +86,7 @@ def _watch(watched: _Watched, connect: Callable[[float], Connection]) -> None:
                 "The Dolt server has not answered for %.0f s: its connections are cut.", SILENCE
             )
             for connection in waiting:
-                with suppress(OSError, AttributeError):
-                    connection._sock.shutdown(socket.SHUT_RDWR)
+                cut(connection)
         with _lock:
             for server in [server for server, other in _watched.items() if other is watched]:
                 del _watched[server]

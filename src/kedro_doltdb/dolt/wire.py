@@ -6,6 +6,7 @@ PyMySQL sends the query and reads the columns' descriptions; the rows are then t
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -85,6 +86,13 @@ def _blocks(cursor: Any) -> Iterator[tuple[bytearray, list[int]]]:
             data, starts, position = rest, [], 0
     if starts:
         yield data, starts
+
+
+def cut(connection: pymysql.Connection[Cursor]) -> None:
+    """End a connection that another thread may be waiting on: that gets the driver's error at once."""
+    wire: Any = connection
+    with suppress(OSError, AttributeError):
+        wire._sock.shutdown(socket.SHUT_RDWR)
 
 
 def close_in_child(connection: pymysql.Connection[Cursor]) -> None:

@@ -7,7 +7,7 @@ be kept in place is replaced. Which of these it is decides how long a save takes
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,6 @@ import pymysql
 from ..dolt.sql import quote
 from ..errors import BulkLoadError
 from .bulk_load import BulkLoad
-from .columns import to_rows
 from .delta import Delta, by_key, compare
 from .row_changes import append_rows, upsert_rows
 from .rows import read_rows
@@ -49,6 +48,7 @@ def save_frame(
     *,
     mode: str = "replace",
     gone: pd.DataFrame | pa.Table | None = None,
+    connect: Callable[[], pymysql.Connection[Cursor]] | None = None,
 ) -> None:
     """Make a table equal a frame, or bring the frame into it, with as little writing as it takes.
 
@@ -63,6 +63,7 @@ def save_frame(
         mode: ``replace``; ``upsert`` leaves rows with other keys as they are; ``append`` refuses keys that
             are there; ``fail`` refuses a table that is there.
         gone: rows whose keys ``upsert`` removes from the table.
+        connect: opens another connection to the same branch, to load many rows quicker.
 
     Raises:
         BulkLoadError: a value cannot be stored exactly, the key is missing, NULL or duplicate somewhere, or
@@ -76,7 +77,7 @@ def save_frame(
             standing = look_at(cursor, table)
             if standing is None or mode == "replace":
                 planned = _planned(table, frame, method, dtype, indexes, standing, grows=mode in _ADDING)
-                return _made_equal(cursor, table, standing, planned, cache)
+                return _made_equal(cursor, table, standing, planned, cache, connect)
             if mode == "fail":
                 raise BulkLoadError(
                     f"Table {quote(standing.name)} is there already, and `if_exists: fail` is set."
@@ -119,10 +120,15 @@ def _planned(
 
 
 def _made_equal(
-    cursor: Cursor, table: str, standing: Standing | None, planned: Plan, cache: TableCache | None
+    cursor: Cursor,
+    table: str,
+    standing: Standing | None,
+    planned: Plan,
+    cache: TableCache | None,
+    connect: Callable[[], pymysql.Connection[Cursor]] | None,
 ) -> bool:
     if standing is None or not _fits(standing, planned):
-        done = _replace(cursor, table, planned, standing)
+        done = _replace(cursor, table, planned, standing, connect)
     else:
         done = _write(cursor.connection, cursor, standing, planned, cache)
     saved = committed_unmixed(cursor, standing.name if standing else table) if done else None
@@ -131,7 +137,13 @@ def _made_equal(
     return saved is not None
 
 
-def _replace(cursor: Cursor, table: str, planned: Plan, standing: Standing | None) -> bool:
+def _replace(
+    cursor: Cursor,
+    table: str,
+    planned: Plan,
+    standing: Standing | None,
+    connect: Callable[[], pymysql.Connection[Cursor]] | None,
+) -> bool:
     others = [key for key in standing.referred_by if key[1] != standing.name] if standing else []
     if standing and others:
         name, wanted = quote(standing.name), {column.name: column.type for column in planned.columns}
@@ -147,7 +159,7 @@ def _replace(cursor: Cursor, table: str, planned: Plan, standing: Standing | Non
             f"ALTER TABLE {name} so that it fits, or drop the foreign key."
         )
     name, stood = (standing.name, standing.content_hash) if standing else (table, None)
-    return replace_table(cursor, name, planned, to_rows(planned.rows, planned.columns), stood)
+    return replace_table(cursor, name, planned, stood, connect)
 
 
 def _write(

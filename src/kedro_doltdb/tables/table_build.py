@@ -10,7 +10,7 @@ hash than a full save's, and a change that Dolt's own summary leaves out.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -21,28 +21,34 @@ from ..dolt.branches import make_branch
 from ..dolt.names import BUILDING_PREFIX
 from ..dolt.repository import lock_name
 from ..dolt.sql import quote
-from .table_sql import content_hash, create_table, load_rows
+from .parallel_load import load_new_table
+from .table_sql import content_hash, create_table
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
 
     from ..dolt.repository import Repository
-    from .encoding import Rows
     from .table_plan import Plan
 
 # Of commits that never reach another branch.
 _AUTHOR = "kedro-dolt <kedro-dolt@localhost>"
 
 
-def replace_table(cursor: Cursor, table: str, plan: Plan, rows: Rows, stood: str | None) -> bool:
+def replace_table(
+    cursor: Cursor,
+    table: str,
+    plan: Plan,
+    stood: str | None,
+    connect: Callable[[], pymysql.Connection[Cursor]] | None = None,
+) -> bool:
     """Put a new table in the place of the one that may be there.
 
     Args:
         cursor: a cursor on the branch of the table, in no transaction.
         table: its name.
-        plan: its columns, key and indexes.
-        rows: its rows.
+        plan: its columns, key, indexes and rows.
         stood: the content hash of the table that it takes the place of; None if there is none.
+        connect: opens another connection to the same database, to load many rows quicker.
 
     Returns:
         False if somebody else has changed that one meanwhile. If True, nothing is left to commit.
@@ -54,8 +60,7 @@ def replace_table(cursor: Cursor, table: str, plan: Plan, rows: Rows, stood: str
     with _branch(cursor) as (home, branch):
         create_table(cursor, quoted, plan.columns, plan.primary_key, plan.indexes)
         if len(plan.rows):
-            load_rows(cursor, quoted, rows)
-        connection.commit()
+            load_new_table(cursor, quoted, plan, connect)
         # With -A an ignored table would stay out.
         cursor.execute("CALL DOLT_ADD('--force', %s)", (table,))
         cursor.execute(
