@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import dolt, run_kedro
+from conftest import dolt, own_copy, run_kedro
 from helpers import branches, break_node, hashes, messages, query
 
 RATIO = "example_test_data_ratio"
@@ -25,16 +26,33 @@ def kept_runs(project: Path) -> list[str]:
     return [name.removeprefix("kedro/") for name in branches(project) if name.startswith("kedro/")]
 
 
+@pytest.fixture(scope="module")
+def with_refused_run(generated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a run of ratio 0.3 that was refused, because one of 0.1 was published meanwhile."""
+    with own_copy(generated, tmp_path_factory.mktemp("refused")) as project:
+        break_node(project, "make_predictions")
+        done = run_kedro(project, "run", "--params", f"{RATIO}=0.3", check=False, BREAK=MEANWHILE)
+        [run_id] = kept_runs(project)
+        assert f"publish it elsewhere with `kedro dolt publish {run_id} --to <branch>`" in done.stderr
+        return project
+
+
+@pytest.fixture
+def project(with_refused_run: Path, tmp_path: Path) -> Iterator[Path]:
+    with own_copy(with_refused_run, tmp_path) as directory:
+        yield directory
+
+
 @pytest.fixture
 def refused(project: Path) -> str:
-    """The run of ratio 0.3 in ``project``: refused, because one of 0.1 was published meanwhile."""
-    break_node(project, "make_predictions")
-    done = run_kedro(project, "run", "--params", f"{RATIO}=0.3", check=False, BREAK=MEANWHILE)
+    """The refused run in ``project``."""
     [run_id] = kept_runs(project)
-    assert f"publish it elsewhere with `kedro dolt publish {run_id} --to <branch>`" in done.stderr
-    rows = query(project, f"SELECT status FROM `data/kedro/{run_id}`.kedro_runs WHERE run_id = '{run_id}'")
-    assert rows == [{"status": "refused"}]
     return run_id
+
+
+def test_a_refused_run_says_so_in_its_row_of_the_journal(project: Path, refused: str) -> None:
+    rows = query(project, f"SELECT status FROM `data/kedro/{refused}`.kedro_runs WHERE run_id = '{refused}'")
+    assert rows == [{"status": "refused"}]
 
 
 def test_a_refused_run_is_published_to_another_branch_as_a_run_would_have_been(
@@ -68,15 +86,14 @@ def test_a_refused_run_is_published_once_the_branch_is_as_it_was(project: Path, 
     assert f"{refused} is not a run whose data is kept" in output
 
 
-def test_half_a_run_cannot_be_published(project: Path) -> None:
-    break_node(project, "make_predictions")
+def test_half_a_run_cannot_be_published(project: Path, refused: str) -> None:
     run_kedro(project, "run", check=False, BREAK="raise RuntimeError")
     before = messages(project)
-    [run_id] = kept_runs(project)
+    [run_id] = set(kept_runs(project)) - {refused}
     output = publish(project, run_id, check=False)
     assert f"Run {run_id} cannot be published, because it did not run to its end: " in output
     assert "make_predictions" in output.partition("to its end: ")[2].partition(" did not finish")[0]
-    assert messages(project) == before and kept_runs(project) == [run_id]
+    assert messages(project) == before and set(kept_runs(project)) == {refused, run_id}
 
 
 def test_commits_of_the_user_on_the_branch_of_a_run_are_not_lost(project: Path, refused: str) -> None:
