@@ -17,13 +17,17 @@ from .checks import checks
 from .incremental import incremental
 from .measure import measure
 from .memory import memory
-from .save_table import save_table
+from .save_table import save_million, save_table, save_texts
 from .scaling import scaling
 from .statements import statements
 from .whole_run import whole_run
 
 COMPARISONS = {"whole_run": (whole_run, 7), "save_table": (save_table, 5), "checks": (checks, 5)}
-COMPARISONS["incremental"] = (incremental, 5)
+COMPARISONS |= {
+    "incremental": (incremental, 5),
+    "save_texts": (save_texts, 3),
+    "save_million": (save_million, 3),
+}
 NAMES = [*COMPARISONS, "statements", "memory", "versions"]
 # Only when it is named.
 ALONE = ["scaling"]

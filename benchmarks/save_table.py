@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +20,33 @@ from .measure import Benchmark, timed
 
 ROWS = 100_000
 OURS = "first save by `DoltTableDataset`"
+DOLT_IMPORT = "`dolt table import` of a CSV file that is there"
+
+
+def save_table(directory: Path) -> AbstractContextManager[Benchmark]:
+    """Compare first saves of 100,000 rows."""
+    return _first_saves(directory, frame_of(ROWS), 1.2, plain=True)
+
+
+def save_million(directory: Path) -> AbstractContextManager[Benchmark]:
+    """Compare first saves of 1,000,000 rows."""
+    return _first_saves(directory, frame_of(10 * ROWS), 0.6)
+
+
+def save_texts(directory: Path) -> AbstractContextManager[Benchmark]:
+    """Compare first saves of 195,000 rows of text, of which no two are the same."""
+    return _first_saves(directory, _texts(195_000), 1.2)
 
 
 @contextmanager
-def save_table(directory: Path) -> Iterator[Benchmark]:
+def _first_saves(
+    directory: Path, frame: pd.DataFrame, aim: float, *, plain: bool = False
+) -> Iterator[Benchmark]:
     """Make two repositories in ``directory``: one with a server for SQL, one for the command line alone."""
     served, alone = directory / "served", directory / "alone"
     for project in (served, alone):
         project.mkdir()
         initialise(project / "data", [])
-    frame = frame_of(ROWS)
     frame.to_csv(alone / "frame.csv", index=False)
     database = Database(served, Settings())
     engine = sa.create_engine(database.con, creator=database, poolclass=sa.NullPool)
@@ -41,10 +58,11 @@ def save_table(directory: Path) -> Iterator[Benchmark]:
             {
                 OURS: _ours(frame, database),
                 by_resolver: _to_sql(frame, engine, "keyed", bulk_load(frame.columns[0])),
-                "plain `to_sql`": _to_sql(frame, engine, "plain"),
-                "`dolt table import` of a CSV file that is there": _dolt_import(alone),
+                **({"plain `to_sql`": _to_sql(frame, engine, "plain")} if plain else {}),
+                DOLT_IMPORT: _dolt_import(alone, len(frame)),
+                "a CSV file": lambda: timed(lambda: frame.to_csv(served / "frame.csv", index=False)),
             },
-            {"`dolt table import` of a CSV file that is there": 1.2},
+            {DOLT_IMPORT: aim},
         )
     finally:
         database.close()
@@ -62,6 +80,19 @@ def frame_of(rows: int) -> pd.DataFrame:
             "stock": random.integers(0, 10_000, rows),
             "sold": random.random(rows) < 0.5,
             "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(random.integers(0, 10**7, rows), unit="s"),
+        }
+    )
+
+
+def _texts(rows: int) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "id": np.arange(rows),
+            "title": [f"Order {number:,} of the year" for number in range(rows)],
+            "note": [
+                f"{number:x} was sent, and {rows - number} are still to come. " * 2 for number in range(rows)
+            ],
+            "email": [f"customer.{number}@example.org" for number in range(rows)],
         }
     )
 
@@ -97,7 +128,7 @@ def _to_sql(
     return save
 
 
-def _dolt_import(project: Path) -> Callable[[], float]:
+def _dolt_import(project: Path, rows: int) -> Callable[[], float]:
     data = project / "data"
 
     def save() -> float:
@@ -105,7 +136,7 @@ def _dolt_import(project: Path) -> Callable[[], float]:
         command = ["table", "import", "--create-table", "--force", "--pk", "id", "imported", "../frame.csv"]
         seconds = timed(lambda: run_dolt(command, data))
         saved = run_dolt(["sql", "-r", "csv", "-q", "SELECT COUNT(*) FROM imported"], data).split()[-1]
-        if int(saved) != ROWS:
+        if int(saved) != rows:
             raise SystemExit(f"dolt table import left {saved} rows")
         return seconds
 
