@@ -14,7 +14,10 @@ unexport PYTHONDONTWRITEBYTECODE
 
 TEMPLATE := {{ cookiecutter.repo_name }}/src/{{ cookiecutter.python_package }}
 
-.PHONY: help demo test test-slow test-deep test-airflow torture oldest matrix plugins bench bench-check bench-full check clean dolt dolt-wheel nightly-environment
+# Where MkDocs and its theme's authors are at odds, Material says so at each build.
+export NO_MKDOCS_2_WARNING := 1
+
+.PHONY: help demo docs test test-slow test-deep test-airflow torture oldest matrix plugins bench bench-check bench-full check clean dolt dolt-wheel nightly-environment
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -39,6 +42,10 @@ test-airflow: .airflow/.installed dolt ## the project as an Airflow DAG, tasks a
 
 torture: .venv/.installed dolt ## faults by the hundred, half an hour; ARGS="--seed 7 --only kills" and more, see --help
 	@.venv/bin/python -m torture $(ARGS)
+
+docs: .venv/.docs-installed ## build the documentation's site into build/site, no warning allowed; ARGS=serve shows it as you write
+	@.venv/bin/python scripts/reference --check
+	@.venv/bin/python -m mkdocs $(or $(ARGS),build) --strict
 
 bench: .venv/.bench-installed dolt ## measure, beside other ways, into benchmarks/; ARGS=versions measures one thing
 	@.venv/bin/python -m benchmarks --output benchmarks $(ARGS)
@@ -115,6 +122,10 @@ dolt-wheel: .venv/.release-installed ## build the wheel that carries Dolt into d
 
 .venv/.corpus-installed: .venv/.installed
 	.venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --editable ".[corpus]"
+	@touch $@
+
+.venv/.docs-installed: .venv/.demo-installed
+	.venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --quiet --editable ".[docs]"
 	@touch $@
 
 .venv/.release-installed: .venv/.installed

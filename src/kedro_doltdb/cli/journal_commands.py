@@ -26,7 +26,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, and no
 @click.option("--sort", metavar="METRIC", default=None, help="Highest first, instead of latest first.")
 @click.option("--group", "-g", metavar="NAME", default=None, help="The runs of a group, one by one.")
 @click.option("--chart", metavar="METRIC", default=None, help="Draw a metric over the runs.")
-@click.option("--wide", "-w", is_flag=True, help="All columns, however long the lines are: `... | less -S`.")
+@click.option("--wide", "-w", is_flag=True, help="All columns, however long the lines are, for `less -S`.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for a spreadsheet.")
 @_json
 @in_project
