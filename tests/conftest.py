@@ -46,16 +46,17 @@ def _forked_kedro() -> ForkedKedro:
 
 
 def run_kedro(
-    directory: Path, *args: str, check: bool = True, fork: bool = True, **env: str
+    directory: Path, *args: str, check: bool = True, fork: bool = True, terminal: bool = False, **env: str
 ) -> subprocess.CompletedProcess[str]:
     """Run ``kedro`` with ``args`` in ``directory``, ``env`` added to the environment.
 
-    Without ``fork`` it is a new process: for what depends on how Python starts.
+    Without ``fork`` it is a new process: for what depends on how Python starts. With ``terminal`` a fork's
+    standard output is one.
     """
     environment = {**os.environ, "PWD": str(directory), **env}
     if fork and can_be_forked(environment):
         done = subprocess.CompletedProcess(
-            ["kedro", *args], *_forked_kedro().run(directory, args, environment)
+            ["kedro", *args], *_forked_kedro().run(directory, args, environment, terminal)
         )
     else:
         done = subprocess.run(

@@ -15,12 +15,14 @@ import importlib
 import inspect
 import json
 import os
+import pty
 import runpy
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 LIBRARIES = (
@@ -53,9 +55,14 @@ class ForkedKedro:
             )  # fmt: skip
         atexit.register(lambda: (self._socket.close(), process.wait()))
 
-    def run(self, directory: Path, args: tuple[str, ...], env: Mapping[str, str]) -> tuple[int, str, str]:
-        """Run ``kedro`` with ``args`` in ``directory`` and ``env``; return its exit code and two outputs."""
-        pipes = [os.pipe() for _ in ("exit code", "output", "errors")]
+    def run(
+        self, directory: Path, args: tuple[str, ...], env: Mapping[str, str], terminal: bool = False
+    ) -> tuple[int, str, str]:
+        """Run ``kedro`` with ``args`` in ``directory`` and ``env``; return its exit code and two outputs.
+
+        With ``terminal`` its standard output is one.
+        """
+        pipes = [os.pipe(), pty.openpty() if terminal else os.pipe(), os.pipe()]
         request = json.dumps([str(directory), args, dict(env)]).encode()
         socket.send_fds(self._socket, [request], [end for _, end in pipes])
         for _, end in pipes:
@@ -66,8 +73,13 @@ class ForkedKedro:
 
 
 def _read(end: int) -> str:
-    with open(end) as file:
-        return file.read()
+    with open(end, "rb") as file:
+        read = b""
+        # At the end of a terminal, Linux says that there is none.
+        with suppress(OSError):
+            while part := os.read(file.fileno(), 65536):
+                read += part
+    return read.decode()
 
 
 def _serve(requests: socket.socket) -> None:
