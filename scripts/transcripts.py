@@ -5,9 +5,12 @@
     scripts/transcripts.py --check   write nothing; say where a page says what no command prints
 
 What is typed: each line of a ```bash block; the command after ``$ `` in a ```text block; a ```yaml block after a
-paragraph that names a file, whose keys are set in it; a ```python block. What is printed goes into the ```text
-block that follows. There a line ``...`` stands for any number of lines, and stays. A comment
-``<!-- picture: FILE: COMMAND; COMMAND -->`` draws commands in a terminal, or a page that a command writes.
+paragraph that names a file, whose keys are set in it; a ```python block. A block after a paragraph that ends with
+another file's name becomes that file. What is printed goes into the ```text block that follows. There a line
+``...`` stands for any number of lines, and stays. A ```sh block is for a reader to fill in and is not typed.
+
+``<!-- picture: FILE: COMMAND -->`` draws what the command prints in a terminal at that place; where a page
+of HTML stands in place of the command, what a browser shows of it, if there is Chromium on this machine.
 """
 
 from __future__ import annotations
@@ -29,8 +32,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("tutorial.md", "branches.md", "label_fix.md", "your_tables.md")
+PAGES = ("tutorial.md", "label_fix.md", "branches.md", "your_tables.md")
 WIDTH = 110
+PICTURE = 80
 # On a machine of nobody's, as somebody with a name.
 ENVIRONMENT = {
     "COLUMNS": str(WIDTH),
@@ -79,7 +83,7 @@ def in_a_terminal(command: list[str], directory: Path, environment: Mapping[str,
         printed = read_terminal(ours)
         assert process.stderr
         errors = process.stderr.read().decode()
-    return Result(process.returncode, printed, errors)
+    return Result(process.returncode, STYLES.sub("", printed), errors)
 
 
 def read_terminal(ours: int) -> str:
@@ -92,7 +96,7 @@ def read_terminal(ours: int) -> str:
             part = b""
         if not part:
             os.close(ours)
-            return STYLES.sub("", printed.decode().replace("\r\n", "\n"))
+            return printed.decode().replace("\r\n", "\n")
         printed += part
 
 
@@ -143,14 +147,17 @@ class Session:
     def _type(self, words: list[str]) -> list[str]:
         kedro_run = words[:2] == ["kedro", "run"]
         done = self._run(words, self.directory, {**self._environment, **(UNFOLDED if kedro_run else {})})
-        said = [line for line in done.errors.splitlines() if line]
-        error = next((number for number, line in enumerate(said) if line.startswith(("Error:", "error:"))), None)
+        said = [line for line in STYLES.sub("", done.errors).splitlines() if line]
+        error = next((number for number, line in enumerate(said) if line.lower().startswith("error:")), None)
         if done.code and error is None:
             raise Unexpected(f"{shlex.join(words)}\n{done.output}\n{done.errors}")
         if words[0] in ("dolt", "git") or words[:2] == ["kedro", "new"]:
             return []
+        # Kedro logs to standard output, and in a command of ours to standard error.
         output = _logged_by_hooks(done.output) if kedro_run else done.output.rstrip().splitlines()
-        lines = [line.rstrip() for line in output + ([] if error is None else said[error:])]
+        logged = [] if kedro_run else [" ".join(_logged_by_hooks("\n".join(said[:error])))]
+        lines = [line.rstrip() for line in filter(None, logged)] + [line.rstrip() for line in output]
+        lines += [] if error is None else said[error:]
         return [short for line in lines for short in _wrapped(line)]
 
     def set_keys(self, file: str, yaml: list[str]) -> None:
@@ -164,6 +171,12 @@ class Session:
                 text += "\n" + "\n".join(yaml) + "\n"
                 break
         path.write_text(text, encoding="utf-8")
+
+    def write(self, file: str, lines: list[str]) -> None:
+        """Write a whole file."""
+        path = self.directory / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def python(self, code: str) -> list[str]:
         """Run Python, and return what a notebook shows: the value of the last line."""
@@ -226,13 +239,19 @@ def fill_in(page: list[str], printed: list[str]) -> list[str] | None:
     return filled
 
 
-def play(text: str, session: Session, wrong: Callable[[Block, list[str]], list[str]]) -> str:
+def play(
+    text: str,
+    session: Session,
+    wrong: Callable[[Block, list[str]], list[str]],
+    draw: Callable[[str, str], None] = lambda file, command: None,
+) -> str:
     """Type what a page says.
 
     Args:
         text: the page.
         session: who types it.
         wrong: is given each block that says what was not printed, and what was, and returns what is to be there.
+        draw: is given the file and the command of each picture.
 
     Returns:
         The page with what was printed.
@@ -241,15 +260,23 @@ def play(text: str, session: Session, wrong: Callable[[Block, list[str]], list[s
     printed: list[str] = []
     written: list[tuple[Block, list[str]]] = []
     all_blocks = list(blocks(lines))
-    for previous, block in pairwise([None, *all_blocks]):
-        assert block
-        if block.language == "bash":
+    for previous, block in pairwise([None, *all_blocks, None]):
+        if previous:
+            between = "\n".join(lines[previous.end : block.start if block else len(lines)])
+            for file, command in re.findall(r"<!-- picture: (\S+): (.+) -->", between):
+                draw(file, command)
+        if not block:
+            break
+        file = re.search(r"`([\w/.]+)`:$", block.before)
+        if block.language in ("csv", "python") and file:
+            session.write(file[1], block.lines)
+        elif block.language == "bash":
             printed = [shown for line in block.lines if line for shown in session.type_line(line)]
         elif block.language == "python":
             printed = session.python("\n".join(block.lines))
         elif block.language == "yaml":
-            if file := re.search(r"`(conf/[\w/.]+)`", block.before):
-                session.set_keys(file[1], block.lines)
+            if settings := re.search(r"`(conf/[\w/.]+)`", block.before):
+                session.set_keys(settings[1], block.lines)
         elif block.language == "text":
             said = block.lines
             if said and said[0].startswith("$ "):
@@ -261,6 +288,39 @@ def play(text: str, session: Session, wrong: Callable[[Block, list[str]], list[s
     for block, new in reversed(written):
         lines[block.start : block.end] = new
     return "\n".join(lines)
+
+
+def draw_in(directory: Path, file: str, command: str, variables: Mapping[str, str]) -> None:
+    """Draw what a command prints, or a page of HTML, into docs/."""
+    if command.endswith(".html"):
+        if browser := shutil.which("chromium"):
+            screenshot(browser, directory / command, ROOT / "docs" / file)
+        return
+    from rich.console import Console
+    from rich.terminal_theme import MONOKAI
+    from rich.text import Text
+
+    coloured = {k: v for k, v in variables.items() if k != "NO_COLOR"} | {"COLUMNS": str(PICTURE)}
+    ours, theirs = pty.openpty()
+    subprocess.run(
+        shlex.split(command), cwd=directory, env=coloured, stdout=theirs, stderr=subprocess.DEVNULL, check=True
+    )
+    os.close(theirs)
+    with open(os.devnull, "w") as nowhere:
+        console = Console(file=nowhere, record=True, width=PICTURE, force_terminal=True)
+        console.print(Text(f"$ {command}", style="bold"))
+        console.print(Text.from_ansi(read_terminal(ours).rstrip("\n")))
+    drawn = console.export_svg(title=directory.name, theme=MONOKAI, unique_id="screen")
+    # A picture on a page loads no fonts from elsewhere; the length of each text is written beside it.
+    drawn = re.sub(r"\s*@font-face \{.*?\}", "", drawn, flags=re.DOTALL)
+    drawn = drawn.replace("Fira Code, monospace", "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace")
+    (ROOT / "docs" / file).write_text(drawn, encoding="utf-8")
+
+
+def screenshot(browser: str, page: Path, file: Path) -> None:
+    """Have a browser without a window draw the top of a page."""
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1100,1000"]
+    subprocess.run([browser, *options, f"--screenshot={file}", page.as_uri()], check=True, capture_output=True)
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -285,7 +345,11 @@ def main() -> None:
                 differences.append(f"docs/{name}:{block.start + 1}: printed was\n" + "\n".join(printed))
                 return printed
 
-            text = play(page.read_text(encoding="utf-8"), session, wrong)
+            def draw(file: str, command: str) -> None:
+                if not check:
+                    draw_in(session.directory, file, command, environment(home))
+
+            text = play(page.read_text(encoding="utf-8"), session, wrong, draw)
             if not check:
                 page.write_text(text, encoding="utf-8")
     if differences:
