@@ -319,7 +319,7 @@ def draw_in(directory: Path, file: str, command: str, variables: Mapping[str, st
 
 def screenshot(browser: str, page: Path, file: Path) -> None:
     """Have a browser without a window draw the top of a page."""
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1100,1000"]
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1160,1310"]
     subprocess.run([browser, *options, f"--screenshot={file}", page.as_uri()], check=True, capture_output=True)
 
 

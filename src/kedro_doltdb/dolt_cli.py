@@ -41,7 +41,7 @@ class InitialTable:
     Attributes:
         name: the table's name.
         file: path of the CSV file, relative to the project's directory.
-        primary_key: the columns of the primary key.
+        primary_key: the column of the primary key, or a list of columns.
         message: message of the commit that imports the table.
     """
 

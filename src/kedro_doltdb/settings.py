@@ -23,13 +23,17 @@ class RemoteSettings:
     """What ``remote`` in ``dolt.yml`` says.
 
     Attributes:
-        url: where it is, as Dolt writes it; ``git`` is the git remote of the project's checkout.
-        name: its name in the repository.
-        user: the user that a ``dolt sql-server`` as remote asks for; the password is in the environment.
-        pull: whether a run begins with what the remote has: ``never`` or ``before_run``.
-        push: whether a run ends by bringing its branch there: ``never`` or ``after_run``.
-        on_push_failure: whether the command fails then: ``warn`` or ``fail``.
-        timeout: seconds that a pull or a push may take.
+        url: where it is, as Dolt writes it; ``git`` is the git remote of the project's checkout. One with a
+            password in it is refused.
+        name: what ``dolt remote`` calls it. If ``data/`` has a remote of that name with another URL, a run
+            stops before it changes anything.
+        user: the user that a Dolt server as remote asks for; the password is in DOLT_REMOTE_PASSWORD.
+        pull: ``before_run`` moves the target branch forward to where the remote has it, or makes it if only
+            the remote has it; ``never`` does not.
+        push: ``after_run`` pushes the target branch, also when the run itself changed nothing; ``never``
+            does not.
+        on_push_failure: whether ``kedro run`` fails when the push does: ``warn`` or ``fail``.
+        timeout: seconds that one pull, push or clone may take.
     """
 
     url: str
@@ -46,17 +50,19 @@ class Settings:
     """What ``conf/*/dolt.yml`` says.
 
     Attributes:
-        managed: runs start and stop a server on ``data/``; if not, the credentials ``dolt`` name one that
-            somebody else runs.
-        port: TCP port of the managed server; None takes a free one each time.
-        on_uncommitted: what a run does with uncommitted edits on its target branch:
-            ``commit`` commits them apart, ``refuse`` refuses the run.
-        record: which runs that changed no data get a commit of the journal: ``changed``, those whose
-            parameters or code are not those of the run before, or ``always``.
-        metrics: the tables that hold metrics, for ``kedro dolt runs`` and ``compare``.
-        remote: what the team shares; None if there is none.
-        initial_tables: what ``kedro dolt init`` loads into a new repository.
-        checks: what must hold of a run's data before it is published, as it is written there.
+        managed: runs start and stop a server on ``data/``; ``false`` works on one that somebody else runs,
+            which the credentials ``dolt`` name.
+        port: TCP port of the managed server on 127.0.0.1; without one, a free one is taken each time. Fix it
+            to attach other tools.
+        on_uncommitted: what happens to uncommitted edits on the target when a run begins: ``commit`` makes a
+            commit of their own, ``refuse`` stops the run.
+        record: which runs that changed no data are recorded: ``changed``, those whose parameters or code are
+            not those of the run before, or ``always`` all.
+        metrics: a table, or a list of tables, whose numbers are metrics, for ``kedro dolt runs`` and
+            ``compare``.
+        remote: a place that a team shares: pull before a run, push after it.
+        initial_tables: the tables that ``kedro dolt init`` imports into a new repository.
+        checks: what must hold of a run's data before it is published.
         packages: whose versions make nodes run again in an incremental run: nobody's (``ignore``), those of
             the packages that their code refers to (``direct``), or ``all`` that are installed.
     """

@@ -18,11 +18,12 @@ class RunOptions:
     """Where a run happens, and what of it is accepted.
 
     Attributes:
-        branch: the target branch; None is the one checked out in ``data/``.
-        start: the commit, branch, tag or run to begin at; None is the head of the target.
-        group: the name of the whole that the run is a part of.
-        accept: the checks whose failure does not stop its publication.
-        force: an incremental run runs all nodes.
+        branch: the branch to publish to, made if it is not there; by default the one checked out in
+            ``data/``. Quote a number: ``'dolt_branch="2024_11"'``.
+        start: the commit, branch, tag or run to begin a new branch at; by default the head of the target.
+        group: the name of the whole that the run is a part of: one line of ``kedro dolt runs``.
+        accept: publish although this check fails; several with spaces between them.
+        force: ``true`` has an incremental run run all nodes.
     """
 
     branch: str | None = None
