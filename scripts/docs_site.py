@@ -1,7 +1,7 @@
 """What MkDocs is told beyond mkdocs.yml: where the pages lie, and that they show what GitHub shows.
 
-The pages are the repository's own, README.md the first, under the paths that they have there. So their links are
-right on GitHub and on the site, and so are those to files, which come along.
+The pages are the repository's own, README.md the first, under the paths that they have there. So their links
+are right on GitHub and on the site, and so are those to files, which come along.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import griffe
-import kedro_doltdb
 from markdown_it import MarkdownIt
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+
+import kedro_doltdb
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("*.md", "docs/*.md", "benchmarks/*.md")
@@ -58,8 +59,8 @@ def _linked(page: Path) -> set[str]:
 def _python() -> str:
     parts = [
         "# Python: what you may import",
-        "The names in `kedro_doltdb.__all__`. They stay for a major version, and so does what the hooks of a new "
-        "project call on a `DoltRun`. All other modules may move in any version.",
+        "The names in `kedro_doltdb.__all__`. They stay for a major version, and so does what the hooks of a "
+        "new project call on a `DoltRun`. All other modules may move in any version.",
     ]
     for name in sorted(kedro_doltdb.__all__, key=str.lower):
         members = "true" if name in WITH_METHODS else "false"
@@ -68,7 +69,7 @@ def _python() -> str:
 
 
 class Docstrings(griffe.Extension):
-    """Gives docstrings to the Python reference as Markdown: they are Google's style with a few roles of Sphinx."""
+    """Gives docstrings to the Python reference as Markdown: they are Google's with a few roles of Sphinx."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Change what mkdocstrings would show as it stands."""

@@ -4,10 +4,11 @@
     scripts/transcripts.py           in a new project, page by page; the pages and their pictures are written
     scripts/transcripts.py --check   write nothing; say where a page says what no command prints
 
-What is typed: each line of a ```bash block; the command after ``$ `` in a ```text block; a ```yaml block after a
-paragraph that names a file, whose keys are set in it; a ```python block. A block after a paragraph that ends with
-another file's name becomes that file. What is printed goes into the ```text block that follows. There a line
-``...`` stands for any number of lines, and stays. A ```sh block is for a reader to fill in and is not typed.
+What is typed: each line of a ```bash block; the command after ``$ `` in a ```text block; a ```yaml block
+after a paragraph that names a file, whose keys are set in it; a ```python block. A block after a paragraph
+that ends with another file's name becomes that file. What is printed goes into the ```text block that
+follows. There a line ``...`` stands for any number of lines, and stays. A ```sh block is for a reader to
+fill in, and not typed.
 
 ``<!-- picture: FILE: COMMAND -->`` draws what the command prints in a terminal at that place; where a page
 of HTML stands in place of the command, what a browser shows of it, if there is Chromium on this machine.
@@ -74,16 +75,27 @@ Run = Callable[[list[str], Path, Mapping[str, str]], Result]
 
 
 def in_a_terminal(command: list[str], directory: Path, environment: Mapping[str, str]) -> Result:
-    """Run a command with a terminal as its standard output."""
+    """Run a command with a terminal as its standard output; what it prints there is without colours."""
+    code, printed, errors = _styled(command, directory, environment)
+    return Result(code, STYLES.sub("", printed), errors)
+
+
+def _styled(command: list[str], directory: Path, environment: Mapping[str, str]) -> Result:
     ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        command, cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.PIPE
-    ) as process:
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            command,
+            cwd=directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=errors,
+        )
         os.close(theirs)
         printed = read_terminal(ours)
-        assert process.stderr
-        errors = process.stderr.read().decode()
-    return Result(process.returncode, STYLES.sub("", printed), errors)
+        code = process.wait()
+        errors.seek(0)
+        return Result(code, printed, errors.read().decode())
 
 
 def read_terminal(ours: int) -> str:
@@ -250,7 +262,7 @@ def play(
     Args:
         text: the page.
         session: who types it.
-        wrong: is given each block that says what was not printed, and what was, and returns what is to be there.
+        wrong: is given each block that says what was not printed, and what was; returns what is to be there.
         draw: is given the file and the command of each picture.
 
     Returns:
@@ -301,26 +313,26 @@ def draw_in(directory: Path, file: str, command: str, variables: Mapping[str, st
     from rich.text import Text
 
     coloured = {k: v for k, v in variables.items() if k != "NO_COLOR"} | {"COLUMNS": str(PICTURE)}
-    ours, theirs = pty.openpty()
-    subprocess.run(
-        shlex.split(command), cwd=directory, env=coloured, stdout=theirs, stderr=subprocess.DEVNULL, check=True
-    )
-    os.close(theirs)
+    screen = _styled(shlex.split(command), directory, coloured).output
     with open(os.devnull, "w") as nowhere:
         console = Console(file=nowhere, record=True, width=PICTURE, force_terminal=True)
         console.print(Text(f"$ {command}", style="bold"))
-        console.print(Text.from_ansi(read_terminal(ours).rstrip("\n")))
+        console.print(Text.from_ansi(screen.rstrip("\n")))
     drawn = console.export_svg(title=directory.name, theme=MONOKAI, unique_id="screen")
     # A picture on a page loads no fonts from elsewhere; the length of each text is written beside it.
     drawn = re.sub(r"\s*@font-face \{.*?\}", "", drawn, flags=re.DOTALL)
-    drawn = drawn.replace("Fira Code, monospace", "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace")
+    drawn = drawn.replace(
+        "Fira Code, monospace", "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
+    )
     (ROOT / "docs" / file).write_text(drawn, encoding="utf-8")
 
 
 def screenshot(browser: str, page: Path, file: Path) -> None:
     """Have a browser without a window draw the top of a page."""
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1160,1310"]
-    subprocess.run([browser, *options, f"--screenshot={file}", page.as_uri()], check=True, capture_output=True)
+    subprocess.run(
+        [browser, *options, f"--screenshot={file}", page.as_uri()], check=True, capture_output=True
+    )
 
 
 def environment(home: Path) -> dict[str, str]:

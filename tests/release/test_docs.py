@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import ROOT
 
 from kedro_doltdb.cli.main import dolt
+from kedro_doltdb.settings import Settings
 
 TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
 OTHERS = "## What others say"
@@ -108,6 +111,28 @@ def test_commands_and_their_options_exist(document: Path) -> None:
         known = {"--help", *(option for parameter in command.params for option in parameter.opts)}
         options = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", rest))
         assert options <= known, f"{document.relative_to(ROOT)} has `kedro dolt {name}{rest}`"
+
+
+def test_commands_and_settings_are_those_of_the_code() -> None:
+    pages = runpy.run_path(str(ROOT / "scripts" / "reference"))["pages"]()
+    old = [path.name for path, text in pages.items() if path.read_text(encoding="utf-8") != text]
+    assert len(pages) == 2 and not old, "scripts/reference writes them again"
+
+
+def test_the_example_of_settings_can_be_used() -> None:
+    [example] = re.findall(
+        r"```yaml\n(.*?)```", (ROOT / "docs" / "settings.md").read_text("utf-8"), re.DOTALL
+    )
+    settings = Settings.from_config(yaml.safe_load(example))
+    assert settings.remote and settings.checks and settings.initial_tables
+
+
+def test_the_site_has_every_page() -> None:
+    menu = set(re.findall(r"\S+\.md\b", (ROOT / "mkdocs.yml").read_text("utf-8").partition("\nnav:")[2]))
+    pages = {path.relative_to(ROOT).as_posix() for path in DOCUMENTS}
+    assert pages <= menu
+    # Made when the site is built: the docstrings.
+    assert {page for page in menu if not (ROOT / page).exists()} == {"docs/python.md"}
 
 
 def test_design_decisions_are_in_the_contents() -> None:

@@ -20,7 +20,6 @@ from scripts.transcripts import (
     Session,
     Unexpected,
     environment,
-    fill_in,
     in_a_terminal,
     play,
 )
