@@ -63,8 +63,9 @@ def _python() -> str:
         "new project call on a `DoltRun`. All other modules may move in any version.",
     ]
     for name in sorted(kedro_doltdb.__all__, key=str.lower):
-        members = "true" if name in WITH_METHODS else "false"
-        parts.append(f"::: kedro_doltdb.{name}\n    options: {{members: {members}}}")
+        # Where it is defined: kedro_doltdb.bulk_load is a module, too.
+        path = f"{kedro_doltdb.__name__}.{kedro_doltdb._MODULES.get(name, 'errors')}.{name}"
+        parts.append(f"::: {path}" + ("" if name in WITH_METHODS else "\n    options: {members: false}"))
     return "\n\n".join(parts)
 
 
