@@ -34,8 +34,8 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("tutorial.md", "label_fix.md", "branches.md", "your_tables.md")
-WIDTH = 110
-PICTURE = 80
+# Of the terminal, of messages on a page, of pictures.
+WIDTH, FOLD, PICTURE = 110, 84, 80
 # On a machine of nobody's, as somebody with a name.
 ENVIRONMENT = {
     "COLUMNS": str(WIDTH),
@@ -217,9 +217,10 @@ def _logged_by_hooks(log: str) -> list[str]:
 
 
 def _wrapped(line: str) -> list[str]:
-    if len(line) <= WIDTH:
+    # Of what is in columns nothing is folded.
+    if len(line) <= FOLD or "  " in line.strip():
         return [line]
-    return textwrap.wrap(line, WIDTH, break_long_words=False, break_on_hyphens=False)
+    return textwrap.wrap(line, FOLD, break_long_words=False, break_on_hyphens=False)
 
 
 def settled(line: str) -> str:
