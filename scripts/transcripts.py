@@ -294,13 +294,20 @@ def play(
             said = block.lines
             if said and said[0].startswith("$ "):
                 printed = [said[0], *session.type_line(said[0][2:])]
-            elif not previous or "\n".join(lines[previous.end + 1 : block.start - 1]).strip():
+            elif not _follows(lines, previous, block):
                 continue
             filled = fill_in(said, printed)
             written.append((block, wrong(block, printed) if filled is None else filled))
     for block, new in reversed(written):
         lines[block.start : block.end] = new
     return "\n".join(lines)
+
+
+def _follows(lines: list[str], previous: Block | None, block: Block) -> bool:
+    """Whether a block of text says what the block before it prints: nothing is between them."""
+    if previous is None or previous.language not in ("bash", "python"):
+        return False
+    return not "".join(lines[previous.end + 1 : block.start - 1]).strip()
 
 
 def draw_in(directory: Path, file: str, command: str, variables: Mapping[str, str]) -> None:
