@@ -688,7 +688,7 @@ def test_parallel_saves_on_one_branch(engine: Engine) -> None:
         return load(engine, table=f"parallel_{n}").equals(frames[n])
 
     with ThreadPoolExecutor(6) as pool:
-        for _ in range(50):
+        for _ in range(10):
             assert all(pool.map(save_and_load, range(6)))
 
 

@@ -46,7 +46,7 @@ names = st.one_of(
     st.text(alphabet=NASTY + string.ascii_letters + string.digits, min_size=1, max_size=12),
     st.text(min_size=1, max_size=70),
 )
-hostile = settings(deadline=None, max_examples=50, suppress_health_check=list(HealthCheck))
+hostile = settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
 numbers = itertools.count()
 
 
