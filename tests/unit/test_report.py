@@ -46,7 +46,9 @@ def reviewed(text: str, rows: int = 1) -> Review:
     table = TableReview(
         diff, [SchemaChange(text, text, text, True)], profile, list(profile.passing(changes)), {(0,): text}
     )
-    run = Run(text, NOW, NOW, "failed", text, branch=text, git_commit=text, mlflow_run_id=text, mlflow_url=text)
+    run = Run(
+        text, NOW, NOW, "failed", text, branch=text, git_commit=text, mlflow_run_id=text, mlflow_url=text
+    )
     check = CheckResult(text, text, text, text, text, text, accepted_by=text, reason=text)
     comparison = Comparison(
         Point(text, "a" * 32), Point(text, "b" * 32, run), {text: (text, [text])}, {text: (1.0, None)},

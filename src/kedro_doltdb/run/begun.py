@@ -30,12 +30,13 @@ from .recovery import recover, resumable
 from .resume import nodes_to_resume_from
 from .target import prepare_target, push
 from .transaction import Transaction
+from .viz_files import VizFiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..catalog.credentials import Database
-    from ..dolt.repository import Repository
+    from ..dolt.repository import Repository, TableChange
     from ..incremental.facts import Facts
     from ..journal.store import Edge
     from ..server.base import Lease
@@ -79,6 +80,7 @@ class BegunRun:
         self._repository = repository
         self._incremental: Incremental | None = None
         self._mlflow: MlflowRun | None = None
+        self._viz = VizFiles(database.project_path) if VizFiles.wanted() else None
 
     @classmethod
     def begin(cls, request: Request, database: Database, footprint: Footprint) -> BegunRun:
@@ -164,11 +166,11 @@ class BegunRun:
         self.is_open = False
         if not (published or recorded):
             self.database.leave_branch(tip)
-            self._tell_mlflow("no effect", tip)
+            self._tell("no effect", tip)
             return f"This run changed no data on {record.target}. No commit was made: {why}."
         commit, changes = published or recorded or (tip, [])
         self.database.leave_branch(commit)
-        self._tell_mlflow("published" if changes else "no effect", commit)
+        self._tell("published" if changes else "no effect", commit, changes)
         look = f"kedro dolt compare {record.target}~1 {record.target}"
         if before is None:
             look = f"kedro dolt show {commit[:10]}"
@@ -235,6 +237,13 @@ class BegunRun:
         with dolt_errors():
             self._transaction.note_mlflow(mlflow_run.run_id, mlflow_run.url)
         mlflow_run.begin(self._transaction.record)
+
+    def _tell(self, status: str, commit: str, changes: Sequence[TableChange] = ()) -> None:
+        """Tell other tools of the run, which is published or without effect."""
+        record = self._transaction.record
+        if self._viz is not None:
+            self._viz.write(self._repository, record.edges, record.base, commit, changes)
+        self._tell_mlflow(status, commit)
 
     def _tell_mlflow(self, status: str, commit: str | None) -> None:
         if self._mlflow is not None:

@@ -81,6 +81,9 @@ class MlflowRun:
             commit: the commit that has its data; None if there is none.
         """
 
+        inputs: list[DatasetInput] = []
+        _without_failing(lambda: inputs.extend(_inputs(repository, record, commit)))
+
         def tell() -> None:
             tags = _tags(record, status)
             if commit:
@@ -91,7 +94,7 @@ class MlflowRun:
                 tags["dolt.kept_on"] = record.branch
                 tags["dolt.diff"] = f"kedro dolt compare {record.base} {commit}"
             self._tag(tags)
-            if inputs := _inputs(repository, record, commit):
+            if inputs:
                 self._client.log_inputs(self.run_id, inputs)
             ended_well = self._client.get_run(self.run_id).info.status == "FINISHED"
             if ended_well and status not in (PUBLISHED, NO_EFFECT):
@@ -108,7 +111,9 @@ class MlflowRun:
         thread.start()
         thread.join(MOST_SECONDS)
         if thread.is_alive():
-            logger.warning("MLflow has not answered for %.0f s: its run lacks facts of this run.", MOST_SECONDS)
+            logger.warning(
+                "MLflow has not answered for %.0f s: its run lacks facts of this run.", MOST_SECONDS
+            )
 
 
 def _without_failing(action: Callable[[], None]) -> None:
