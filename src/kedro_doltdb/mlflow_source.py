@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class DoltTableSource(DatasetSource):
+class DoltTableSource(DatasetSource):  # type: ignore[misc]  # MLflow may not be installed
     """A Dolt table as it was at a commit, that a Kedro run has read.
 
     It holds no path and no address: it is opened in a project whose repository has the commit, on whatever

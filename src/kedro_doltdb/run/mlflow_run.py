@@ -1,6 +1,6 @@
 """The MLflow run during which a pipeline runs: what it is told of the run on Dolt.
 
-Nothing here is imported unless the process has imported MLflow: :mod:`kedro_doltdb.plugin_hooks` sees to that.
+It is imported where the process has imported MLflow, and nowhere else: see :mod:`kedro_doltdb.plugin_hooks`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 import re
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 import mlflow
@@ -68,7 +68,7 @@ class MlflowRun:
         return found[0] if found else None
 
     def begin(self, record: Record) -> None:
-        """Say where the run on Dolt begins, and, until :meth:`end` says otherwise, that it is not published."""
+        """Say where the run on Dolt begins, and that it is not published, until :meth:`end` says it is."""
         self._tell(lambda: self._tag(_tags(record, RUNNING)))
 
     def end(self, repository: Repository, record: Record, status: str, commit: str | None) -> None:

@@ -1,7 +1,7 @@
-"""The files in ``.viz/`` that Kedro-Viz reads: how many rows each table has, and which ones a run has changed.
+"""The files in ``.viz/`` that Kedro-Viz reads: the rows of each table, and which of them a run has changed.
 
 Kedro-Viz's own hook notes what passes through its process, and replaces all that was noted before. So after a
-partial run the rest is gone, and after one of `ParallelRunner` everything. What is written here comes from Dolt.
+partial run the rest is gone, and after one of ``ParallelRunner`` everything. What is noted here Dolt tells.
 """
 
 from __future__ import annotations
