@@ -1,4 +1,4 @@
-"""The hooks that Kedro finds by an entry point: what a run tells other tools that are there.
+"""The hooks that Kedro finds by an entry point: whether a run has begun, and within which run of MLflow.
 
 They come after all other hooks, so that those have begun what they begin. ``DISABLE_HOOKS_FOR_PLUGINS =
 ("kedro-doltdb",)`` in ``settings.py`` turns them off, and leaves the project's own ``DoltHooks`` as they are.
@@ -10,18 +10,25 @@ import sys
 
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
+from kedro.pipeline import Pipeline
 
+from .errors import ConfigError
 from .terminal import get_logger
 
 logger = get_logger(__name__)
 
 
-class TrackingHooks:
-    """Tells MLflow of a run, where the process has imported MLflow and a run of it is active."""
+class PluginHooks:
+    """Looks, when all other hooks have begun what they begin, whether and within what a run has begun."""
 
     @hook_impl(trylast=True)
-    def before_pipeline_run(self, catalog: DataCatalog) -> None:
-        """Find the MLflow run that other hooks, or the caller, have begun."""
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Refuse a run without our hooks, and find the MLflow run that other hooks or the caller have begun.
+
+        Raises:
+            ConfigError: the project's hooks lack ``DoltHooks()``.
+        """
+        _refuse_without_hooks(pipeline, catalog)
         # Importing MLflow takes seconds, and who uses it has imported it.
         if "mlflow" not in sys.modules:
             return
@@ -37,4 +44,18 @@ class TrackingHooks:
             run.track(active)
 
 
-hooks = TrackingHooks()
+def _refuse_without_hooks(pipeline: Pipeline, catalog: DataCatalog) -> None:
+    module = sys.modules.get("kedro_doltdb.catalog.config_loader")
+    if module is None or not module.DoltConfigLoader.has_given:
+        return
+    from .catalog.footprint import likely_database
+    from .run.signals import run_of
+
+    if run_of(catalog) is None and likely_database(pipeline, catalog) is not None:
+        raise ConfigError(
+            "The run has not begun on Dolt, because `HOOKS` in settings.py has no `DoltHooks()`: add it, "
+            "`from kedro_doltdb import DoltHooks`. Nothing was written."
+        )
+
+
+hooks = PluginHooks()

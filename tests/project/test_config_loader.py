@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from helpers import server_is_running
+from helpers import query, server_is_running
 
 SCRIPT = """
 import json
@@ -35,7 +35,12 @@ config = loader()
 told["other"] = kept(config)
 told["same"] = config["credentials"]["dolt"]["con"] == config["credentials"]["dolt"]["con"]
 catalog = DataCatalog.from_config(config["catalog"], config["credentials"])
-told["rows"] = len(catalog.load("example_iris_data"))
+frame = catalog.load("example_iris_data")
+told["rows"] = len(frame)
+try:
+    catalog.save("example_iris_data", frame.head(3))
+except Exception as error:
+    told["refused"] = str(error)
 with KedroSession.create() as session:
     context = session.load_context()
     attached = context.config_loader["credentials"]
@@ -61,4 +66,6 @@ def test_the_config_loader_gives_what_the_hooks_would(project: Path) -> None:
     assert told["none"] == {} and told["other"] == told["hooks"] == {"other": {"password": "secret"}}
     assert told["rows"] == 150 and told["same"] and told["attached"]
     assert "has an entry `dolt`" in told["error"]
+    assert "is read-only" in told["refused"], told["refused"]
+    assert query(project, "SELECT COUNT(*) AS n FROM example_iris_data") == [{"n": "150"}]
     assert not server_is_running(project), "it stops with the process that has read"

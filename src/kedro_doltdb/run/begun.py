@@ -234,8 +234,9 @@ class BegunRun:
     def track(self, mlflow_run: MlflowRun) -> None:
         """Have an MLflow run told of this one, and keep its id in the journal."""
         self._mlflow = mlflow_run
+        url = mlflow_run.url and mask(mlflow_run.url, self.database.secrets)
         with dolt_errors():
-            self._transaction.note_mlflow(mlflow_run.run_id, mlflow_run.url)
+            self._transaction.note_mlflow(mlflow_run.run_id, url)
         mlflow_run.begin(self._transaction.record)
 
     def _tell(self, status: str, commit: str, changes: Sequence[TableChange] = ()) -> None:
