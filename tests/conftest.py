@@ -28,7 +28,14 @@ settings.load_profile("any machine")
 
 
 LONG = ("test_torture.py", "test_concurrency.py", "test_replication.py")
-SHARING = ("test_adopt.py", "test_at.py", "test_commands.py", "test_publish.py", "test_story.py")
+SHARING = (
+    "test_adopt.py",
+    "test_at.py",
+    "test_commands.py",
+    "test_mlflow.py",
+    "test_publish.py",
+    "test_story.py",
+)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .catalog.changes_dataset import DoltChangesDataset
+    from .catalog.config_loader import DoltConfigLoader
     from .catalog.credentials import attach
     from .catalog.table_dataset import DoltTableDataset
     from .errors import (
@@ -39,6 +40,7 @@ __all__ = [
     "ComparisonFrames",
     "ConfigError",
     "DoltChangesDataset",
+    "DoltConfigLoader",
     "DoltData",
     "DoltError",
     "DoltHooks",
@@ -62,6 +64,7 @@ __all__ = [
 _MODULES = {
     "ComparisonFrames": "notebook.frames",
     "DoltChangesDataset": "catalog.changes_dataset",
+    "DoltConfigLoader": "catalog.config_loader",
     "DoltData": "notebook.data",
     "DoltHooks": "hooks",
     "DoltRun": "run.dolt_run",

@@ -17,6 +17,10 @@ CHANGES = {
         "`pyproject.toml` says which template a project was made by: "
         "add `[tool.kedro-dolt]` with `template = 1`"
     ),
+    2: (
+        "`settings.py` has `CONFIG_LOADER_CLASS = DoltConfigLoader`, imported from `kedro_doltdb`: "
+        "with it Kedro-Viz needs no `--include-hooks`"
+    ),
 }
 CURRENT = max(CHANGES)
 

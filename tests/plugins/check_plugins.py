@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -103,24 +105,58 @@ def test_kedro_server_runs_many_runs_at_once(without_mlflow: Path) -> None:
     assert not server_is_running(project)
 
 
-def test_kedro_viz_shows_tables_beside_a_run(without_mlflow: Path) -> None:
+def test_kedro_viz_shows_tables_beside_a_run(without_mlflow: Path, tmp_path: Path) -> None:
     project = without_mlflow
     run_kedro(project, "run", "--params=example_test_data_ratio=0.1")
-    args = ["viz", "run", "--include-hooks", "--no-browser"]
-    with serving(project, *args, ready="/api/main") as url:
-        nodes = {node["name"]: node["id"] for node in get(f"{url}/api/main")["nodes"]}
-        preview = get(f"{url}/api/nodes/{nodes['example_predictions']}")["preview"]
+    run_kedro(project, "run", "--runner=ParallelRunner", "--params=example_test_data_ratio=0.2")
+    with serving(project, "viz", "run", "--no-browser", ready="/api/main") as url:
+        assert not server_is_running(project), "it is started for a preview"
+        main = get(f"{url}/api/main")
+        nodes = {node["name"]: node for node in main["nodes"]}
+        assert main["layers"] == ["raw", "model_input", "model_output", "reporting"]
+        extras = nodes["example_predictions"]["node_extras"]
+        assert extras["stats"]["rows"] == "30 (+15)" and extras["styles"]["stroke"]
+        page = f"{url}/?sid={nodes['example_predictions']['id']}"
+        preview = get(f"{url}/api/nodes/{nodes['example_predictions']['id']}")["preview"]
         assert preview["columns"] == ["sample_id", "species"] and len(preview["data"]) == 5
-        run_kedro(project, "run", "--params=example_test_data_ratio=0.2")
+        if shutil.which("chromium"):
+            command = [
+                "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
+                f"--user-data-dir={tmp_path / 'browser'}", "--virtual-time-budget=20000", "--dump-dom", page,
+            ]  # fmt: skip
+            shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+            assert "30 (+15)" in shown.stdout and "kedro-viz-custom-styled" in shown.stdout
+            assert not re.search(r":(ERROR|WARNING):CONSOLE", shown.stderr), shown.stderr
+        run_kedro(project, "run", "--params=example_test_data_ratio=0.3")
         # The run has left the server that Kedro-Viz needs running.
         assert server_is_running(project)
     wait_until(lambda: not server_is_running(project))
-    assert len(messages(project)) == 4
+    assert len(messages(project)) == 5
 
 
-def test_kedro_viz_without_hooks_names_what_is_missing(without_mlflow: Path) -> None:
-    done = run_kedro(without_mlflow, "viz", "build", check=False)
-    assert "Unable to find credentials 'dolt'" in done.stdout + done.stderr
+@pytest.mark.parametrize("hooks", [[], ["--include-hooks"]])
+def test_kedro_viz_builds_a_site_with_previews(without_mlflow: Path, hooks: list[str]) -> None:
+    project = without_mlflow
+    run_kedro(project, "run")
+    run_kedro(project, "viz", "build", "--include-previews", *hooks, fork=False)
+    nodes = [json.loads(path.read_text()) for path in (project / "build" / "api" / "nodes").iterdir()]
+    previews = [node["preview"]["columns"] for node in nodes if node.get("preview")]
+    assert len(previews) == 7 and ["sample_id", "species"] in previews
+    wait_until(lambda: not server_is_running(project))
+
+
+def test_kedro_viz_keeps_what_it_knows_after_a_partial_run(without_mlflow: Path) -> None:
+    project = without_mlflow
+    run_kedro(project, "run", "--params=example_test_data_ratio=0.1")
+    styles = project / ".viz" / "styles.json"
+    mine = {"example_train_x": {"fill": "red"}, "split_data": {"fill": "blue"}}
+    styles.write_text(json.dumps({**json.loads(styles.read_text()), **mine}))
+    run_kedro(project, "run", "--to-nodes=split_data", "--params=example_test_data_ratio=0.2")
+    stats = json.loads((project / ".viz" / "stats.json").read_text())
+    assert stats["example_test_x"]["rows"] == "30 (+15)" and stats["example_metrics"]["rows"] == 2
+    found = json.loads(styles.read_text())
+    assert mine.items() <= found.items()
+    assert found.keys() - mine.keys() == {"example_test_x", "example_test_y", "example_train_y"}
 
 
 def test_kedro_mlflow_tracks_the_run_that_dolt_commits(project: Path) -> None:
@@ -135,4 +171,8 @@ def test_kedro_mlflow_tracks_the_run_that_dolt_commits(project: Path) -> None:
     for run, message in zip(tracked, messages(project), strict=False):
         assert message.startswith(f"Update data from Kedro run {run.data.tags['run_id']} with")
         assert run.data.params["example_test_data_ratio"] in message
+        assert run.data.tags["dolt.status"] == "published"
+        assert [one.dataset.source_type for one in run.inputs.dataset_inputs] == ["dolt_table"]
+    journalled = query(project, "SELECT mlflow_run_id FROM kedro_runs")
+    assert {row["mlflow_run_id"] for row in journalled} == {run.info.run_id for run in tracked}
     assert "nothing to commit" in dolt(project, "status")

@@ -164,7 +164,7 @@ def test_three_edits_move_a_project(existing: Path) -> None:
 @pytest.mark.parametrize(
     ("leave_out", "heading"),
     [
-        ("HOOKS", "Unable to find credentials 'dolt'"),
+        ("HOOKS", "The run has not begun on Dolt, because `HOOKS` in settings.py has no `DoltHooks()`"),
         ("config_patterns", "Kedro does not read conf/*/dolt.yml"),
         ("custom_resolvers", "Unsupported interpolation type dolt.bulk_load"),
         ("kedro dolt init", "is not a Dolt repository"),

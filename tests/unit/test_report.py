@@ -46,7 +46,9 @@ def reviewed(text: str, rows: int = 1) -> Review:
     table = TableReview(
         diff, [SchemaChange(text, text, text, True)], profile, list(profile.passing(changes)), {(0,): text}
     )
-    run = Run(text, NOW, NOW, "failed", text, branch=text, git_commit=text)
+    run = Run(
+        text, NOW, NOW, "failed", text, branch=text, git_commit=text, mlflow_run_id=text, mlflow_url=text
+    )
     check = CheckResult(text, text, text, text, text, text, accepted_by=text, reason=text)
     comparison = Comparison(
         Point(text, "a" * 32), Point(text, "b" * 32, run), {text: (text, [text])}, {text: (1.0, None)},
@@ -101,6 +103,24 @@ def test_nothing_is_fetched_and_no_script_but_its_own_may_run() -> None:
     assert "unsafe" not in policy and "http" not in policy
     assert not re.search(r"\son\w+=|innerHTML|document\.write", script)
     assert json.loads(data)[0]["rows"][0][0] == "~"
+
+
+@pytest.mark.parametrize(
+    ("url", "is_link"),
+    [
+        ("https://host/#/experiments/1/runs/r", True),
+        ("javascript:alert(1)", False),
+        ("http://host/\u202e", False),
+        (None, False),
+    ],
+)
+def test_only_an_address_of_the_web_is_a_link_to_mlflow(url: str | None, is_link: bool) -> None:
+    review = reviewed("plain")
+    run = replace(review.runs[1], mlflow_url=url)
+    new = replace(review.comparison.new, run=run)
+    html = page(replace(review, comparison=replace(review.comparison, new=new)), NOW, "a b")
+    links = [value for value in Tags(html).values if not value.startswith("#")]
+    assert links == ([url] if is_link else []) and "MLflow" in html
 
 
 @given(st.recursive(ANY_TEXT | st.none() | st.integers(), lambda inner: st.lists(inner, max_size=3)))

@@ -381,7 +381,9 @@ def credentials_of(config_loader: AbstractConfigLoader) -> dict[str, Any]:
     """Return what ``conf/*/credentials.yml`` holds; nothing where there is none."""
     from kedro.config import MissingConfigException
 
+    # That of a project may add ours.
+    own = getattr(config_loader, "own_credentials", None)
     try:
-        return dict(config_loader["credentials"])
+        return dict(own() if own else config_loader["credentials"])
     except MissingConfigException:
         return {}

@@ -134,6 +134,7 @@ def _wide(runs: Sequence[ListedRun]) -> list[Column]:
         Column("Run", [run.entry.run.run_id for run in runs]),
         Column("Kept on", ["" if run.entry.published else run.entry.found_on for run in runs]),
         Column("Changes", [", ".join(map(str, run.changes)) for run in runs]),
+        Column("MLflow", [run.entry.run.mlflow_url or run.entry.run.mlflow_run_id or "" for run in runs]),
         Column("Error", [shown(run.entry.run.error) if run.entry.run.error else "" for run in runs]),
     ]
     return [column for column in columns if any(map(str, column.cells))]
@@ -156,7 +157,7 @@ def _data(
     headers = [
         "run_id", "commit", "started", "seconds", "branch", "group", "runs", "status", "outcome", "error",
         "published", "git_commit", "code_changed", "rows_added", "rows_removed", "rows_modified", "tables",
-        "checks", "tags",
+        "checks", "tags", "mlflow_run_id", "mlflow_url",
     ]  # fmt: skip
     rows = []
     for position, run in enumerate(runs):
@@ -169,7 +170,7 @@ def _data(
                 _word(entry.published), entry.run.git_commit, _word(run.code_changed),
                 *(sum(getattr(c, kind) for c in run.changes) for kind in ("added", "removed", "modified")),
                 ", ".join(map(str, run.changes)), ", ".join(run.checks) or None,
-                ", ".join(run.tags) or None,
+                ", ".join(run.tags) or None, entry.run.mlflow_run_id, entry.run.mlflow_url,
                 *(_plain(values[position]) for values in params.values()),
                 *(values[position] for values in metrics.values()),
             ]

@@ -44,6 +44,7 @@ def _facts(shown_run: ShownRun) -> Section:
         ("Began at", run.base),
         ("Resumed from", run.resumed_from),
         ("Code", code(run.git_commit)),
+        ("MLflow", run.mlflow_url or run.mlflow_run_id),
         ("Versions", ", ".join(f"{name} {shown(version)}" for name, version in run.versions.items())),
     ]
     return Section("", ["", ""], [[styled(name, QUIET), value] for name, value in facts if value], folds=True)

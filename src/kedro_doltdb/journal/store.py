@@ -39,6 +39,8 @@ _COLUMNS = {
         "run_group": "VARCHAR(255) COMMENT 'what it is one of several runs of'",
         "runtime_params": "JSON COMMENT 'those of params that --params gave'",
         "param_types": "JSON COMMENT 'the types that JSON lacks, by column and JSON pointer'",
+        "mlflow_run_id": "VARCHAR(255) COMMENT 'the MLflow run during which it ran'",
+        "mlflow_url": "TEXT COMMENT 'the page of that run, if it has one'",
     },
     LINEAGE: {
         "run_id": "VARCHAR(80) NOT NULL",
@@ -119,6 +121,8 @@ class Run:
         runtime_params: the parameters that ``--params`` gave, secrets masked.
         param_types: of ``params`` and ``runtime_params``, the types that JSON does not have, by JSON pointer;
             None in a journal of an older version.
+        mlflow_run_id: the MLflow run during which it ran, if there was one.
+        mlflow_url: the page of that MLflow run, if a browser can show it.
     """
 
     run_id: str
@@ -138,6 +142,8 @@ class Run:
     run_group: str | None = None
     runtime_params: dict[str, Any] = field(default_factory=dict)
     param_types: dict[str, Any] | None = None
+    mlflow_run_id: str | None = None
+    mlflow_url: str | None = None
 
     @property
     def seconds(self) -> float | None:

@@ -72,10 +72,16 @@ def page(review: Review, now: datetime, arguments: str) -> str:
             style_hash=Markup(_hash(style)),
             script_hash=Markup(_hash(script)),
             arguments=arguments,
+            is_link=_is_link,
             now=now,
         )
     )
     return BEGINNING + html
+
+
+def _is_link(url: str) -> bool:
+    """Return whether an address in a journal, which may be a stranger's, is one of the web."""
+    return len(url) <= _LONGEST and url.startswith(("http://", "https://")) and printable(url) == url
 
 
 def _file(name: str) -> str:

@@ -30,15 +30,17 @@ from .recovery import recover, resumable
 from .resume import nodes_to_resume_from
 from .target import prepare_target, push
 from .transaction import Transaction
+from .viz_files import VizFiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..catalog.credentials import Database
-    from ..dolt.repository import Repository
+    from ..dolt.repository import Repository, TableChange
     from ..incremental.facts import Facts
     from ..journal.store import Edge
     from ..server.base import Lease
+    from .mlflow_run import MlflowRun
     from .records import Records
     from .request import Request
 
@@ -77,6 +79,8 @@ class BegunRun:
         self._transaction = transaction
         self._repository = repository
         self._incremental: Incremental | None = None
+        self._mlflow: MlflowRun | None = None
+        self._viz = VizFiles(database.project_path) if VizFiles.wanted() else None
 
     @classmethod
     def begin(cls, request: Request, database: Database, footprint: Footprint) -> BegunRun:
@@ -162,9 +166,11 @@ class BegunRun:
         self.is_open = False
         if not (published or recorded):
             self.database.leave_branch(tip)
+            self._tell("no effect", tip)
             return f"This run changed no data on {record.target}. No commit was made: {why}."
         commit, changes = published or recorded or (tip, [])
         self.database.leave_branch(commit)
+        self._tell("published" if changes else "no effect", commit, changes)
         look = f"kedro dolt compare {record.target}~1 {record.target}"
         if before is None:
             look = f"kedro dolt show {commit[:10]}"
@@ -213,7 +219,9 @@ class BegunRun:
             return f"The next run will clean up what it left: {problem.message}"
         if kept == "published":
             self.database.leave_branch(record.commit)
+            self._tell_mlflow("published", record.commit)
             return f"It had been published to {record.target} by then."
+        self._tell_mlflow(status or "failed", record.head)
         if record.head:
             self.database.leave_branch(record.head)
         if kept == "nothing":
@@ -222,6 +230,25 @@ class BegunRun:
             f"The run was not published: {record.target} is as it was, what the run wrote is kept on "
             f"{record.branch}.{way_on}"
         )
+
+    def track(self, mlflow_run: MlflowRun) -> None:
+        """Have an MLflow run told of this one, and keep its id in the journal."""
+        self._mlflow = mlflow_run
+        url = mlflow_run.url and mask(mlflow_run.url, self.database.secrets)
+        with dolt_errors():
+            self._transaction.note_mlflow(mlflow_run.run_id, url)
+        mlflow_run.begin(self._transaction.record)
+
+    def _tell(self, status: str, commit: str, changes: Sequence[TableChange] = ()) -> None:
+        """Tell other tools of the run, which is published or without effect."""
+        record = self._transaction.record
+        if self._viz is not None:
+            self._viz.write(self._repository, record.edges, record.base, commit, changes)
+        self._tell_mlflow(status, commit)
+
+    def _tell_mlflow(self, status: str, commit: str | None) -> None:
+        if self._mlflow is not None:
+            self._mlflow.end(self._repository, self._transaction.record, status, commit)
 
     def _way_on(self) -> str:
         """Return how a run goes on from what this one left: a sentence, or nothing."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from kedro.io import DataCatalog
     from kedro.pipeline import Pipeline
 
+    from .mlflow_run import MlflowRun
+
 logger = get_logger(__name__)
 
 _INTERRUPTED = (
@@ -56,6 +58,7 @@ class DoltRun:
         self._signals = SignalWatch()
         self._begun: BegunRun | None = None
         self._waiting: Database | None = None
+        self._mlflow: MlflowRun | None = None
         self._refusal: BaseException | None = None
         self._interruption: BaseException | None = None
         self._closed = False
@@ -141,6 +144,18 @@ class DoltRun:
             self._refusal = error
             raise
         database.begin_at_first_use(None)
+        if self._mlflow is not None:
+            self._begun.track(self._mlflow)
+
+    def track(self, mlflow_run: MlflowRun) -> None:
+        """Have an MLflow run told of this one, and keep its id in the journal.
+
+        Args:
+            mlflow_run: the one that is active while the pipeline runs.
+        """
+        self._mlflow = mlflow_run
+        if self._begun is not None:
+            self._begun.track(mlflow_run)
 
     def commit(self) -> str:
         """Commit what the run wrote, publish it to the target and say so.

@@ -85,6 +85,12 @@ class Transaction:
             if execution.node in {edge.node for edge in late}:
                 execution.recipe, execution.untold = None, "a hook has changed its catalog entries"
 
+    def note_mlflow(self, run_id: str, url: str | None) -> None:
+        """Note the MLflow run during which this run runs, and its page."""
+        if self.record.run:
+            self.record.run.mlflow_run_id, self.record.run.mlflow_url = run_id, url
+            self._records.save(self.record)
+
     def take_over(self, failed: Record) -> list[str] | None:
         """Put what a failed run's finished nodes saved on the branch, if this run skips them.
 

@@ -1,10 +1,13 @@
 """Project settings, see https://docs.kedro.org/en/stable/configure/configuration_basics/."""
 
-from kedro_doltdb import bulk_load
+from kedro_doltdb import DoltConfigLoader, bulk_load
 
 from .hooks import DoltHooks
 
 HOOKS = (DoltHooks(),)
+
+# It gives the catalog the credentials `dolt` where the hooks do not run, as in Kedro-Viz.
+CONFIG_LOADER_CLASS = DoltConfigLoader
 
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
