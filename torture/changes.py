@@ -74,6 +74,13 @@ event_copy@changes:
 event_copy@table: {type: kedro_doltdb.DoltTableDataset, credentials: dolt, table_name: event_copy, primary_key: id}
 event_count: {type: text.TextDataset, filepath: event_count.txt}
 """
+_ALL = """
+SELECT 'events' AS place, id, v, text, 0 AS batch, '' AS `change` FROM events
+UNION ALL SELECT 'event_copy', id, v, text, 0, '' FROM event_copy
+UNION ALL SELECT 'event_log', id, v, text, batch, `change` FROM event_log
+"""
+# In which order the changes of a run are made.
+_ORDER = ("removed", "modified_before", "modified_after", "added")
 Rows = dict[int, tuple[str, str]]
 
 
@@ -149,49 +156,27 @@ class Feed:
             self.edit(branch)
 
     def complaints(self, branch: str) -> list[str]:
-        """Hold each new commit of a branch to what its run has read."""
-        found = []
-        for row in reversed(self.project.log(branch)):
-            commit = row["commit_hash"]
-            if commit in self.seen:
-                continue
-            self.seen.add(commit)
-            if '"batch": ' in row["message"]:
-                self.commits += 1
-                found += [f"{branch} at {commit}: {one}" for one in self.differences(commit)]
+        """Hold each new commit of a branch to what its run has read, and the branch as it is now."""
+        found = [f"{branch}: {one}" for one in self.differences(branch)]
+        log = [row for row in self.project.log(branch) if row["commit_hash"] not in self.seen]
+        self.seen |= {row["commit_hash"] for row in log}
+        for commit in [row["commit_hash"] for row in log if '"batch": ' in row["message"]][::-1]:
+            self.commits += 1
+            found += [f"{branch} at {commit}: {one}" for one in self.differences(commit)]
         return found
 
     def differences(self, ref: str) -> list[str]:
         """What both consumers have accumulated at a commit or on a branch must be the table itself."""
-        events, copy = (self._rows(f"SELECT * FROM {name}", ref) for name in ("events", "event_copy"))
+        rows: dict[str, list[dict[str, str]]] = {"events": [], "event_copy": [], "event_log": []}
+        # One command: each is a process of its own.
+        for row in self.project.query(f"USE `data/{ref}`; {_ALL}"):
+            rows[row["place"]].append(row)
+        events, copy = (_table(rows[name]) for name in ("events", "event_copy"))
         found = [] if events == copy else [f"the copy differs: {_difference(events, copy)}"]
-        replayed, wrong = self._replayed(ref)
+        replayed, wrong = _replayed(rows["event_log"])
         if events != replayed:
             found.append(f"the log gives another table: {_difference(events, replayed)}")
         return found + wrong
-
-    def _replayed(self, ref: str) -> tuple[Rows, list[str]]:
-        """Return the table that all changes make, one after another, and those that did not fit."""
-        table: Rows = {}
-        wrong = []
-        order = "FIELD(`change`, 'removed', 'modified_before', 'modified_after', 'added')"
-        columns = "batch, `change`, id, v, text"
-        query = f"SELECT {columns} FROM event_log ORDER BY batch, {order}"
-        for row in self._query(query, ref):
-            key, values = int(row["id"]), (row["v"], row["text"])
-            before = table.pop(key, None)
-            expected = values if row["change"] in ("removed", "modified_before") else None
-            if before != expected:
-                wrong.append(f"{row} of the log was handed over when {before} was there")
-            if row["change"] in ("added", "modified_after"):
-                table[key] = values
-        return table, wrong[:5]
-
-    def _rows(self, query: str, ref: str) -> Rows:
-        return {int(row["id"]): (row["v"], row["text"]) for row in self._query(query, ref)}
-
-    def _query(self, query: str, ref: str) -> list[dict[str, str]]:
-        return self.project.query(f"USE `data/{ref}`; {query}")
 
 
 def follow_changes(project: Project, generator: random.Random, times: int) -> Report:
@@ -233,9 +218,27 @@ def _run_plainly(feed: Feed, report: Report, branch: str, what: str) -> None:
     code, output = feed.project.kedro(*feed.arguments(branch, RUNNERS[0]))
     if code:
         report.complain(what, f"the next run, on {branch}, failed", output)
-    for complaint in [*feed.complaints(branch), *(f"{branch}: {one}" for one in feed.differences(branch))]:
+    for complaint in feed.complaints(branch):
         report.complain(what, complaint, output)
     report.commits = feed.commits
+
+
+def _table(rows: list[dict[str, str]]) -> Rows:
+    return {int(row["id"]): (row["v"], row["text"]) for row in rows}
+
+
+def _replayed(log: list[dict[str, str]]) -> tuple[Rows, list[str]]:
+    """Return the table that all changes make, one after another, and those of them that did not fit."""
+    table: Rows = {}
+    wrong = []
+    for row in sorted(log, key=lambda row: (int(row["batch"]), _ORDER.index(row["change"]))):
+        key, values = int(row["id"]), (row["v"], row["text"])
+        before = table.pop(key, None)
+        if before != (values if row["change"] in ("removed", "modified_before") else None):
+            wrong.append(f"{row} of the log was handed over when {before} was there")
+        if row["change"] in ("added", "modified_after"):
+            table[key] = values
+    return table, wrong[:5]
 
 
 def _difference(one: Rows, other: Rows) -> str:
