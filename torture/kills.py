@@ -90,9 +90,7 @@ def signalled(
     return process, f"{sent.name} after {moment:.3f} s to {runner}{' and its group' if whole_group else ''}"
 
 
-def settled(
-    project: Project, report: Report, process: subprocess.Popen[bytes], what: str
-) -> tuple[str, str]:
+def settled(project: Project, report: Report, process: subprocess.Popen[bytes], what: str) -> tuple[str, str]:
     """Wait for the end of a disturbed run; return how it ended, and what it printed."""
     try:
         end = _end(process.wait(timeout=60))

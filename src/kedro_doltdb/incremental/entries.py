@@ -105,7 +105,8 @@ def why_unrepeatable(dataset: AbstractDataset[Any, Any] | None, file: str | None
 
     if dataset is None or (why := why_unloadable(dataset, file)):
         return why if dataset else _IN_MEMORY
-    if find_database(dataset):
+    # What has no file is a table, by now.
+    if file is None:
         if (mode := getattr(unwrapped(dataset), "mode", "replace")) != "replace":
             return f"is saved with `mode: {mode}`, so each run counts"
         mode = save_arguments(dataset).get("if_exists", "fail")

@@ -100,6 +100,8 @@ class _Collector:
         self._shared = _shared(edges)
         self._entries: dict[str, str | UntoldError] = {}
         self._params: dict[str, str | UntoldError] = {}
+        # Why a dataset cannot be loaded, or saved, with an equal result.
+        self._whys: dict[tuple[str, str], str] = {}
 
     def collect(self, pipeline: Pipeline) -> list[Facts]:
         functions: dict[str, Any] = {f"node {node.name}": node.func for node in pipeline.nodes}
@@ -162,10 +164,10 @@ class _Collector:
                 place = (edge.table_name or "").lower() or edge.file
                 if others := self._shared.get(place or "", set()) - {base_name(edge.dataset)}:
                     raise UntoldError(f"{place} is {name} and {', '.join(sorted(others))} at once")
-                why = (why_unloadable if direction == "load" else why_unrepeatable)(
-                    self._catalog.get(name), edge.file
-                )
-                if why:
+                if (name, direction) not in self._whys:
+                    tell = why_unloadable if direction == "load" else why_unrepeatable
+                    self._whys[name, direction] = tell(self._catalog.get(name), edge.file)
+                if why := self._whys[name, direction]:
                     raise UntoldError(f"{'input' if direction == 'load' else 'output'} {name} {why}")
 
     def _note_params(self, facts: Facts, node: Node) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-from .names import Names, globals_in, is_dynamic, names_in, resolve
+from .names import Names, is_dynamic, names_in, resolve
 from .owned import Owned
 from .source import Source, UntoldError, assigned_in, source_of, tree_hash
 from .values import value_hash
@@ -177,8 +177,7 @@ class Fingerprints:
         definitions = source.functions(code)
         part.texts += [tree_hash(*definitions), source.which(code)]
         self._note_module(part, variables.get("__name__"), source)
-        rebound = source.rebound
-        names = Names(variables, self._owned.module, self._binder(part, rebound), part.untold.append)
+        names = Names(variables, self._owned.module, self._binder(part, source.rebound), part.untold.append)
         for definition in definitions:
             # Those of decorators and defaults are names of the module.
             outside = {
@@ -186,7 +185,7 @@ class Fingerprints:
                 for one in (*getattr(definition, "decorator_list", ()), definition.args)
                 for node in _names(one)
             }
-            names.find(definition, names_in(code) | outside, globals_in(code))
+            names.find(definition, source.uses[definition], names_in(code) | outside, code)
         for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
             self._bind_value(part, f"{name} of the closure", _content(cell), mutable=True)
         for number, value in enumerate(function.__defaults__ or ()):
@@ -211,12 +210,11 @@ class Fingerprints:
         part.texts.append(tree_hash(*definitions))
         variables = vars(module)
         self._note_module(part, class_.__module__, source)
-        rebound = source.rebound
+        finder = Names(variables, self._owned.module, self._binder(part, source.rebound), part.untold.append)
         for definition in definitions:
             # The bodies of methods are looked into with what runs, below.
-            names = {node.id for node in _names(definition)} & variables.keys()
-            finder = Names(variables, self._owned.module, self._binder(part, rebound), part.untold.append)
-            finder.find(definition, names)
+            uses = source.uses[definition]
+            finder.find(definition, uses, uses.names & variables.keys())
             # Such as one that is read from the environment when the module is imported.
             for name in assigned_in(definition) & vars(class_).keys():
                 self._bind_value(part, name, vars(class_)[name])
@@ -267,11 +265,11 @@ class Fingerprints:
         fixed = (int, float, str, bytes, tuple, type(None), ModuleType)
         for name, module in self._modules.items():
             source = source_of(str(module.__file__))
-            for variable in source.changed():
+            for variable in source.changed:
                 value = getattr(module, variable, None)
                 if not isinstance(value, fixed):
                     self._changed[id(value)] = f"a function of {name}"
-            for variable in source.assigned():
+            for variable in source.assigned:
                 if self._owned.module(getattr(module, variable, None)):
                     self._unsure.add(f"a function of {name} sets variables of the module `{variable}`")
 

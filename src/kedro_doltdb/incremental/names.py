@@ -10,7 +10,10 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from types import CodeType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .source import Uses
 
 # What finds code or values by a name that is only known when it runs.
 _DYNAMIC = frozenset(["eval", "exec", "compile", "__import__", "globals", "locals", "vars"])
@@ -53,27 +56,31 @@ class Names(ast.NodeVisitor):
         self._names: set[str] = set()
         self._modules: dict[str, ModuleType] = {}
 
-    def find(self, node: ast.AST, names: set[str], loaded: set[str] | None = None) -> None:
+    def find(self, node: ast.AST, uses: Uses, names: set[str], code: CodeType | None = None) -> None:
         """Look through a definition.
 
         Args:
             node: its syntax tree.
+            uses: what is in it.
             names: the names in it that are no local variables, and possibly others.
-            loaded: those of them that have to be global variables or built in; None if that is not known.
+            code: the function that it defines, if it is one.
         """
         self._names, self._modules = names, {}
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.Import | ast.ImportFrom):
-                self._import(inner)
+        for inner in uses.imports:
+            self._import(inner)
+        unknown = []
         for name in sorted(names):
             value = self._variables.get(name, _MISSING)
             if value is _MISSING:
-                if loaded is not None and name in loaded and not hasattr(builtins, name):
-                    self._untold(f"`{name}` is not defined")
+                unknown.append(name)
             elif isinstance(value, ModuleType):
                 self._modules.setdefault(name, value)
             else:
                 self._bind(name, value)
+        # Nearly all of them are attributes.
+        undefined = {name for name in unknown if name in uses.names and not hasattr(builtins, name)}
+        for name in sorted(undefined & globals_in(code)) if undefined and code else ():
+            self._untold(f"`{name}` is not defined")
         self.visit(node)
 
     def _import(self, node: ast.Import | ast.ImportFrom) -> None:
