@@ -71,7 +71,11 @@ event_copy@changes:
   mode: upsert
   change_column: change
 
-event_copy@table: {type: kedro_doltdb.DoltTableDataset, credentials: dolt, table_name: event_copy, primary_key: id}
+event_copy@table:
+  type: kedro_doltdb.DoltTableDataset
+  credentials: dolt
+  table_name: event_copy
+  primary_key: id
 event_count: {type: text.TextDataset, filepath: event_count.txt}
 """
 _ALL = """

@@ -105,7 +105,7 @@ class Ledger:
 
 
 def leftovers(project: Project) -> list[str]:
-    """What is left of runs, or broken in the repository, when no run is under way: nothing, if all is well."""
+    """What is left of runs or broken when no run is under way: nothing, if all is well."""
     if project.server_runs:
         return ["a server is left"]
     found = []
