@@ -263,6 +263,9 @@ EVERY_OTHER = {
     "a default that is computed": ("def g(): return 1\ndef f(a=g()): return a", "f", "return 1", "return 2"),
     "who is which": ("def g(): return 1\ndef h(): return 2\na, b = g, h\ndef f(): return a() - b()", "f", "a, b = g, h", "b, a = g, h"),
     "a name that is bound again": ("def g(): return 1\ndef h(k): return lambda: k() + 1\ng = h(g)\ndef f(): return g()", "f", "k() + 1", "k() + 2"),
+    "an attribute that a module sets elsewhere": ("import types\nclass A: pass\nA.rate = 1\ndef f(): return A.rate", "f", "rate = 1", "rate = 2"),
+    "a class of another package that is patched": ("import argparse\nargparse.Namespace.total = lambda self: 1\ndef f(x): return x.total()", "f", "self: 1", "self: 2"),
+    "an option of another package": ("import pandas as pd\npd.options.display.precision = 3\ndef f(x): return str(x)", "f", "= 3", "= 4"),
     "what is called on import": ("import os\ndef seed(): os.environ['X_SEED'] = '1'\nif True:\n    seed()\ndef f(): return 1", "f", "= '1'", "= '2'"),
 }  # fmt: skip
 
@@ -344,6 +347,90 @@ def test_a_default_from_the_environment_counts(package: Package, monkeypatch: py
     before = package.of(files)
     monkeypatch.setenv("SHOP_OF_TESTS", "1")
     assert package.of(files).parts != before.parts
+
+
+READS = {
+    "os.getenv": "import os\ndef f(): return os.getenv('LIMIT_OF_TESTS')",
+    "os.environ": "import os\ndef f(): return os.environ['LIMIT_OF_TESTS']",
+    "os.environ.get": "import os\ndef f(): return os.environ.get('LIMIT_OF_TESTS', '1')",
+    "getenv": "from os import getenv\ndef f(): return getenv('LIMIT_OF_TESTS')",
+    "environ": "from os import environ\ndef f(): return environ['LIMIT_OF_TESTS']",
+}
+
+
+@pytest.mark.parametrize("name", READS)
+def test_a_variable_of_the_environment_counts_and_no_other(
+    package: Package, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    files = {"nodes.py": READS[name]}
+    before = package.of(files, "f")
+    monkeypatch.setenv("ANOTHER_OF_TESTS", "1")
+    assert package.of(files, "f") == before and not before.untold
+    monkeypatch.setenv("LIMIT_OF_TESTS", "2")
+    assert package.of(files, "f").parts != before.parts
+
+
+@pytest.mark.parametrize("name", ["os.environ[x]", "os.getenv(x)", "dict(os.environ)", "os.environ.get(x)"])
+def test_all_of_the_environment_counts_where_a_name_is_computed(
+    package: Package, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    files = {"nodes.py": f"import os\ndef f(x): return {name}"}
+    before = package.of(files, "f")
+    monkeypatch.setenv("ANOTHER_OF_TESTS", "1")
+    assert package.of(files, "f").parts != before.parts
+
+
+PATCHES = "import argparse\nargparse.Namespace.total = lambda self: 1"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"nodes.py": "from . import patches\ndef f(x): return x.total()"},
+        {"nodes.py": "import shop_of_tests.patches\ndef f(x): return x.total()"},
+        {
+            "nodes.py": "try:\n    from .patches import *\nexcept ImportError:\n    pass\ndef f(x): return x.total()"
+        },
+        {
+            "nodes.py": "from .more import g\ndef f(x): return g(x)",
+            "more.py": "from . import patches\ndef g(x): return x.total()",
+        },
+        {"__init__.py": "from . import patches", "nodes.py": "def f(x): return x.total()"},
+        {
+            "settings.py": "from . import patches",
+            "nodes.py": "from . import settings as _\ndef f(x): return x.total()",
+        },
+    ],
+    ids=[
+        "imported",
+        "by its whole name",
+        "in a try",
+        "two imports away",
+        "by the package",
+        "by the settings",
+    ],
+)
+def test_what_an_imported_module_patches_counts(package: Package, files: dict[str, str]) -> None:
+    before = package.of({**files, "patches.py": PATCHES}, "f")
+    again = package.of({**files, "patches.py": f"import argparse\n\n\n# A comment.\n{PATCHES}"}, "f")
+    after = package.of({**files, "patches.py": PATCHES.replace("self: 1", "self: 2")}, "f")
+    assert before == again and not before.untold
+    assert before.parts != after.parts
+
+
+def test_what_the_settings_do_counts_for_every_node(package: Package) -> None:
+    def parts(display: int) -> dict[str, str]:
+        package.write(
+            {
+                "nodes.py": "def f(x): return str(x)",
+                "settings.py": f"import pandas as pd\npd.options.display.precision = {display}",
+            }
+        )
+        node = package.load().f
+        importlib.import_module(f"{PACKAGE}.settings")
+        return Fingerprints(PACKAGE, [f"{PACKAGE}.settings"]).of({"n": node})["n"].parts
+
+    assert parts(3) == parts(3) != parts(4)
 
 
 def test_a_closure_in_another_package_is_looked_into(package: Package) -> None:

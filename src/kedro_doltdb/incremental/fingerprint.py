@@ -10,17 +10,19 @@ import ast
 import functools
 import hashlib
 import sys
-from collections.abc import Callable, Iterator
+from abc import ABCMeta
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-from .names import Names, is_dynamic, names_in, resolve
+from .names import Names, imported_by, is_dynamic, names_in, resolve
 from .owned import Owned
 from .source import Source, UntoldError, assigned_in, source_of, tree_hash
 from .values import value_hash
 
 _LENGTH = 16
+_DATA = (bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset, type(None))
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,12 @@ class Fingerprints:
 
     Args:
         package: the project's package.
+        always: modules that every function may depend on by what they do when they are imported.
     """
 
-    def __init__(self, package: str | None = None) -> None:
+    def __init__(self, package: str | None = None, always: Iterable[str] = ()) -> None:
         self._owned = Owned(package)
+        self._always = tuple(always)
         self._parts: dict[str, _Part] = {}
         self._waiting: list[Callable[[], None]] = []
         # By the ids of objects, which are kept so that no other gets the id of one.
@@ -84,6 +88,8 @@ class Fingerprints:
     def _root(self, name: str, function: Callable[..., Any]) -> _Part:
         root = _Part("")
         self._bind_value(root, "function", function)
+        for module in self._always:
+            self._note_module_named(root, module)
         root.hash = _hash(root)
         return root
 
@@ -105,9 +111,9 @@ class Fingerprints:
             ]
         untold += self._unsure
         packages = frozenset(name for part in seen.values() for name in part.packages)
-        return Fingerprint(
-            {name: part.hash for name, part in sorted(seen.items())}, tuple(sorted(set(untold))), packages
-        )
+        # Most modules do nothing but define and import.
+        parts = {name: part.hash for name, part in sorted(seen.items()) if part.texts}
+        return Fingerprint(parts, tuple(sorted(set(untold))), packages)
 
     def _follow(self, part: _Part, value: Any) -> str:
         """Return the name of a function, a class or a module; what is the project's is looked into."""
@@ -218,10 +224,19 @@ class Fingerprints:
             # Such as one that is read from the environment when the module is imported.
             for name in assigned_in(definition) & vars(class_).keys():
                 self._bind_value(part, name, vars(class_)[name])
+        if type(class_) in (type, ABCMeta):
+            # Metaclasses of other kinds add what they like.
+            self._bind_set_elsewhere(part, class_, {name for one in definitions for name in assigned_in(one)})
         for name, value in list(vars(class_).items()):
             for inner in _functions_in(value):
                 if isinstance(inner, FunctionType) and self._owned.file(inner.__code__.co_filename):
                     self._bind_value(part, name, inner)
+
+    def _bind_set_elsewhere(self, part: _Part, class_: type[Any], own: set[str]) -> None:
+        """Bind the attributes of a class that other code has given it, such as ``Options.limit = 3``."""
+        for name, value in list(vars(class_).items()):
+            if name not in own and not name.startswith("_") and isinstance(value, _DATA):
+                self._bind_value(part, name, value)
 
     def _binder(self, part: _Part, rebound: set[str]) -> Callable[[str, Any], None]:
         def bind(name: str, value: Any) -> None:
@@ -244,20 +259,34 @@ class Fingerprints:
         return value_hash(value, functools.partial(self._follow, part))
 
     def _note_module(self, part: _Part, name: Any, source: Source) -> None:
-        """Let a definition depend on what its module does when it is imported, beside defining things."""
+        """Let a definition depend on what its module does when it is imported, beside defining things.
+
+        The same holds of the modules that are imported with it: they may change classes of other packages.
+        """
         module = sys.modules.get(str(name))
         if module is None or getattr(module, "__file__", None) != source.filename:
             return
         key = f"{name} (statements)"
-        if key not in self._parts:
-            self._modules[str(name)] = module
-            statements = self._parts[key] = _Part(key)
-            trees = source.statements
-            statements.texts.append(tree_hash(*trees))
-            for tree in trees:
-                resolve(module, tree, functools.partial(self._bind_value, statements))
-            statements.hash = _hash(statements)
         part.refers.add(key)
+        if key in self._parts:
+            return
+        self._modules[str(name)] = module
+        statements = self._parts[key] = _Part(key)
+        if trees := source.statements:
+            statements.texts.append(tree_hash(*trees))
+        for tree in trees:
+            resolve(module, tree, functools.partial(self._bind_value, statements))
+        for other in imported_by(module, source.imports):
+            self._note_module_named(statements, other)
+        statements.hash = _hash(statements)
+
+    def _note_module_named(self, part: _Part, name: str) -> None:
+        module = sys.modules.get(name)
+        if self._owned.module(module) and (file := getattr(module, "__file__", None)):
+            try:
+                self._note_module(part, name, source_of(file))
+            except UntoldError as error:
+                part.untold.append(f"the module {name}: {error}")
 
     def _note_changed(self) -> None:
         """Note the objects that functions of the modules seen change in place."""

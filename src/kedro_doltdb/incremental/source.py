@@ -78,8 +78,9 @@ class Source:
         self.filename = filename
         try:
             path = Path(filename)
-            text: bytes | str = path.read_bytes() if path.is_file() else "".join(linecache.getlines(filename))
-            if not text:
+            is_file = path.is_file()
+            text: bytes | str = path.read_bytes() if is_file else "".join(linecache.getlines(filename))
+            if not text and not is_file:
                 raise UntoldError(f"the source of {path.name} is not there")
             self.tree = ast.parse(text, filename)
             code = compile(self.tree, filename, "exec", dont_inherit=True)
@@ -122,12 +123,29 @@ class Source:
 
     @property
     def statements(self) -> list[ast.stmt]:
-        """The statements of the module itself that define and import nothing: calls, conditions, loops."""
-        plain = (*_DEFINITIONS, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.Pass)
+        """The statements of the module itself that define and import nothing: calls, conditions, loops.
+
+        Also those that change what is elsewhere, as ``pd.DataFrame.total = total`` does.
+        """
+        plain = (*_DEFINITIONS, ast.Import, ast.ImportFrom, ast.Pass)
         return [
             node
             for node in self.tree.body
-            if not isinstance(node, plain) and not _is_text(node) and not _is_guarded(node)
+            if not isinstance(node, plain)
+            and not _is_plain_assignment(node)
+            and not _is_text(node)
+            and not _is_guarded(node)
+        ]
+
+    @property
+    def imports(self) -> list[ast.Import | ast.ImportFrom]:
+        """The imports that are done when the module is imported itself."""
+        return [
+            inner
+            for node in self.tree.body
+            if not isinstance(node, _DEFINITIONS)
+            for inner in ast.walk(node)
+            if isinstance(inner, ast.Import | ast.ImportFrom)
         ]
 
     def _survey(self) -> None:
@@ -249,6 +267,16 @@ def _is_text(node: ast.AST) -> bool:
         isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Constant)
         and isinstance(node.value.value, str)
+    )
+
+
+def _is_plain_assignment(node: ast.AST) -> bool:
+    """Return whether a statement only gives values to variables of the module."""
+    if not isinstance(node, ast.Assign | ast.AnnAssign):
+        return False
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return not any(
+        isinstance(inner, ast.Attribute | ast.Subscript) for one in targets for inner in ast.walk(one)
     )
 
 
