@@ -107,7 +107,11 @@ def test_an_unknown_runner_is_refused(project: Path) -> None:
     [
         ("conf/base/catalog.yml", "x: [", "catalog cannot be read: ParserError"),
         ("src/iris_dolt/pipelines/iris/nodes.py", "def (", "pipelines cannot be read: SyntaxError"),
-        ("src/iris_dolt/pipelines/iris/nodes.py", "import no_such_module", "named 'no_such_module' (nodes.py,"),
+        (
+            "src/iris_dolt/pipelines/iris/nodes.py",
+            "import no_such_module",
+            "named 'no_such_module' (nodes.py,",
+        ),
     ],
 )
 def test_plan_says_in_a_line_what_is_broken(project: Path, file: str, text: str, expected: str) -> None:

@@ -212,3 +212,15 @@ def test_two_names_of_one_file_are_noticed_whatever_way_they_are_written(tmp_pat
     ]  # fmt: skip
     pipeline = Pipeline([node(same, "a", "b", name="n"), node(same, "c", "d", name="m")])
     assert all("at once" in (one.untold or "") for one in facts_of(pipeline, catalog, edges, tmp_path, ()))
+
+
+def fetch() -> dict[str, int]:
+    """Return what is somewhere else."""
+    return {}
+
+
+def test_a_node_that_loads_nothing_always_runs(tmp_path: Path) -> None:
+    catalog = DataCatalog.from_config({"b": {"type": "json.JSONDataset", "filepath": "b.json"}})
+    edges = [Edge("n", "b", "save", file="b.json")]
+    (found,) = facts_of(Pipeline([node(fetch, None, "b", name="n")]), catalog, edges, tmp_path, ())
+    assert found.recipe is None and "loads nothing" in (found.untold or "")

@@ -220,6 +220,13 @@ def test_makes_no_difference(package: Package, name: str) -> None:
     assert not before.untold and before == after
 
 
+def test_a_lambda_is_the_same_whatever_other_lambdas_a_run_has(package: Package) -> None:
+    package.write({"nodes.py": "one = lambda x: x + 1\ntwo = lambda x: x + 2\n"})
+    module = package.load()
+    alone = Fingerprints(PACKAGE).of({"two": module.two})["two"]
+    assert Fingerprints(PACKAGE).of({"one": module.one, "two": module.two})["two"] == alone
+
+
 def test_names_the_part_that_has_changed(package: Package) -> None:
     before, after = package.of(BASE), package.of(changed("deeper.py", "x ** FACTOR", "x * FACTOR"))
     differ = {name for name in before.parts if before.parts[name] != after.parts.get(name)}

@@ -162,6 +162,8 @@ class _Collector:
             if isinstance(found := self._entries[name], UntoldError):
                 raise found
             facts.entries[name] = found
+        if not node.inputs:
+            raise UntoldError("it loads nothing, so what it saves comes from elsewhere")
         if not node.outputs:
             raise UntoldError("it saves nothing that could be compared")
         if node.confirms:

@@ -120,7 +120,8 @@ class Fingerprints:
         if isinstance(value, MethodType):
             return f"{self._follow(part, value.__func__)} of {self._value_hash(part, value.__self__)}"
         if isinstance(value, FunctionType) and self._owned.file(value.__code__.co_filename):
-            name = self._part(value, f"{value.__module__}.{value.__qualname__}", self._look_into_function)
+            name = f"{value.__module__}.{value.__qualname__}{_mark(value)}"
+            name = self._part(value, name, self._look_into_function)
         elif isinstance(value, type) and self._owned.class_(value):
             name = self._part(value, f"{value.__module__}.{value.__qualname__}", self._look_into_class)
         elif isinstance(value, ModuleType):
@@ -305,6 +306,17 @@ class Fingerprints:
 
 def _names(tree: ast.AST) -> Iterator[ast.Name]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.Name))
+
+
+def _mark(function: FunctionType) -> str:
+    """Return what tells a lambda from others, whichever of them a run has: they have one name."""
+    if function.__name__ != "<lambda>":
+        return ""
+    try:
+        definitions = source_of(function.__code__.co_filename).functions(function.__code__)
+        return f"~{tree_hash(*definitions)[:_LENGTH]}"
+    except UntoldError:
+        return ""
 
 
 def _functions_in(value: Any) -> list[Any]:
