@@ -100,10 +100,12 @@ class _Collector:
         self._secrets = secrets
         self._package = package
         self._packages = packages
-        self._shared = _shared(edges, project_path)
+        self._places = _places(edges, project_path)
+        self._shared = _shared(edges, self._places)
         self._validators = _validators(catalog)
         self._entries: dict[str, str | UntoldError] = {}
         self._params: dict[str, str | UntoldError] = {}
+        self._unpickled: dict[str, bool] = {}
         # Why a dataset cannot be loaded, or saved, with an equal result.
         self._whys: dict[tuple[str, str], str] = {}
 
@@ -131,7 +133,7 @@ class _Collector:
         untold = [why for one in codes for why in one.untold]
         for number, one in enumerate(codes):
             facts.code |= {name or f"(as node {number})": hash for name, hash in one.parts.items()}
-        if any(loads_code(self._catalog.get(name)) for name in node.inputs if not _is_parameter(name)):
+        if any(map(self._loads_code, (name for name in node.inputs if not _is_parameter(name)))):
             facts.code["(the whole package)"] = self._whole_package()
         try:
             self._note_entries(facts, node, names)
@@ -171,7 +173,7 @@ class _Collector:
         for direction, inputs in (("load", node.inputs), ("save", node.outputs)):
             for name in (name for name in inputs if not _is_parameter(name)):
                 edge = self._edges[shortened(node.name), shortened(name), direction]
-                place = _place(edge, self._project_path)
+                place = _place(edge, self._places)
                 if others := self._shared.get(place or "", set()) - {base_name(edge.dataset)}:
                     raise UntoldError(
                         f"{edge.table_name or edge.file} is {name} and {', '.join(sorted(others))} at once"
@@ -200,6 +202,11 @@ class _Collector:
             if isinstance(found := self._params[name], UntoldError):
                 raise found
             facts.params[name.removeprefix("params:")] = found
+
+    def _loads_code(self, name: str) -> bool:
+        if name not in self._unpickled:
+            self._unpickled[name] = loads_code(self._catalog.get(name))
+        return self._unpickled[name]
 
     def _whole_package(self) -> str:
         """Return the hash of the package: what was pickled may have any of its classes."""
@@ -237,19 +244,36 @@ def _validators(catalog: DataCatalog) -> dict[str, Any]:
     return found
 
 
-def _place(edge: Edge, project_path: Path) -> str | None:
-    """Return where a dataset is: one place has one name."""
-    if edge.table_name:
-        return edge.table_name.lower()
-    return os.path.realpath(project_path / edge.file) if edge.file else None
+def _places(edges: list[Edge], project_path: Path) -> dict[str, str]:
+    """Return where files are, by the names that edges have for them: one place has one name."""
+    files = {edge.file for edge in edges if edge.file}
+    # To follow the links of each directory again for each file would cost more than all else.
+    directories = {
+        directory: os.path.realpath(directory)
+        for directory in {_directory(project_path, one) for one in files}
+    }
+    found = {}
+    for file in files:
+        path = os.path.join(directories[_directory(project_path, file)], os.path.basename(file))
+        found[file] = os.path.realpath(path) if os.path.islink(path) else path
+    return found
 
 
-def _shared(edges: list[Edge], project_path: Path) -> dict[str, set[str]]:
+def _directory(project_path: Path, file: str) -> str:
+    return os.path.dirname(os.path.join(project_path, file))
+
+
+def _place(edge: Edge, places: dict[str, str]) -> str | None:
+    """Return where a dataset is."""
+    return edge.table_name.lower() if edge.table_name else places.get(edge.file or "")
+
+
+def _shared(edges: list[Edge], places: dict[str, str]) -> dict[str, set[str]]:
     """Return the names of the datasets of each table and file that is saved, where it has several."""
     names: dict[str, set[str]] = {}
     saved = set()
     for edge in edges:
-        if edge.read_at is None and (place := _place(edge, project_path)):
+        if edge.read_at is None and (place := _place(edge, places)):
             names.setdefault(place, set()).add(base_name(edge.dataset))
             saved |= {place} if edge.direction == "save" else set()
     return {place: found for place, found in names.items() if place in saved and len(found) > 1}
