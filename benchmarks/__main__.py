@@ -14,7 +14,7 @@ from kedro_doltdb.dolt_cli import find_dolt, run_dolt
 
 from . import versions
 from .checks import checks
-from .incremental import incremental
+from .incremental import incremental, nothing_changed, parameter_changed
 from .measure import measure
 from .memory import memory
 from .save_table import save_million, save_table, save_texts
@@ -25,6 +25,8 @@ from .whole_run import whole_run
 COMPARISONS = {"whole_run": (whole_run, 7), "save_table": (save_table, 5), "checks": (checks, 5)}
 COMPARISONS |= {
     "incremental": (incremental, 5),
+    "incremental_unchanged": (nothing_changed, 5),
+    "incremental_parameter": (parameter_changed, 5),
     "save_texts": (save_texts, 3),
     "save_million": (save_million, 3),
 }

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from . import together
 from .beside import write_beside
+from .changes import follow_changes
 from .disk import fail_in_a_row
 from .endurance import run_in_a_row
 from .incremental.scenario import play_incremental
@@ -31,6 +32,7 @@ SCENARIOS: dict[str, tuple[Callable[[Project, random.Random, int], Report], int]
     "beside": (write_beside, 300),
     "pipelines": (play_cases, 500),
     "disk": (lambda project, _, times: fail_in_a_row(project, times), 1000),
+    "changes": (follow_changes, 100),
     "incremental": (play_incremental, 1000),
     "endurance": (lambda project, _, times: run_in_a_row(project, times), 1000),
 }

@@ -62,28 +62,12 @@ class Ledger:
 
     def _complaints(self) -> list[str]:
         project = self.project
-        found = []
+        found = leftovers(project)
         if project.server_runs:
-            return ["a server is left"]
-        state = project.data / ".dolt" / "kedro"
-        if leases := [path.name for path in (state / "leases").iterdir()]:
-            found.append(f"leases are left: {leases}")
-        for path in (state / "runs").iterdir():
-            if path.suffix == ".tmp" or (
-                path.suffix == ".json" and json.loads(path.read_text())["status"] != "kept"
-            ):
-                found.append(f"{path.name} is left of a run")
-        # Where multiprocessing is killed, its manager's socket stays.
-        if files := [path.name for path in project.temporary.iterdir() if not path.name.startswith("pymp-")]:
-            found.append(f"temporary files are left: {files[:5]}")
-        branches = {row["name"] for row in project.query("SELECT name FROM dolt_branches")}
-        if half_moved := [branch for branch in branches if branch.startswith("kedro/moving/")]:
-            found.append(f"branches are half moved: {half_moved}")
+            return found
         found += self._log_complaints()
         if (note := project.query("SELECT text FROM notes")[0]["text"]) != self.note:
             found.append(f"the user's edit {self.note!r} is lost: it is {note!r}")
-        if "No problems found" not in (report := project.dolt("fsck")):
-            found.append(f"dolt fsck: {report}")
         return found
 
     def _log_complaints(self) -> list[str]:
@@ -118,3 +102,27 @@ class Ledger:
     def _hashes(self, ref: str) -> dict[str, str]:
         selected = ", ".join(f"dolt_hashof_table('{table}') AS {table}" for table in TABLES)
         return self.project.query(f"USE `data/{ref}`; SELECT {selected}")[0]
+
+
+def leftovers(project: Project) -> list[str]:
+    """What is left of runs or broken when no run is under way: nothing, if all is well."""
+    if project.server_runs:
+        return ["a server is left"]
+    found = []
+    state = project.data / ".dolt" / "kedro"
+    if leases := [path.name for path in (state / "leases").iterdir()]:
+        found.append(f"leases are left: {leases}")
+    for path in (state / "runs").iterdir():
+        if path.suffix == ".tmp" or (
+            path.suffix == ".json" and json.loads(path.read_text())["status"] != "kept"
+        ):
+            found.append(f"{path.name} is left of a run")
+    # Where multiprocessing is killed, its manager's socket stays.
+    if files := [path.name for path in project.temporary.iterdir() if not path.name.startswith("pymp-")]:
+        found.append(f"temporary files are left: {files[:5]}")
+    branches = {row["name"] for row in project.query("SELECT name FROM dolt_branches")}
+    if half_moved := [branch for branch in branches if branch.startswith("kedro/moving/")]:
+        found.append(f"branches are half moved: {half_moved}")
+    if "No problems found" not in (report := project.dolt("fsck")):
+        found.append(f"dolt fsck: {report}")
+    return found

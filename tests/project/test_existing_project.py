@@ -137,6 +137,11 @@ def test_three_edits_move_a_project(existing: Path) -> None:
     assert diff_types(existing, "warehouse_stock") == {"modified": 2}
     changed = "SELECT from_quantity, to_quantity FROM dolt_diff('HEAD~1', 'HEAD', 'warehouse_stock')"
     assert query(existing, changed) == [{"from_quantity": "5", "to_quantity": "9"}] * 2
+    incremental = ("--runner=kedro_doltdb.IncrementalRunner", "--params", "surplus=4")
+    # The first node has no inputs, and the last one no outputs.
+    output = run_kedro(existing, "run", *incremental, COLUMNS="1000").stdout
+    assert "2 of 3 nodes ran, 0 were taken from other runs, 1 were skipped" in output
+    assert "changed no data" in output
     schema = dolt(existing, "schema", "show", "warehouse_stock", "articles")
     assert "PRIMARY KEY (`shop`,`article`,`day`)" in schema and "PRIMARY KEY (`article`)" in schema
     day = "SELECT day, note IS NULL AS no_note FROM warehouse_stock WHERE shop = 'Bern' ORDER BY day"

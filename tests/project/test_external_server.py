@@ -521,3 +521,31 @@ def test_checks_with_the_rights_of_the_docs(project: Path, external: External) -
     )
     output = kedro(project, "run", code=1)
     assert "dolt_tests.few" in output and "Traceback" not in output
+
+
+def test_runs_only_what_changed(project: Path, external: External) -> None:
+    # A file is a run's own machine's, whoever runs the server.
+    catalog = yaml.safe_load((project / "conf" / "base" / "catalog.yml").read_text())
+    catalog["example_iris_data"] = {"type": "pandas.CSVDataset", "filepath": "data/01_raw/iris.csv"}
+    (project / "conf" / "base" / "catalog.yml").write_text(yaml.safe_dump(catalog))
+    incremental = ("run", "--runner=kedro_doltdb.IncrementalRunner")
+    changed = ("--params", "example_test_data_ratio=0.3")
+    assert "3 of 3 nodes ran" in kedro(project, *incremental)
+    first = external.hashes()
+    assert "3 were skipped" in kedro(project, *incremental)
+    assert "parameter example_test_data_ratio 0.2 → 0.3" in kedro(project, "dolt", "plan", *changed)
+    break_node(project, "report_accuracy")
+    os.environ["BREAK"] = "raise ValueError('broken')"
+    try:
+        kedro(project, *incremental, *changed, code=1)
+    finally:
+        del os.environ["BREAK"]
+    assert external.hashes() == first
+    # The broken node calls exec, so what it does cannot be told.
+    assert "1 of 3 nodes ran, 2 were taken" in kedro(project, *incremental, *changed)
+    # Another machine, with the same files: what was computed here is not computed there.
+    elsewhere = project.parent / "elsewhere"
+    shutil.copytree(project, elsewhere)
+    assert "1 of 3 nodes ran, 0 were taken from other runs, 2 were skipped" in kedro(
+        elsewhere, *incremental, *changed
+    )

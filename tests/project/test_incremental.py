@@ -100,3 +100,23 @@ def test_an_unknown_runner_is_refused(project: Path) -> None:
     runner = ("--runner=kedro_doltdb.IncrementalRunner", "--runner-params", "runner=fast")
     done = run_kedro(project, "run", *runner, check=False)
     assert "sequential, thread, parallel" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "expected"),
+    [
+        ("conf/base/catalog.yml", "x: [", "catalog cannot be read: ParserError"),
+        ("src/iris_dolt/pipelines/iris/nodes.py", "def (", "pipelines cannot be read: SyntaxError"),
+        (
+            "src/iris_dolt/pipelines/iris/nodes.py",
+            "import no_such_module",
+            "named 'no_such_module' (nodes.py,",
+        ),
+    ],
+)
+def test_plan_says_in_a_line_what_is_broken(project: Path, file: str, text: str, expected: str) -> None:
+    with open(project / file, "a") as broken:
+        broken.write(f"\n{text}\n")
+    done = run_kedro(project, "dolt", "plan", "--json", check=False, COLUMNS="1000")
+    assert done.returncode != 0 and done.stdout == ""
+    assert expected in done.stderr and "Traceback" not in done.stderr

@@ -20,6 +20,7 @@ TIMES = {
     "own-tables": 1,
     "state": 8,
     "pipelines": 6,
+    "changes": 2,
     "incremental": 4,
     "beside": 10,
     "disk": 2,

@@ -220,6 +220,13 @@ def test_makes_no_difference(package: Package, name: str) -> None:
     assert not before.untold and before == after
 
 
+def test_a_lambda_is_the_same_whatever_other_lambdas_a_run_has(package: Package) -> None:
+    package.write({"nodes.py": "one = lambda x: x + 1\ntwo = lambda x: x + 2\n"})
+    module = package.load()
+    alone = Fingerprints(PACKAGE).of({"two": module.two})["two"]
+    assert Fingerprints(PACKAGE).of({"one": module.one, "two": module.two})["two"] == alone
+
+
 def test_names_the_part_that_has_changed(package: Package) -> None:
     before, after = package.of(BASE), package.of(changed("deeper.py", "x ** FACTOR", "x * FACTOR"))
     differ = {name for name in before.parts if before.parts[name] != after.parts.get(name)}
@@ -263,6 +270,9 @@ EVERY_OTHER = {
     "a default that is computed": ("def g(): return 1\ndef f(a=g()): return a", "f", "return 1", "return 2"),
     "who is which": ("def g(): return 1\ndef h(): return 2\na, b = g, h\ndef f(): return a() - b()", "f", "a, b = g, h", "b, a = g, h"),
     "a name that is bound again": ("def g(): return 1\ndef h(k): return lambda: k() + 1\ng = h(g)\ndef f(): return g()", "f", "k() + 1", "k() + 2"),
+    "an attribute that a module sets elsewhere": ("import types\nclass A: pass\nA.rate = 1\ndef f(): return A.rate", "f", "rate = 1", "rate = 2"),
+    "a class of another package that is patched": ("import argparse\nargparse.Namespace.total = lambda self: 1\ndef f(x): return x.total()", "f", "self: 1", "self: 2"),
+    "an option of another package": ("import pandas as pd\npd.options.display.precision = 3\ndef f(x): return str(x)", "f", "= 3", "= 4"),
     "what is called on import": ("import os\ndef seed(): os.environ['X_SEED'] = '1'\nif True:\n    seed()\ndef f(): return 1", "f", "= '1'", "= '2'"),
 }  # fmt: skip
 
@@ -346,6 +356,90 @@ def test_a_default_from_the_environment_counts(package: Package, monkeypatch: py
     assert package.of(files).parts != before.parts
 
 
+READS = {
+    "os.getenv": "import os\ndef f(): return os.getenv('LIMIT_OF_TESTS')",
+    "os.environ": "import os\ndef f(): return os.environ['LIMIT_OF_TESTS']",
+    "os.environ.get": "import os\ndef f(): return os.environ.get('LIMIT_OF_TESTS', '1')",
+    "getenv": "from os import getenv\ndef f(): return getenv('LIMIT_OF_TESTS')",
+    "environ": "from os import environ\ndef f(): return environ['LIMIT_OF_TESTS']",
+}
+
+
+@pytest.mark.parametrize("name", READS)
+def test_a_variable_of_the_environment_counts_and_no_other(
+    package: Package, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    files = {"nodes.py": READS[name]}
+    before = package.of(files, "f")
+    monkeypatch.setenv("ANOTHER_OF_TESTS", "1")
+    assert package.of(files, "f") == before and not before.untold
+    monkeypatch.setenv("LIMIT_OF_TESTS", "2")
+    assert package.of(files, "f").parts != before.parts
+
+
+@pytest.mark.parametrize("name", ["os.environ[x]", "os.getenv(x)", "dict(os.environ)", "os.environ.get(x)"])
+def test_all_of_the_environment_counts_where_a_name_is_computed(
+    package: Package, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    files = {"nodes.py": f"import os\ndef f(x): return {name}"}
+    before = package.of(files, "f")
+    monkeypatch.setenv("ANOTHER_OF_TESTS", "1")
+    assert package.of(files, "f").parts != before.parts
+
+
+PATCHES = "import argparse\nargparse.Namespace.total = lambda self: 1"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"nodes.py": "from . import patches\ndef f(x): return x.total()"},
+        {"nodes.py": "import shop_of_tests.patches\ndef f(x): return x.total()"},
+        {
+            "nodes.py": "try:\n    from .patches import *\nexcept ImportError:\n    pass\ndef f(x): return x.total()"
+        },
+        {
+            "nodes.py": "from .more import g\ndef f(x): return g(x)",
+            "more.py": "from . import patches\ndef g(x): return x.total()",
+        },
+        {"__init__.py": "from . import patches", "nodes.py": "def f(x): return x.total()"},
+        {
+            "settings.py": "from . import patches",
+            "nodes.py": "from . import settings as _\ndef f(x): return x.total()",
+        },
+    ],
+    ids=[
+        "imported",
+        "by its whole name",
+        "in a try",
+        "two imports away",
+        "by the package",
+        "by the settings",
+    ],
+)
+def test_what_an_imported_module_patches_counts(package: Package, files: dict[str, str]) -> None:
+    before = package.of({**files, "patches.py": PATCHES}, "f")
+    again = package.of({**files, "patches.py": f"import argparse\n\n\n# A comment.\n{PATCHES}"}, "f")
+    after = package.of({**files, "patches.py": PATCHES.replace("self: 1", "self: 2")}, "f")
+    assert before == again and not before.untold
+    assert before.parts != after.parts
+
+
+def test_what_the_settings_do_counts_for_every_node(package: Package) -> None:
+    def parts(display: int) -> dict[str, str]:
+        package.write(
+            {
+                "nodes.py": "def f(x): return str(x)",
+                "settings.py": f"import pandas as pd\npd.options.display.precision = {display}",
+            }
+        )
+        node = package.load().f
+        importlib.import_module(f"{PACKAGE}.settings")
+        return Fingerprints(PACKAGE, [f"{PACKAGE}.settings"]).of({"n": node})["n"].parts
+
+    assert parts(3) == parts(3) != parts(4)
+
+
 def test_a_closure_in_another_package_is_looked_into(package: Package) -> None:
     code = "from {0} import wrap\nimport functools\n@wrap\ndef node(): return 1\n"
     # Of a directory that is no project's.
@@ -402,14 +496,15 @@ def test_a_function_of_another_package_alone_is_its_name() -> None:
 def test_a_module_is_searched_as_often_for_many_functions_as_for_few(
     package: Package, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    searched: list[ast.AST] = []
-    walk = ast.walk
+    searched: list[object] = []
+    walk, parse = ast.walk, ast.parse
     monkeypatch.setattr(ast, "walk", lambda tree: searched.append(tree) or walk(tree))
+    monkeypatch.setattr(ast, "parse", lambda *args: searched.append("parse") or parse(*args))
     times = []
     for number in (2, 40):
         package.write({"nodes.py": "".join(f"def f{n}(x):\n    return x + {n}\n\n\n" for n in range(number))})
         module = package.load()
         searched.clear()
         Fingerprints(PACKAGE).of({f"n{n}": getattr(module, f"f{n}") for n in range(number)})
-        times.append(sum(isinstance(tree, ast.Module) for tree in searched))
+        times.append(sum(one == "parse" or isinstance(one, ast.Module) for one in searched))
     assert times[0] == times[1] > 0

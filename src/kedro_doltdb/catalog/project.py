@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, DoltError
@@ -49,7 +50,7 @@ class Project:
             raise ConfigError(
                 f"{path} is in no Kedro project: name a directory of one, `kedro_doltdb.open(path)`."
             )
-        with _readable("settings"):
+        with readable("settings"):
             return cls(bootstrap_project(found), os.environ.get("KEDRO_ENV"))
 
     def config_loader(self, runtime_params: Mapping[str, Any] | None = None, env: str | None = None) -> Any:
@@ -72,7 +73,7 @@ class Project:
         """
         from kedro.config import MissingConfigException
 
-        with _readable("parameters"):
+        with readable("parameters"):
             try:
                 return dict(self.config_loader(runtime_params, env)["parameters"])
             except MissingConfigException:
@@ -91,7 +92,7 @@ class Project:
 
         from .credentials import credentials_of
 
-        with _readable("catalog"):
+        with readable("catalog"):
             loader = self.config_loader()
             entries = {
                 name: {key: self._absolute(key, value) for key, value in entry.items()}
@@ -116,7 +117,7 @@ class Project:
         Nothing if it cannot be read: it may need runtime parameters that only a run has.
         """
         try:
-            with _readable("catalog"):
+            with readable("catalog"):
                 return dict(self.config_loader()["catalog"])
         except ConfigError:
             return {}
@@ -129,7 +130,7 @@ class Project:
         """
         from .credentials import Database
 
-        with _readable("configuration"):
+        with readable("configuration"):
             return Database.load(self.metadata.project_path, self.config_loader(), replica)
 
     def own_database(self, what: str) -> tuple[Database, ManagedServer]:
@@ -161,12 +162,39 @@ class Project:
 
 
 @contextmanager
-def _readable(what: str) -> Iterator[None]:
+def readable(what: str) -> Iterator[None]:
+    """Turn whatever error comes of a project's code or configuration into one that says what is wrong.
+
+    Args:
+        what: what is read meanwhile.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     try:
         yield
     except DoltError:
         raise
-    # Config loaders, their resolvers and YAML raise whatever they like.
+    # Config loaders, their resolvers, YAML and what is imported raise whatever they like.
     except Exception as error:
-        words = str(error).strip().partition("\n")[0]
-        raise ConfigError(f"The project's {what} cannot be read: {type(error).__name__}: {words}") from error
+        cause: BaseException = error
+        while isinstance(cause, ImportError) and cause.__cause__ is not None:
+            # Kedro says only which module it was that could not be imported.
+            cause = cause.__cause__
+        first, *others = str(cause).strip().splitlines() or [""]
+        words = f"{first} {others[0]}" if first.endswith(":") and others else first
+        raise ConfigError(
+            f"The project's {what} cannot be read: {type(cause).__name__}: {words}{_place_of(cause)}"
+        ) from error
+
+
+def _place_of(error: BaseException) -> str:
+    """Return the last line of the project's own code that an error comes from; a syntax error has its own."""
+    from site import getsitepackages
+    from sysconfig import get_paths
+
+    others = (*getsitepackages(), *get_paths().values(), str(Path(__file__).parents[1]), "<")
+    frames = [one for one in extract_tb(error.__traceback__) if not one.filename.startswith(others)]
+    if isinstance(error, SyntaxError) or not frames:
+        return ""
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"

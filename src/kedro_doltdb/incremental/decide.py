@@ -241,6 +241,8 @@ def explain(
 def _code(now: Mapping[str, str], then: Mapping[str, str], package: str) -> list[str]:
     names = [name for name in _differing(now, then) if name]
     shown = [name.removeprefix(f"{package}.") for name in names if "(as node" not in name]
+    # A lambda's name has its hash in it.
+    shown = list(dict.fromkeys(name.partition("~")[0] for name in shown))
     if not shown:
         return ["its code changed"] if _differing(now, then) else []
     more = f" and {len(shown) - 3} more" if len(shown) > 3 else ""

@@ -20,12 +20,13 @@ _IN_MEMORY = "is kept in memory only: give it an entry in the catalog"
 _REPLACING_MODES = ("w", "wb", "wt", "x", "xb", "r", "rb", "rt", "overwrite")
 
 
-def entry_hash(dataset: AbstractDataset[Any, Any] | None, project_path: Path) -> str:
+def entry_hash(dataset: AbstractDataset[Any, Any] | None, project_path: Path, validator: Any = None) -> str:
     """Return the hash of a dataset's type and configuration.
 
     Args:
         dataset: the dataset.
         project_path: the project, which may lie elsewhere tomorrow.
+        validator: what its entry says under ``validator``, if that is in force: it may change the data.
 
     Raises:
         UntoldError: the configuration holds something that cannot be compared.
@@ -35,18 +36,27 @@ def entry_hash(dataset: AbstractDataset[Any, Any] | None, project_path: Path) ->
     try:
         # What Kedro's own `DataCatalog.to_config` asks.
         config = dataset._init_config()
+        if validator is not None:
+            config = {**config, "validator": validator}
         return value_hash(_relative(config, f"{project_path.as_posix()}/"), _name)
     except UntoldError as error:
         raise UntoldError(f"its catalog entry cannot be compared: {error}") from error
 
 
-def code_in(dataset: AbstractDataset[Any, Any] | None) -> list[Any]:
+def code_in(dataset: AbstractDataset[Any, Any] | None, validator: Any = None) -> list[Any]:
     """Return a dataset's class, and the functions and classes in its configuration.
 
     Args:
         dataset: the dataset.
+        validator: what its entry says under ``validator``.
     """
     found: list[Any] = [type(dataset)]
+    if validator is not None:
+        from kedro.utils import load_obj
+
+        # What cannot be imported fails the run that needs it.
+        with suppress(Exception):
+            found.append(load_obj(validator["class"] if isinstance(validator, Mapping) else validator))
 
     def note(value: Any) -> str:
         found.append(value)
@@ -78,6 +88,18 @@ def _name(value: Any) -> str:
     return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', repr(value))}"
 
 
+def loads_code(dataset: AbstractDataset[Any, Any] | None) -> bool:
+    """Return whether what a dataset loads may have classes of the project, whatever its own type is.
+
+    Args:
+        dataset: the dataset.
+    """
+    texts = [type(dataset).__name__]
+    with suppress(AttributeError):
+        texts.append(repr(dataset._init_config()))  # type: ignore[union-attr]
+    return any(word in text.lower() for text in texts for word in ("pickle", "joblib", "dill"))
+
+
 def why_unloadable(dataset: AbstractDataset[Any, Any] | None, file: str | None) -> str:
     """Return why what a dataset loads cannot be compared; nothing if it can.
 
@@ -91,6 +113,10 @@ def why_unloadable(dataset: AbstractDataset[Any, Any] | None, file: str | None) 
         return "depends on what was loaded before"
     if find_database(dataset):
         return "" if table_of(dataset) else "may read any table"
+    kind = type(unwrapped(dataset))
+    if "query" in kind.__name__.lower() or hasattr(kind, "create_connection"):
+        # Its file, if it has one, is the query.
+        return "is what a database answers"
     return "" if file else "is neither a table in Dolt nor a local file"
 
 
@@ -105,7 +131,8 @@ def why_unrepeatable(dataset: AbstractDataset[Any, Any] | None, file: str | None
 
     if dataset is None or (why := why_unloadable(dataset, file)):
         return why if dataset else _IN_MEMORY
-    if find_database(dataset):
+    # What has no file is a table, by now.
+    if file is None:
         if (mode := getattr(unwrapped(dataset), "mode", "replace")) != "replace":
             return f"is saved with `mode: {mode}`, so each run counts"
         mode = save_arguments(dataset).get("if_exists", "fail")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from ..journal.edges import base_name, shortened
 from ..journal.parameters import typed, without_run_keys
 from ..journal.store import Edge, Execution
-from .entries import code_in, entry_hash, why_unloadable, why_unrepeatable
+from .entries import code_in, entry_hash, loads_code, why_unloadable, why_unrepeatable
 from .fingerprint import Fingerprint, Fingerprints
 from .owned import Owned
 from .packages import versions
@@ -97,23 +100,30 @@ class _Collector:
         self._secrets = secrets
         self._package = package
         self._packages = packages
-        self._shared = _shared(edges)
+        self._places = _places(edges, project_path)
+        self._shared = _shared(edges, self._places)
+        self._validators = _validators(catalog)
         self._entries: dict[str, str | UntoldError] = {}
         self._params: dict[str, str | UntoldError] = {}
+        self._unpickled: dict[str, bool] = {}
+        # Why a dataset cannot be loaded, or saved, with an equal result.
+        self._whys: dict[tuple[str, str], str] = {}
 
     def collect(self, pipeline: Pipeline) -> list[Facts]:
         functions: dict[str, Any] = {f"node {node.name}": node.func for node in pipeline.nodes}
         owned = Owned(self._package)
-        kinds = {name: type(self._catalog.get(name)) for name in pipeline.datasets()}
-        for name in kinds:
-            if own := [one for one in code_in(self._catalog.get(name)) if owned.code(one)]:
+        for name in pipeline.datasets():
+            code = code_in(self._catalog.get(name), self._validators.get(name))
+            if own := [one for one in code if owned.code(one)]:
                 functions[f"dataset {name}"] = own
-        fingerprints = Fingerprints(self._package).of(functions)
-        return [self._facts(node, fingerprints, kinds) for node in pipeline.nodes]
+        if hooks := _changing_hooks(owned):
+            functions["hooks"] = hooks
+        fingerprints = Fingerprints(self._package, [f"{self._package}.settings"]).of(functions)
+        return [self._facts(node, fingerprints) for node in pipeline.nodes]
 
-    def _facts(self, node: Node, fingerprints: dict[str, Fingerprint], kinds: dict[str, type[Any]]) -> Facts:
+    def _facts(self, node: Node, fingerprints: dict[str, Fingerprint]) -> Facts:
         names = [name for name in (*node.inputs, *node.outputs) if not _is_parameter(name)]
-        own = [fingerprints.get(f"dataset {name}") for name in names]
+        own = [fingerprints.get(one) for one in (*(f"dataset {name}" for name in names), "hooks")]
         codes = [fingerprints[f"node {node.name}"], *(one for one in own if one)]
         facts = Facts(
             shortened(node.name),
@@ -123,7 +133,7 @@ class _Collector:
         untold = [why for one in codes for why in one.untold]
         for number, one in enumerate(codes):
             facts.code |= {name or f"(as node {number})": hash for name, hash in one.parts.items()}
-        if any("pickle" in kinds[name].__name__.lower() for name in node.inputs if name in kinds):
+        if any(map(self._loads_code, (name for name in node.inputs if not _is_parameter(name)))):
             facts.code["(the whole package)"] = self._whole_package()
         try:
             self._note_entries(facts, node, names)
@@ -146,12 +156,16 @@ class _Collector:
         for name in dict.fromkeys(names):
             if name not in self._entries:
                 try:
-                    self._entries[name] = entry_hash(self._catalog.get(name), self._project_path)
+                    self._entries[name] = entry_hash(
+                        self._catalog.get(name), self._project_path, self._validators.get(name)
+                    )
                 except UntoldError as error:
                     self._entries[name] = UntoldError(f"{name}: {error}")
             if isinstance(found := self._entries[name], UntoldError):
                 raise found
             facts.entries[name] = found
+        if not node.inputs:
+            raise UntoldError("it loads nothing, so what it saves comes from elsewhere")
         if not node.outputs:
             raise UntoldError("it saves nothing that could be compared")
         if node.confirms:
@@ -159,13 +173,15 @@ class _Collector:
         for direction, inputs in (("load", node.inputs), ("save", node.outputs)):
             for name in (name for name in inputs if not _is_parameter(name)):
                 edge = self._edges[shortened(node.name), shortened(name), direction]
-                place = (edge.table_name or "").lower() or edge.file
+                place = _place(edge, self._places)
                 if others := self._shared.get(place or "", set()) - {base_name(edge.dataset)}:
-                    raise UntoldError(f"{place} is {name} and {', '.join(sorted(others))} at once")
-                why = (why_unloadable if direction == "load" else why_unrepeatable)(
-                    self._catalog.get(name), edge.file
-                )
-                if why:
+                    raise UntoldError(
+                        f"{edge.table_name or edge.file} is {name} and {', '.join(sorted(others))} at once"
+                    )
+                if (name, direction) not in self._whys:
+                    tell = why_unloadable if direction == "load" else why_unrepeatable
+                    self._whys[name, direction] = tell(self._catalog.get(name), edge.file)
+                if why := self._whys[name, direction]:
                     raise UntoldError(f"{'input' if direction == 'load' else 'output'} {name} {why}")
 
     def _note_params(self, facts: Facts, node: Node) -> None:
@@ -187,6 +203,11 @@ class _Collector:
                 raise found
             facts.params[name.removeprefix("params:")] = found
 
+    def _loads_code(self, name: str) -> bool:
+        if name not in self._unpickled:
+            self._unpickled[name] = loads_code(self._catalog.get(name))
+        return self._unpickled[name]
+
     def _whole_package(self) -> str:
         """Return the hash of the package: what was pickled may have any of its classes."""
         import sys
@@ -196,12 +217,63 @@ class _Collector:
         return tree_hash(*(source_of(str(file)).tree for file in files))
 
 
-def _shared(edges: list[Edge]) -> dict[str, set[str]]:
+def _changing_hooks(owned: Owned) -> list[Any]:
+    """Return the project's own hooks that may give a node other inputs than the catalog has."""
+    from kedro.framework.project import settings
+
+    found = []
+    for hooks in getattr(settings, "HOOKS", ()):
+        function = getattr(type(hooks), "before_node_run", None)
+        if isinstance(function, FunctionType) and owned.code(function):
+            try:
+                definitions = source_of(function.__code__.co_filename).functions(function.__code__)
+            except UntoldError:
+                found.append(function)
+                continue
+            returns = (one for tree in definitions for one in ast.walk(tree) if isinstance(one, ast.Return))
+            if any(one.value is not None for one in returns):
+                found.append(function)
+    return found
+
+
+def _validators(catalog: DataCatalog) -> dict[str, Any]:
+    """Return what entries say under ``validator``, which Kedro knows from 1.7 on, if that is in force."""
+    found = dict(getattr(catalog, "validators", {}))
+    if found and not catalog._is_validation_enabled():
+        return {}
+    return found
+
+
+def _places(edges: list[Edge], project_path: Path) -> dict[str, str]:
+    """Return where files are, by the names that edges have for them: one place has one name."""
+    files = {edge.file for edge in edges if edge.file}
+    # To follow the links of each directory again for each file would cost more than all else.
+    directories = {
+        directory: os.path.realpath(directory)
+        for directory in {_directory(project_path, one) for one in files}
+    }
+    found = {}
+    for file in files:
+        path = os.path.join(directories[_directory(project_path, file)], os.path.basename(file))
+        found[file] = os.path.realpath(path) if os.path.islink(path) else path
+    return found
+
+
+def _directory(project_path: Path, file: str) -> str:
+    return os.path.dirname(os.path.join(project_path, file))
+
+
+def _place(edge: Edge, places: dict[str, str]) -> str | None:
+    """Return where a dataset is."""
+    return edge.table_name.lower() if edge.table_name else places.get(edge.file or "")
+
+
+def _shared(edges: list[Edge], places: dict[str, str]) -> dict[str, set[str]]:
     """Return the names of the datasets of each table and file that is saved, where it has several."""
     names: dict[str, set[str]] = {}
     saved = set()
     for edge in edges:
-        if edge.read_at is None and (place := (edge.table_name or "").lower() or edge.file):
+        if edge.read_at is None and (place := _place(edge, places)):
             names.setdefault(place, set()).add(base_name(edge.dataset))
             saved |= {place} if edge.direction == "save" else set()
     return {place: found for place, found in names.items() if place in saved and len(found) > 1}

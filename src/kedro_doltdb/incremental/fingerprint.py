@@ -10,17 +10,19 @@ import ast
 import functools
 import hashlib
 import sys
-from collections.abc import Callable, Iterator
+from abc import ABCMeta
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-from .names import Names, globals_in, is_dynamic, names_in, resolve
+from .names import Names, imported_by, is_dynamic, names_in, resolve
 from .owned import Owned
 from .source import Source, UntoldError, assigned_in, source_of, tree_hash
 from .values import value_hash
 
 _LENGTH = 16
+_DATA = (bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset, type(None))
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,12 @@ class Fingerprints:
 
     Args:
         package: the project's package.
+        always: modules that every function may depend on by what they do when they are imported.
     """
 
-    def __init__(self, package: str | None = None) -> None:
+    def __init__(self, package: str | None = None, always: Iterable[str] = ()) -> None:
         self._owned = Owned(package)
+        self._always = tuple(always)
         self._parts: dict[str, _Part] = {}
         self._waiting: list[Callable[[], None]] = []
         # By the ids of objects, which are kept so that no other gets the id of one.
@@ -84,6 +88,8 @@ class Fingerprints:
     def _root(self, name: str, function: Callable[..., Any]) -> _Part:
         root = _Part("")
         self._bind_value(root, "function", function)
+        for module in self._always:
+            self._note_module_named(root, module)
         root.hash = _hash(root)
         return root
 
@@ -105,16 +111,17 @@ class Fingerprints:
             ]
         untold += self._unsure
         packages = frozenset(name for part in seen.values() for name in part.packages)
-        return Fingerprint(
-            {name: part.hash for name, part in sorted(seen.items())}, tuple(sorted(set(untold))), packages
-        )
+        # Most modules do nothing but define and import.
+        parts = {name: part.hash for name, part in sorted(seen.items()) if part.texts}
+        return Fingerprint(parts, tuple(sorted(set(untold))), packages)
 
     def _follow(self, part: _Part, value: Any) -> str:
         """Return the name of a function, a class or a module; what is the project's is looked into."""
         if isinstance(value, MethodType):
             return f"{self._follow(part, value.__func__)} of {self._value_hash(part, value.__self__)}"
         if isinstance(value, FunctionType) and self._owned.file(value.__code__.co_filename):
-            name = self._part(value, f"{value.__module__}.{value.__qualname__}", self._look_into_function)
+            name = f"{value.__module__}.{value.__qualname__}{_mark(value)}"
+            name = self._part(value, name, self._look_into_function)
         elif isinstance(value, type) and self._owned.class_(value):
             name = self._part(value, f"{value.__module__}.{value.__qualname__}", self._look_into_class)
         elif isinstance(value, ModuleType):
@@ -177,8 +184,7 @@ class Fingerprints:
         definitions = source.functions(code)
         part.texts += [tree_hash(*definitions), source.which(code)]
         self._note_module(part, variables.get("__name__"), source)
-        rebound = source.rebound
-        names = Names(variables, self._owned.module, self._binder(part, rebound), part.untold.append)
+        names = Names(variables, self._owned.module, self._binder(part, source.rebound), part.untold.append)
         for definition in definitions:
             # Those of decorators and defaults are names of the module.
             outside = {
@@ -186,7 +192,7 @@ class Fingerprints:
                 for one in (*getattr(definition, "decorator_list", ()), definition.args)
                 for node in _names(one)
             }
-            names.find(definition, names_in(code) | outside, globals_in(code))
+            names.find(definition, source.uses[definition], names_in(code) | outside, code)
         for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
             self._bind_value(part, f"{name} of the closure", _content(cell), mutable=True)
         for number, value in enumerate(function.__defaults__ or ()):
@@ -211,19 +217,27 @@ class Fingerprints:
         part.texts.append(tree_hash(*definitions))
         variables = vars(module)
         self._note_module(part, class_.__module__, source)
-        rebound = source.rebound
+        finder = Names(variables, self._owned.module, self._binder(part, source.rebound), part.untold.append)
         for definition in definitions:
             # The bodies of methods are looked into with what runs, below.
-            names = {node.id for node in _names(definition)} & variables.keys()
-            finder = Names(variables, self._owned.module, self._binder(part, rebound), part.untold.append)
-            finder.find(definition, names)
+            uses = source.uses[definition]
+            finder.find(definition, uses, uses.names & variables.keys())
             # Such as one that is read from the environment when the module is imported.
             for name in assigned_in(definition) & vars(class_).keys():
                 self._bind_value(part, name, vars(class_)[name])
+        if type(class_) in (type, ABCMeta):
+            # Metaclasses of other kinds add what they like.
+            self._bind_set_elsewhere(part, class_, {name for one in definitions for name in assigned_in(one)})
         for name, value in list(vars(class_).items()):
             for inner in _functions_in(value):
                 if isinstance(inner, FunctionType) and self._owned.file(inner.__code__.co_filename):
                     self._bind_value(part, name, inner)
+
+    def _bind_set_elsewhere(self, part: _Part, class_: type[Any], own: set[str]) -> None:
+        """Bind the attributes of a class that other code has given it, such as ``Options.limit = 3``."""
+        for name, value in list(vars(class_).items()):
+            if name not in own and not name.startswith("_") and isinstance(value, _DATA):
+                self._bind_value(part, name, value)
 
     def _binder(self, part: _Part, rebound: set[str]) -> Callable[[str, Any], None]:
         def bind(name: str, value: Any) -> None:
@@ -246,20 +260,34 @@ class Fingerprints:
         return value_hash(value, functools.partial(self._follow, part))
 
     def _note_module(self, part: _Part, name: Any, source: Source) -> None:
-        """Let a definition depend on what its module does when it is imported, beside defining things."""
+        """Let a definition depend on what its module does when it is imported, beside defining things.
+
+        The same holds of the modules that are imported with it: they may change classes of other packages.
+        """
         module = sys.modules.get(str(name))
         if module is None or getattr(module, "__file__", None) != source.filename:
             return
         key = f"{name} (statements)"
-        if key not in self._parts:
-            self._modules[str(name)] = module
-            statements = self._parts[key] = _Part(key)
-            trees = source.statements
-            statements.texts.append(tree_hash(*trees))
-            for tree in trees:
-                resolve(module, tree, functools.partial(self._bind_value, statements))
-            statements.hash = _hash(statements)
         part.refers.add(key)
+        if key in self._parts:
+            return
+        self._modules[str(name)] = module
+        statements = self._parts[key] = _Part(key)
+        if trees := source.statements:
+            statements.texts.append(tree_hash(*trees))
+        for tree in trees:
+            resolve(module, tree, functools.partial(self._bind_value, statements))
+        for other in imported_by(module, source.imports):
+            self._note_module_named(statements, other)
+        statements.hash = _hash(statements)
+
+    def _note_module_named(self, part: _Part, name: str) -> None:
+        module = sys.modules.get(name)
+        if self._owned.module(module) and (file := getattr(module, "__file__", None)):
+            try:
+                self._note_module(part, name, source_of(file))
+            except UntoldError as error:
+                part.untold.append(f"the module {name}: {error}")
 
     def _note_changed(self) -> None:
         """Note the objects that functions of the modules seen change in place."""
@@ -267,17 +295,28 @@ class Fingerprints:
         fixed = (int, float, str, bytes, tuple, type(None), ModuleType)
         for name, module in self._modules.items():
             source = source_of(str(module.__file__))
-            for variable in source.changed():
+            for variable in source.changed:
                 value = getattr(module, variable, None)
                 if not isinstance(value, fixed):
                     self._changed[id(value)] = f"a function of {name}"
-            for variable in source.assigned():
+            for variable in source.assigned:
                 if self._owned.module(getattr(module, variable, None)):
                     self._unsure.add(f"a function of {name} sets variables of the module `{variable}`")
 
 
 def _names(tree: ast.AST) -> Iterator[ast.Name]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.Name))
+
+
+def _mark(function: FunctionType) -> str:
+    """Return what tells a lambda from others, whichever of them a run has: they have one name."""
+    if function.__name__ != "<lambda>":
+        return ""
+    try:
+        definitions = source_of(function.__code__.co_filename).functions(function.__code__)
+        return f"~{tree_hash(*definitions)[:_LENGTH]}"
+    except UntoldError:
+        return ""
 
 
 def _functions_in(value: Any) -> list[Any]:

@@ -6,11 +6,16 @@ import ast
 import builtins
 import dis
 import importlib
+import importlib.util
+import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import CodeType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .source import Uses
 
 # What finds code or values by a name that is only known when it runs.
 _DYNAMIC = frozenset(["eval", "exec", "compile", "__import__", "globals", "locals", "vars"])
@@ -53,27 +58,34 @@ class Names(ast.NodeVisitor):
         self._names: set[str] = set()
         self._modules: dict[str, ModuleType] = {}
 
-    def find(self, node: ast.AST, names: set[str], loaded: set[str] | None = None) -> None:
+    def find(self, node: ast.AST, uses: Uses, names: set[str], code: CodeType | None = None) -> None:
         """Look through a definition.
 
         Args:
             node: its syntax tree.
+            uses: what is in it.
             names: the names in it that are no local variables, and possibly others.
-            loaded: those of them that have to be global variables or built in; None if that is not known.
+            code: the function that it defines, if it is one.
         """
         self._names, self._modules = names, {}
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.Import | ast.ImportFrom):
-                self._import(inner)
+        for inner in uses.imports:
+            self._import(inner)
+        unknown = []
         for name in sorted(names):
             value = self._variables.get(name, _MISSING)
             if value is _MISSING:
-                if loaded is not None and name in loaded and not hasattr(builtins, name):
-                    self._untold(f"`{name}` is not defined")
+                unknown.append(name)
+            elif value is os.environ:
+                # Often only one variable of it is read: see below.
+                continue
             elif isinstance(value, ModuleType):
                 self._modules.setdefault(name, value)
             else:
                 self._bind(name, value)
+        # Nearly all of them are attributes.
+        undefined = {name for name in unknown if name in uses.names and not hasattr(builtins, name)}
+        for name in sorted(undefined & globals_in(code)) if undefined and code else ():
+            self._untold(f"`{name}` is not defined")
         self.visit(node)
 
     def _import(self, node: ast.Import | ast.ImportFrom) -> None:
@@ -136,6 +148,8 @@ class Names(ast.NodeVisitor):
         """Refuse what finds code by name, and modules that are passed around."""
         if node.id in self._modules:
             self._check_module(node.id, self._modules[node.id])
+        elif self._value(node) is os.environ:
+            self._bind(node.id, os.environ)
         elif node.id in (_DYNAMIC | _BY_NAME) and node.id in self._names and node.id not in self._variables:
             self._untold(f"it uses `{node.id}`")
 
@@ -151,6 +165,8 @@ class Names(ast.NodeVisitor):
     def visit_Call(self, node: ast.Call) -> None:
         """Let ``getattr(value, "name")`` pass, which is ``value.name``."""
         name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+        if self._reads_environment(node.func):
+            return self._bind_environment(node.args[0] if node.args else None, node.args[1:])
         if name in _OPERATORS and not all(isinstance(one, ast.Constant) for one in node.args):
             self._untold(f"it uses `{name}` with a name that is computed")
         constant = len(node.args) > 1 and isinstance(node.args[1], ast.Constant)
@@ -165,6 +181,36 @@ class Names(ast.NodeVisitor):
                 self.visit(one)
         else:
             self.generic_visit(node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        """Let ``os.environ["NAME"]`` depend on that variable alone."""
+        if self._value(node.value) is os.environ and isinstance(node.ctx, ast.Load):
+            self._bind_environment(node.slice, [])
+        else:
+            self.generic_visit(node)
+
+    def _reads_environment(self, function: ast.expr) -> bool:
+        if isinstance(function, ast.Attribute) and function.attr == "get":
+            return self._value(function.value) is os.environ
+        return self._value(function) is os.getenv
+
+    def _bind_environment(self, name: ast.expr | None, others: list[ast.expr]) -> None:
+        """Bind a variable of the environment, or all of them if it is not known which is read."""
+        if isinstance(name, ast.Constant) and isinstance(name.value, str):
+            self._bind(f"the environment's {name.value}", os.environ.get(name.value))
+        else:
+            self._bind("the environment", os.environ)
+            others = [*others, *([name] if name else [])]
+        for one in others:
+            self.visit(one)
+
+    def _value(self, node: ast.expr) -> Any:
+        """Return what a name, or one of a module, refers to outside of the definition; None if nothing."""
+        if isinstance(node, ast.Name) and node.id in self._names:
+            return self._modules.get(node.id, self._variables.get(node.id))
+        if isinstance(node, ast.Attribute) and isinstance(module := self._value(node.value), ModuleType):
+            return getattr(module, node.attr, None)
+        return None
 
 
 def names_in(code: CodeType) -> set[str]:
@@ -195,3 +241,28 @@ def resolve(module: ModuleType, statement: ast.AST, bind: Callable[[str, Any], N
             root = getattr(module, node.value.id, None)
             if isinstance(root, ModuleType) and callable(value := getattr(root, node.attr, None)):
                 bind(f"{node.value.id}.{node.attr}", value)
+
+
+def imported_by(module: ModuleType, imports: Iterable[ast.Import | ast.ImportFrom]) -> set[str]:
+    """Return the names of the modules that are imported with a module, its own packages included.
+
+    Args:
+        module: the module.
+        imports: its import statements.
+    """
+    found = {module.__name__}
+    for node in imports:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+            continue
+        name = "." * node.level + (node.module or "")
+        try:
+            name = importlib.util.resolve_name(name, module.__package__) if node.level else name
+        except ImportError:
+            continue
+        found |= {name, *(f"{name}.{alias.name}" for alias in node.names)}
+    parents = {one.rpartition(".")[0] for one in found}
+    while parents - found:
+        found |= parents
+        parents = {one.rpartition(".")[0] for one in found}
+    return {one for one in found - {module.__name__} if one in sys.modules}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,12 +129,25 @@ def file_hash(path: Path) -> str | None:
     try:
         if path.is_dir():
             digest = hashlib.sha256()
-            for file in sorted(file for file in path.rglob("*") if file.is_file()):
+            for file in sorted(file for file in files_in(path) if file.is_file()):
                 digest.update(f"{_sha256(file)}  {file.relative_to(path).as_posix()}\n".encode())
             return f"sha256:{digest.hexdigest()}"
         return f"sha256:{_sha256(path)}"
     except OSError:
         return None
+
+
+def files_in(path: Path) -> Iterator[Path]:
+    """Yield what is in a directory and below it, links to directories followed, as datasets do."""
+    seen = set()
+    for directory, directories, names in os.walk(path, followlinks=True):
+        if (real := os.path.realpath(directory)) in seen:
+            directories.clear()
+            continue
+        seen.add(real)
+        # Which of two links comes first is the same each time.
+        directories.sort()
+        yield from (Path(directory, name) for name in (*directories, *names))
 
 
 def _sha256(path: Path) -> str:

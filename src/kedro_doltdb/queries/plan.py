@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..catalog.project import readable
 from ..errors import ConfigError, suggestion
 from ..incremental.decide import SKIP, TAKE, Decision
 from ..incremental.records import Results
@@ -58,7 +59,8 @@ def plan(project: Project, pipeline_names: Sequence[str], params: Mapping[str, A
         params: what ``--params`` would give.
 
     Raises:
-        ConfigError: there is no such pipeline, or an option cannot be used.
+        ConfigError: there is no such pipeline, an option cannot be used, or the project's code or
+            configuration cannot be read.
     """
     from kedro.framework.project import pipelines
     from kedro.framework.session import KedroSession
@@ -72,13 +74,19 @@ def plan(project: Project, pipeline_names: Sequence[str], params: Mapping[str, A
         runtime_params=dict(params),
     ) as session:  # fmt: skip
         # As in a run, with the hooks of other plugins: they may change the catalog.
-        context: Any = session.load_context()
+        with readable("configuration"):
+            context: Any = session.load_context()
+        with readable("pipelines"):
+            known = dict(pipelines)
         names = pipeline_names or ["__default__"]
         for name in names:
-            if name not in pipelines:
-                raise ConfigError(f"There is no pipeline {name}: {suggestion(name, list(pipelines))}")
-        pipeline: Any = sum((pipelines[name] for name in names), Pipeline([]))
-        catalog = context.catalog
+            if name not in known:
+                raise ConfigError(f"There is no pipeline {name}: {suggestion(name, list(known))}")
+        pipeline: Any = sum((known[name] for name in names), Pipeline([]))
+        with readable("catalog"):
+            catalog = context.catalog
+            for name in pipeline.datasets():
+                catalog.get(name)
         database = Database.attached()
         if database is None:
             raise ConfigError("This project does not use kedro-dolt: its hooks are not in settings.py.")

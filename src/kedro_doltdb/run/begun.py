@@ -305,8 +305,8 @@ def _transaction(
     request: Request, database: Database, repository: Repository, records: Records, record: Record
 ) -> Transaction:
     acceptance = Acceptance(request.options.accept, repository.author, "accepted when the run was started")
-    files = database.project_path if database.server.runs_dir else None
-    return Transaction(Publisher(repository, records, record, database.checks, acceptance, files))
+    path = database.project_path
+    return Transaction(Publisher(repository, records, record, database.checks, acceptance, path))
 
 
 def _prepare(

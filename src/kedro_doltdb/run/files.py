@@ -7,7 +7,7 @@ from datetime import timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..journal.edges import base_name
+from ..journal.edges import base_name, files_in
 
 if TYPE_CHECKING:
     from ..journal.store import Edge
@@ -52,8 +52,10 @@ def changed_files(
 def _changed(path: Path) -> float | None:
     """Return when a file, or the last of those in a directory, was changed last; None if it is not there."""
     try:
-        files = [path, *path.rglob("*")] if path.is_dir() else [path]
-        # A copy may have the time of its original; when the file became what it is cannot be set.
-        return max(max(stat.st_mtime, stat.st_ctime) for stat in (file.stat() for file in files))
+        files = [path, *files_in(path)] if path.is_dir() else [path]
+        # A copy may have the time of its original; when the file became what it is cannot be set. A link may
+        # have been led elsewhere.
+        stats = [stat for file in files for stat in (file.stat(), file.lstat())]
+        return max(max(stat.st_mtime, stat.st_ctime) for stat in stats)
     except OSError:
         return None
