@@ -337,3 +337,50 @@ def test_a_run_that_goes_on_at_some_of_the_advised_nodes_is_refused(project: Pat
         run(project, "--pipeline=fork", "--from-nodes=left,right")
         assert {"fork_source", "fork_left", "fork_right"} < set(dolt(project, "ls").split())
     assert branches(project)[-1] == "main"
+
+
+EMPTY = '''
+"""A table without rows, and a node that fails."""
+
+import os
+
+import pandas as pd
+from kedro.pipeline import Pipeline, node
+
+
+def make() -> pd.DataFrame:
+    return pd.DataFrame({"id": pd.Series(dtype="int64"), "text": pd.Series(dtype="str")})
+
+
+def count(frame: pd.DataFrame) -> pd.DataFrame:
+    exec(os.environ.get("BREAK", ""))
+    return pd.DataFrame({"id": [1], "rows": [len(frame)]})
+
+
+def create_pipeline(**kwargs: object) -> Pipeline:
+    making = node(make, None, "no_rows", name="make")
+    return Pipeline([making, node(count, "no_rows", "counted", name="count")])
+'''
+EMPTY_CATALOG = "".join(
+    f"""
+{name}:
+  type: pandas.SQLTableDataset
+  credentials: dolt
+  table_name: {name}
+  save_args: {{if_exists: replace, method: "${{dolt.bulk_load:id}}"}}
+"""
+    for name in ("no_rows", "counted")
+)
+
+
+def test_an_empty_table_that_was_taken_over_has_its_key(project: Path) -> None:
+    add_pipeline(project, "empty", EMPTY, EMPTY_CATALOG)
+    run_kedro(project, "run", "--pipeline", "empty", check=False, BREAK=BROKEN)
+    run_kedro(project, "run", "--pipeline", "empty", "--from-nodes", "count")
+    keys = query(project, "SHOW KEYS FROM no_rows")
+    assert [key["Column_name"] for key in keys] == ["id"]
+    resumed = query(project, "SELECT dolt_hashof_table('no_rows') AS h")
+    noted = query(project, "SELECT DISTINCT content_hash AS h FROM kedro_lineage WHERE dataset = 'no_rows'")
+    assert noted == resumed
+    run_kedro(project, "run", "--pipeline", "empty")
+    assert query(project, "SELECT dolt_hashof_table('no_rows') AS h") == resumed

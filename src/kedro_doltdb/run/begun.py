@@ -342,6 +342,7 @@ def _prepare(
         edges=edges,
         nodes=[one.execution() for one in noted_facts(request, database, edges)],
         parameters_read=request.parameters_read,
+        primary_keys={table: list(key) for table, key in footprint.primary_keys.items()},
         runtime_params=plain(without_run_keys(request.runtime_params), database.secrets),
     )  # fmt: skip
 

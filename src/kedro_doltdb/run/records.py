@@ -33,6 +33,7 @@ class Record:
         pipeline: the names of its pipelines; a resumed run has the same.
         reads: tables that it reads and does not produce.
         writes: tables that it produces.
+        primary_keys: the key of each table that it saves by ``dolt.bulk_load``.
         reads_all: it has a query that may read any table.
         created_target: the target did not exist before.
         status: ``running`` or ``kept``.
@@ -70,6 +71,7 @@ class Record:
     incremental: bool = False
     reads_changes: bool = False
     number: int = 0
+    primary_keys: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def branch(self) -> str:

@@ -116,6 +116,10 @@ class Transaction:
         # What was taken over was computed from what the failed run read.
         record.reads = sorted({*record.reads, *failed.reads, *failed.writes} - set(record.writes))
         record.reads_all |= failed.reads_all
+        rekeyed = self._add_keys(failed, folded(taken.tables))
+        for edge in taken.edges:
+            if edge.table_name and edge.table_name.lower() in rekeyed:
+                edge.content_hash = None
         for edge in record.edges:
             if edge.table_name and not edge.read_at and edge.table_name.lower() in folded(taken.tables):
                 # It was that of the base: it is read again below.
@@ -133,6 +137,17 @@ class Transaction:
         self._note_inputs(record.branch)
         self._records.save(record)
         return taken.tables
+
+    def _add_keys(self, failed: Record, taken: set[str]) -> set[str]:
+        """Give empty tables the keys that a run gives them at its end; return those that lacked one."""
+        from ..tables.bulk_load import add_missing_key
+
+        with self._repository.on(self.record.branch) as cursor:
+            return {
+                table.lower()
+                for table, key in failed.primary_keys.items()
+                if table.lower() in taken and add_missing_key(cursor, table, key)
+            }
 
     def publish(self, message: str) -> Published | None:
         """Commit what the run wrote, move the target to it, and end the run.
