@@ -236,6 +236,8 @@ def test_rows_are_sorted_searched_and_paged_and_the_theme_is_switched(
     assert background(tab) != light
     tab.emulate_media(media="print")
     assert background(tab) == light
+    # Paper has one page of the rows, and says so.
+    assert status.is_visible() and not tab.get_by_role("searchbox").is_visible()
     tab.emulate_media(media="screen")
     press("Light or dark")
     assert background(tab) == light
