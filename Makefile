@@ -30,7 +30,7 @@ demo: .venv/.demo-installed dolt ## generate a project in demo/, run it twice, s
 test: .venv/.installed dolt ## run the tests; ARGS="-k name -x" reaches pytest
 	@.venv/bin/python -m pytest --numprocesses 3 --dist loadgroup $(ARGS)
 
-test-slow: .venv/.corpus-installed dolt ## wheel and sdist in new environments, and a hundred real tables
+test-slow: .venv/.slow-installed dolt ## wheel and sdist in new environments, a hundred real tables, the report in Chromium
 	@.venv/bin/python -m pytest -m slow $(ARGS)
 
 test-deep: .venv/.installed dolt ## thousands of random pairs of tables, saved as a difference and in full
@@ -120,8 +120,8 @@ dolt-wheel: .venv/.release-installed ## build the wheel that carries Dolt into d
 	  "apache-airflow>=3.2,<4" "kedro-airflow>=0.11,<1" "omegaconf<2.4"
 	@touch $@
 
-.venv/.corpus-installed: .venv/.installed
-	.venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --editable ".[corpus]"
+.venv/.slow-installed: .venv/.installed
+	.venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --editable ".[browser,corpus]"
 	@touch $@
 
 .venv/.docs-installed: .venv/.demo-installed
