@@ -6,6 +6,7 @@ import re
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from conftest import dolt, run_kedro
@@ -21,10 +22,13 @@ from helpers import (
     start_slow_run,
 )
 
+from kedro_doltdb.catalog.footprint import Footprint
 from kedro_doltdb.errors import DoltError
 from kedro_doltdb.journal.store import Edge, Run
+from kedro_doltdb.run.publish import Publisher
 from kedro_doltdb.run.records import Record
 from kedro_doltdb.run.resume import TakeOver, take_over
+from kedro_doltdb.run.transaction import Transaction
 
 RATIO = "example_test_data_ratio"
 BROKEN = "raise RuntimeError('broken')"
@@ -371,6 +375,13 @@ EMPTY_CATALOG = "".join(
 """
     for name in ("no_rows", "counted")
 )
+
+
+def test_the_key_of_a_table_that_came_into_the_catalog_late_is_noted() -> None:
+    record, nothing = failed_run(edges=[]), cast("Any", None)
+    transaction = Transaction(Publisher(nothing, nothing, record))
+    transaction.note_late(Footprint(primary_keys={"late": ("id",)}), [])
+    assert record.primary_keys == {"late": ["id"]}
 
 
 def test_an_empty_table_that_was_taken_over_has_its_key(project: Path) -> None:

@@ -70,6 +70,7 @@ class Transaction:
         record.reads = sorted({*record.reads, *footprint.reads})
         record.writes = sorted({*record.writes, *footprint.writes})
         record.reads_all |= footprint.reads_all
+        record.primary_keys |= {table: list(key) for table, key in footprint.primary_keys.items()}
         late = []
         for edge in edges:
             old = known.get((edge.node, edge.dataset, edge.direction))
