@@ -305,8 +305,9 @@ def git_remote_url(project_path: Path) -> str:
 
 
 def without_password(text: str) -> str:
-    """``text`` without what stands for a user and a password in URLs."""
-    return re.sub(r"://[^/@\s]*@", "://***@", text)
+    """Return ``text`` without what stands for a user and a password in URLs."""
+    # A password may have an @ in it.
+    return re.sub(r"://[^/\s]*@", "://***@", text)
 
 
 def _same_url(one: str, other: str) -> bool:

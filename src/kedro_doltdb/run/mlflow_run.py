@@ -6,7 +6,6 @@ It is imported where the process has imported MLflow, and nowhere else: see :mod
 from __future__ import annotations
 
 import json
-import re
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ import mlflow
 from mlflow.entities import Dataset, DatasetInput, InputTag, RunTag
 
 from ..dolt.as_of import count_at
+from ..dolt.remote import without_password
 from ..journal.edges import inputs_of
 from ..terminal import get_logger
 
@@ -121,7 +121,7 @@ def _without_failing(action: Callable[[], None]) -> None:
         action()
     # Whatever MLflow, its store or its plugins raise: the run is as good without them.
     except Exception as error:
-        words = without_passwords(" ".join(str(error).split()))[:300]
+        words = without_password(" ".join(str(error).split()))[:300]
         logger.warning("MLflow's run lacks facts of this run: %s: %s", type(error).__name__, words)
 
 
@@ -169,8 +169,3 @@ def _url(tracking_uri: str, experiment_id: str, run_id: str) -> str | None:
     host = parts.netloc.rpartition("@")[2]
     base = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
     return f"{base}/#/experiments/{experiment_id}/runs/{run_id}"
-
-
-def without_passwords(text: str) -> str:
-    """Return ``text`` with what stands before the host left out of every URL in it."""
-    return re.sub(r"://[^/\s]*@", "://***@", text)
