@@ -43,13 +43,14 @@ class TableChange:
         """Return the change as JSON holds it."""
         return asdict(self)
 
+    @property
+    def counts(self) -> str:
+        """How many rows differ, such as ``+2 ~1``; nothing if only the schema does."""
+        signs = (("+", self.added), ("-", self.removed), ("~", self.modified))
+        return " ".join(f"{sign}{n}" for sign, n in signs if n)
+
     def __str__(self) -> str:
-        if self.dropped:
-            return f"{self.table} (dropped)"
-        counts = [
-            f"{sign}{n}" for sign, n in (("+", self.added), ("-", self.removed), ("~", self.modified)) if n
-        ]
-        return f"{self.table} {' '.join(counts) or '(schema)'}"
+        return f"{self.table} {'(dropped)' if self.dropped else self.counts or '(schema)'}"
 
 
 class Repository:

@@ -73,7 +73,8 @@ class VizFiles:
         current = [edge for edge in edges if not edge.read_at]
         tables = {base_name(edge.dataset): edge.table_name for edge in current if edge.table_name}
         changed = {change.table.lower(): change for change in changes}
-        styles = {name: style for name, style in self._read("styles.json").items() if not _is_ours(style)}
+        ours = (NEW, CHANGED)
+        styles = {name: style for name, style in self._read("styles.json").items() if style not in ours}
         stats = {**_without_changes(self._stats), **self._read("stats.json")}
         try:
             with dolt_errors(), repository.reusing(), repository.on() as cursor:
@@ -85,7 +86,7 @@ class VizFiles:
                     rows = count_at(cursor, table, commit)
                     change = changed.get(table.lower())
                     stats[name] = {
-                        "rows": rows if change is None else f"{rows} ({_words(change)})",
+                        "rows": rows if change is None else f"{rows} ({change.counts or 'schema'})",
                         "columns": len(columns_at(cursor, table, commit)),
                     }
                     if change is not None:
@@ -105,14 +106,6 @@ class VizFiles:
 
 def _colours(cursor: Cursor, table: str, base: str) -> dict[str, Any]:
     return CHANGED if columns_at(cursor, table, base) else NEW
-
-
-def _words(change: TableChange) -> str:
-    return str(change).removeprefix(f"{change.table} ").strip("()")
-
-
-def _is_ours(style: object) -> bool:
-    return style in (NEW, CHANGED)
 
 
 def _without_changes(stats: Mapping[str, Any]) -> dict[str, Any]:
