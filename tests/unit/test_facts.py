@@ -40,17 +40,27 @@ def same(*values: Any) -> Any:
 
 
 @pytest.fixture
-def code_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Facts]]:
-    """What is known of a node that loads a dataset of each of two modules, which have one name."""
+def write_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Write a module of some name and text, to be imported anew."""
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def write(name: str, text: str) -> None:
+        sys.modules.pop(name, None)
+        (tmp_path / f"{name}.py").write_text(text)
+        importlib.invalidate_caches()
+
+    return write
+
+
+@pytest.fixture
+def code_of(tmp_path: Path, write_module: Callable[[str, str], None]) -> Iterator[Callable[..., Facts]]:
+    """What is known of a node that loads a dataset of each of two modules, which have one name."""
 
     def facts(first: str = CODE, second: str = CODE, tag: str | None = None) -> Facts:
         catalog = DataCatalog()
         for name, module, text in zip("ab", MODULES, (first, second), strict=True):
-            sys.modules.pop(module, None)
-            (tmp_path / f"{module}.py").write_text(text)
-            importlib.invalidate_caches()
+            write_module(module, text)
             made = importlib.import_module(module)
             catalog[name] = made.Table(convert=made.convert)
         catalog["c"] = made.Table()
@@ -138,15 +148,10 @@ def check(data):
 
 @pytest.mark.skipif(not hasattr(DataCatalog, "validators"), reason="Kedro has no validators before 1.7")
 def test_a_validator_counts_with_its_code_and_its_options(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_module: Callable[[str, str], None]
 ) -> None:
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-
     def recipe(validator: Any, text: str = VALIDATOR) -> str | None:
-        sys.modules.pop("validators_of_tests", None)
-        (tmp_path / "validators_of_tests.py").write_text(text)
-        importlib.invalidate_caches()
+        write_module("validators_of_tests", text)
         entry = {"type": "json.JSONDataset", "filepath": "a.json"}
         return facts_with(
             {**entry, "validator": validator} if validator else entry, tmp_path, "a.json"
@@ -177,17 +182,12 @@ class Watching:
 
 
 def test_a_hook_that_changes_inputs_counts_and_one_that_watches_does_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_module: Callable[[str, str], None]
 ) -> None:
     from kedro.framework import project
 
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-
     def recipe(kind: str, text: str = HOOKS) -> str | None:
-        sys.modules.pop("hooks_of_tests", None)
-        (tmp_path / "hooks_of_tests.py").write_text(text)
-        importlib.invalidate_caches()
+        write_module("hooks_of_tests", text)
         hooks = (getattr(importlib.import_module("hooks_of_tests"), kind)(),)
         monkeypatch.setattr(project, "settings", type("Settings", (), {"HOOKS": hooks}))
         return facts_with({"type": "json.JSONDataset", "filepath": "a.json"}, tmp_path, "a.json").recipe
