@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from html.parser import HTMLParser
@@ -159,11 +160,13 @@ def test_long_texts_are_shown_from_where_they_differ() -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=30))
-def test_no_two_boxes_overlap_and_arrows_of_a_graph_point_right(arrows: list[tuple[int, int]]) -> None:
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=30), st.booleans())
+def test_no_two_boxes_overlap_and_arrows_of_a_graph_point_right_and_cross_no_box(
+    arrows: list[tuple[int, int]], acyclic: bool
+) -> None:
     sizes = {f"b{number}": (50.0 + number, 42.0) for number in range(13)}
-    # Half of the examples have no circle.
-    acyclic = all(one < other for one, other in arrows)
+    if acyclic:
+        arrows = [(min(pair), max(pair)) for pair in arrows]
     layout = laid_out(sizes, [(f"b{one}", f"b{other}") for one, other in arrows])
     boxes = list(layout.boxes.values())
     assert set(layout.boxes) == set(sizes)
@@ -174,8 +177,31 @@ def test_no_two_boxes_overlap_and_arrows_of_a_graph_point_right(arrows: list[tup
             apart = one.x + one.width <= other.x or other.x + other.width <= one.x
             assert apart or one.y + one.height <= other.y or other.y + other.height <= one.y
     if acyclic:
-        for one, other, _ in layout.paths:
+        for one, other, path in layout.paths:
             assert layout.boxes[one].x < layout.boxes[other].x
+            # An arrow across a box would look as if it came from there.
+            between = [box for name, box in layout.boxes.items() if name not in (one, other)]
+            for x, y in points(path):
+                assert not any(
+                    box.x + 1 < x < box.x + box.width - 1 and box.y + 1 < y < box.y + box.height - 1
+                    for box in between
+                )
+
+
+def points(path: str) -> Iterator[tuple[float, float]]:
+    """Points of an SVG path of lines and Bézier curves, close to one another."""
+    x = y = 0.0
+    for command, text in re.findall(r"([MHC])([-\d. ]+)", path):
+        values = [float(number) for number in text.split()]
+        to_x, to_y = (values[0], y) if command == "H" else values[-2:]
+        steps = [(x, y), (x, y), (to_x, to_y), (to_x, to_y)]
+        if command == "C":
+            steps[1:3] = [tuple(values[:2]), tuple(values[2:4])]
+        for number in range(41 if command != "M" else 0):
+            t = number / 40
+            weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3)
+            yield tuple(sum(w * p[axis] for w, p in zip(weights, steps, strict=True)) for axis in (0, 1))
+        x, y = to_x, to_y
 
 
 @given(st.lists(st.none() | st.floats() | st.integers(), max_size=20), st.lists(st.floats(), max_size=20))
