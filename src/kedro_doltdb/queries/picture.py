@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from ..dolt.as_of import count_at
 from ..journal import reader
 from ..journal.edges import base_name
+from ..journal.store import SKIPPED, TAKEN
 
 if TYPE_CHECKING:
     from ..dolt.repository import Repository
-    from ..journal.store import Edge, Run
+    from ..journal.store import Edge, Execution, Run
     from .compare import Comparison
 
 
@@ -44,8 +45,10 @@ class PicturedNode:
 
     Attributes:
         name: its name.
-        status: ``ran``, ``taken over`` from a failed run, ``new``, ``gone``, or ``unknown``: the run did not
-            succeed, and the journal does not say how far it came.
+        status: ``ran``, or ``new`` if it ran for the first time; ``skipped`` by an incremental run, ``taken
+            over`` from another run; ``not finished`` by a run that did not succeed, ``not run`` by one of
+            another part of the pipeline, ``gone``; or ``unknown``: it saves nothing by which a run that did
+            not succeed could tell.
     """
 
     name: str
@@ -80,6 +83,7 @@ def picture(repository: Repository, comparison: Comparison, old: Run | None, new
     with repository.on() as cursor:
         before = reader.edges(cursor, old.run_id, commits[0]) if old else []
         after = reader.edges(cursor, new.run_id, commits[1]) if new else []
+        executions = reader.executions(cursor, new.run_id, commits[1]) if new else []
     names = {edge.table_name for edge in (*before, *after) if edge.table_name and not edge.read_at}
     # A view has no hash, and nothing is asked of it: its query may be anybody's.
     hashes = [repository.table_hashes(commit, names) for commit in commits]
@@ -97,11 +101,14 @@ def picture(repository: Repository, comparison: Comparison, old: Run | None, new
                 datasets.append(PicturedDataset(name, table, None, _status(was, now), *counts))
             else:
                 was, now = (_content(edges) for edges in found)
-                datasets.append(PicturedDataset(name, None, edge.file, _status(was, now)))
+                # A run that says nothing of a file may have been of another part, or have failed before it.
+                known = found[1] or _is_same_part(old, new)
+                status = _status(was, now) if known else "not kept"
+                datasets.append(PicturedDataset(name, None, edge.file, status))
     arrows = dict.fromkeys(
         (base_name(edge.dataset), edge.node, edge.direction == "load") for edge in (*after, *before)
     )
-    return Picture(datasets, _nodes(before, after, new), list(arrows))
+    return Picture(datasets, _nodes(before, after, executions, old, new), list(arrows))
 
 
 def _by_dataset(before: Iterable[Edge], after: Iterable[Edge]) -> dict[str, tuple[list[Edge], list[Edge]]]:
@@ -124,18 +131,35 @@ def _status(old: str | None, new: str | None) -> str:
     return "unchanged" if old == new else "changed"
 
 
-def _nodes(before: list[Edge], after: list[Edge], run: Run | None) -> list[PicturedNode]:
-    taken_over = {edge.node for edge in after if edge.computed_by}
+def _is_whole(run: Run) -> bool:
+    return run.status == "succeeded" and not run.filters
+
+
+def _is_same_part(old: Run | None, new: Run | None) -> bool:
+    """Return whether what the new run does not have is gone: it had as much to run as the old one."""
+    return new is None or (_is_whole(new) and (old is None or old.pipelines == new.pipelines))
+
+
+def _nodes(
+    before: list[Edge], after: list[Edge], executions: Iterable[Execution], old: Run | None, new: Run | None
+) -> list[PicturedNode]:
+    # Of a run that did not succeed the journal has the nodes that finished.
     earlier, later = ({edge.node: None for edge in edges} for edges in (before, after))
-    succeeded = run is not None and run.status == "succeeded"
+    how = {one.node: one.execution for one in executions}
+    # A journal of an older version says it of the edges alone.
+    taken_over = {edge.node for edge in after if edge.computed_by}
+    saving = {edge.node for edge in before if edge.direction == "save"}
+    succeeded = new is None or new.status == "succeeded"
 
     def status(name: str) -> str:
-        if name not in later:
-            return "gone"
-        if name in taken_over:
-            return "taken over"
+        if name in later:
+            if how.get(name) == SKIPPED:
+                return "skipped"
+            if how.get(name) == TAKEN or name in taken_over:
+                return "taken over"
+            return "new" if old and _is_whole(old) and name not in earlier else "ran"
         if not succeeded:
-            return "unknown"
-        return "ran" if name in earlier or not before else "new"
+            return "not finished" if name in saving else "unknown"
+        return "gone" if _is_same_part(old, new) else "not run"
 
     return [PicturedNode(name, status(name)) for name in {**later, **earlier}]
