@@ -143,6 +143,17 @@ def test_a_report_replaces_no_file_of_yours(two_runs: Path, tmp_path: Path) -> N
     assert (tmp_path / "notes.html").read_text() == "mine"
 
 
+@pytest.mark.usefixtures("first_run")
+def test_a_report_says_which_uncommitted_edits_it_leaves_out_as_compare_does(project: Path) -> None:
+    assert "uncommitted" not in say(project, "report")
+    assert "uncommitted" not in (project / "report.html").read_text("utf-8")
+    sql(project, "UPDATE example_iris_data SET species = 'setosa'")
+    note = "Note: example_iris_data has uncommitted edits on main, which are not looked at here"
+    assert note in say(project, "compare", "HEAD~1") and note in say(project, "report")
+    page = (project / "report.html").read_text("utf-8")
+    assert "<bdi>example_iris_data</bdi> has uncommitted edits on <bdi>main</bdi>" in page
+
+
 def test_the_first_run_and_a_failed_one_are_reviewed_against_what_they_began_with(project: Path) -> None:
     break_node(project, "report_accuracy")
     run_kedro(project, "run")

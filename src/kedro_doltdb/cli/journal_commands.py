@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ..terminal import echo
-from .project import Command, Project, conf_source_option, in_project
+from .project import Command, Project, conf_source_option, in_project, note_uncommitted
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
-
-    from ..dolt.repository import Repository
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, in one line.")
 
@@ -139,7 +137,7 @@ def compare(
         )  # fmt: skip
         if directory:
             files = write_csv(repository, comparison, directory)
-        _note_uncommitted(repository)
+        note_uncommitted(repository)
     if directory:
         for name in files:
             echo(str(directory / name))
@@ -149,16 +147,6 @@ def compare(
         print_markdown(comparison_sections(comparison, now(), WIDEST))
     else:
         print_sections(comparison_sections(comparison, now(), width()))
-
-
-def _note_uncommitted(repository: Repository) -> None:
-    branch = repository.checked_out()
-    if tables := repository.uncommitted(branch):
-        echo(
-            f"Note: {', '.join(tables)} has uncommitted edits on {branch}, which are not looked at here: "
-            "`kedro dolt status`.",
-            err=True,
-        )
 
 
 @click.command(cls=Command)
@@ -242,7 +230,7 @@ def lineage(project: Project, dataset: str, ref: str | None) -> None:
     with project.serving() as (_, repository):
         origin = trace(repository, dataset, find(repository, ref or "HEAD").commit)
         if ref is None:
-            _note_uncommitted(repository)
+            note_uncommitted(repository)
     print_tree(lineage_tree(origin))
 
 
@@ -271,7 +259,7 @@ def blame(project: Project, table: str, where: tuple[str, ...], limit: int) -> N
         conditions[name] = value
     with project.serving() as (_, repository):
         rows = blame_rows(repository, table, conditions, limit or None)
-        _note_uncommitted(repository)
+        note_uncommitted(repository)
     if not rows:
         echo(f"{table} has no such row.", err=True)
     else:

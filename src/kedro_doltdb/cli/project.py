@@ -1,4 +1,4 @@
-"""What every command ``kedro dolt ...`` begins with: its project; results alone on standard output."""
+"""What commands ``kedro dolt ...`` share: a project, results alone on standard output, a note on edits."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..catalog.project import Project as Project
-from ..terminal import results_alone
+from ..terminal import echo, results_alone
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
+
+    from ..dolt.repository import Repository
 
 _env = click.option("--env", "-e", default=None, help="Kedro configuration environment.")
 conf_source_option = click.option(
@@ -38,3 +40,14 @@ def in_project(command: Callable[..., None]) -> Callable[..., None]:
 
     functools.update_wrapper(with_project, command)
     return _env(conf_source_option(click.pass_obj(with_project)))
+
+
+def note_uncommitted(repository: Repository) -> None:
+    """Say which uncommitted edits a command passes over that looks at commits."""
+    branch = repository.checked_out()
+    if tables := repository.uncommitted(branch):
+        echo(
+            f"Note: {', '.join(tables)} has uncommitted edits on {branch}, which are not looked at here: "
+            "`kedro dolt status`.",
+            err=True,
+        )

@@ -12,7 +12,7 @@ import click
 from ..errors import DoltError
 from ..terminal import echo
 from .files import usual_mode
-from .project import Command, Project, in_project
+from .project import Command, Project, in_project, note_uncommitted
 
 
 @click.command(cls=Command)
@@ -46,6 +46,7 @@ def report(project: Project, old: str | None, new: str | None, output: Path, tab
             only=tables or None, limit=0,
         )  # fmt: skip
         found = review(repository, comparison)
+        note_uncommitted(repository)
     _write(output, page(found, now(), " ".join(point.commit[:10] for point in points)))
     echo(str(output))
 

@@ -71,6 +71,8 @@ class Review:
         picture: the pipeline.
         tables: the tables that differ.
         unchanged: the names of those that do not, and how many rows each has.
+        checked_out: the branch checked out in ``data/``.
+        uncommitted: the tables with uncommitted edits on it, which no commit shows.
     """
 
     comparison: Comparison
@@ -79,6 +81,8 @@ class Review:
     picture: Picture
     tables: list[TableReview]
     unchanged: list[tuple[str, int | None]]
+    checked_out: str = ""
+    uncommitted: list[str] = field(default_factory=list)
 
 
 def review_points(repository: Repository, old: str | None, new: str | None) -> tuple[Point, Point]:
@@ -117,7 +121,11 @@ def review(repository: Repository, comparison: Comparison, shown: int = MOST_SHO
         if each.table and each.status == "unchanged" and each.table not in changed
     }
     tables = [_table(repository, comparison, table, shown) for table in comparison.tables]
-    return Review(comparison, runs, who, pictured, tables, sorted(unchanged.items()))
+    branch = repository.checked_out()
+    return Review(
+        comparison, runs, who, pictured, tables, sorted(unchanged.items()),
+        branch, repository.uncommitted(branch),
+    )  # fmt: skip
 
 
 def _commit(cursor: Any, commit: str) -> Commit:

@@ -64,6 +64,7 @@ def page(review: Review, now: datetime, arguments: str) -> str:
             checks=sorted(review.comparison.checks, key=_severity),
             check_status=_check_status,
             picture=_drawn(review.picture, [table.diff.change.table for table, _ in tables]),
+            others=_others(review),
             columns=_columns,
             bars=_bars,
             unprofiled=_unprofiled,
@@ -200,6 +201,14 @@ def _drawn(picture: Picture, tables: list[str]) -> dict[str, Any]:
         "boxes": placed, "listed": list(boxes.values()), "paths": paths, "width": round(layout.width),
         "height": round(layout.height),
     }  # fmt: skip
+
+
+def _others(review: Review) -> list[str]:
+    """Return the tables of the picture that differ, and that the review was not asked for."""
+    # A catalog may write a table's name in other letters than Dolt does.
+    asked_for = {table.diff.change.table.lower() for table in review.tables}
+    differing = (each for each in review.picture.datasets if each.status in ("changed", "new", "gone"))
+    return sorted({each.table for each in differing if each.table and each.table.lower() not in asked_for})
 
 
 def _columns(table: TableReview) -> list[ColumnProfile]:
