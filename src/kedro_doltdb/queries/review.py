@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +96,7 @@ def review_points(repository: Repository, old: str | None, new: str | None) -> t
         if len(entries) == 1:
             entry = entries[0]
             before = find(repository, entry.parent)
+            before = replace(before, name=before.run.run_id if before.run else before.commit[:10])
             return before, Point(entry.run.run_id, entry.commit, entry.run)
     return default_points(repository, old, new)
 

@@ -1,6 +1,8 @@
 "use strict";
 (() => {
   const PAGE = 25;
+  // Of more characters a cell keeps some width, so that its text does not stand in a column of single words.
+  const LONG = 24;
   const SIGNS = { "+": ["add", "added"], "-": ["del", "removed"], "~": ["mod", "modified"] };
   const make = (tag, text, className) => {
     const element = document.createElement(tag);
@@ -13,6 +15,7 @@
     if (value === null || value === "") element.className = "null";
     return element;
   };
+  const number = (count) => count.toLocaleString("en");
   // What a cell is sorted by: of a modified one, what it is now.
   const key = (cell) => (Array.isArray(cell) ? cell[1] : cell);
   const compare = (one, other) => {
@@ -94,7 +97,7 @@
       page = Math.min(Math.max(page, 0), pages - 1);
       back.disabled = page === 0;
       on.disabled = page === pages - 1;
-      status.textContent = `Page ${page + 1} of ${pages}, ${found.length} of ${data.rows.length} rows`;
+      status.textContent = `Page ${page + 1} of ${pages}, ${number(found.length)} of ${number(data.rows.length)} rows`;
       body.replaceChildren(
         ...found.slice(page * PAGE, page * PAGE + PAGE).map((row) => {
           const line = make("tr", undefined, SIGNS[row[0]][0]);
@@ -104,8 +107,10 @@
           row.slice(1, headers.length).forEach((cell, place) => {
             const box = make("td", undefined, place < data.keys ? "k" : "");
             const isWriter = hasWriters && place === headers.length - 2;
-            if (isWriter) box.append(make("bdi", cell));
-            else if (place < data.keys) box.append(shown(cell));
+            if (isWriter) {
+              box.className = "writer";
+              box.append(make("bdi", cell));
+            } else if (place < data.keys) box.append(shown(cell));
             else if (row[0] !== "~") {
               const changed = make(row[0] === "+" ? "ins" : "del");
               changed.append(shown(cell));
@@ -116,6 +121,7 @@
               is.append(shown(cell[1]));
               box.append(was, " \u2192 ", is);
             }
+            if (!isWriter && box.textContent.length > LONG) box.classList.add("long");
             line.append(box);
           });
           return line;
