@@ -1,19 +1,14 @@
-"""The page of ``kedro dolt report`` in a real browser: by mouse, by keyboard, and as axe-core judges it.
-
-``make test-slow`` installs what drives the browser, which is the one of the machine. Pictures of every page
-stay in ``build/report``.
-"""
+"""The page of ``kedro dolt report`` in a real browser: by mouse, by keyboard, and as axe-core judges it."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
+from browsing import MARKS, background, barriers, check_it_can_be_read, started_browser, watched_pages
 from test_report import EVIL, NOW, reviewed
 
 from kedro_doltdb.dolt.repository import TableChange
@@ -26,18 +21,9 @@ from kedro_doltdb.queries.review import Review, TableReview
 from kedro_doltdb.queries.schema import SchemaChange
 from kedro_doltdb.report.page import page
 
-WHY = "make test-slow installs it, or: pip install 'kedro-doltdb[browser]'"
-playwright = pytest.importorskip("playwright.sync_api", reason=f"Playwright is not installed; {WHY}")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason=f"axe-core is not installed; {WHY}")
-
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-PICTURES = ROOT / "build" / "report"
 ROWS = 60
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not BROWSER, reason="no Chromium or Google Chrome on PATH: install one"),
-]
+pytestmark = MARKS
 
 
 def table(name: str, change: TableChange, rows: list[RowChange], **facts: Any) -> TableReview:
@@ -76,7 +62,7 @@ def usual() -> Review:
     picture = Picture(
         [PicturedDataset(f"d{n}", "measurements" if n == 1 else None, None, status, 1, 2)
          for n, status in enumerate(statuses)],
-        [PicturedNode("clean", "ran"), PicturedNode("train", "unknown")],
+        [PicturedNode("clean", "ran"), PicturedNode("train", "not finished")],
         [("d0", "clean", True), ("d1", "clean", False), ("d1", "train", True), ("d2", "train", False)],
     )  # fmt: skip
     checks = [
@@ -112,76 +98,33 @@ REPORTS: dict[str, Callable[[], Review]] = {
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        # Chromium's own sandbox does not work for root, as whom containers run.
-        browser = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+    with started_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
 def opened(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """A function that opens a report; in the end none has complained, asked for anything or run a value."""
-    said: list[str] = []
-    asked: list[str] = []
+    with watched_pages(browser) as open_page:
+        yield lambda name, **options: open_page(written(name, tmp_path), **options)
 
-    def open_report(name: str, **options: Any) -> Any:
-        path = tmp_path / f"{name}.html"
-        path.write_text(page(REPORTS[name](), NOW, "a b"), encoding="utf-8")
-        tab = browser.new_page(**options)
-        tab.set_default_timeout(10_000)
-        tab.on("console", lambda message: said.append(message.text))
-        tab.on("pageerror", lambda error: said.append(str(error)))
-        tab.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
-        tab.on("request", lambda request: asked.append(request.url))
-        tab.goto(path.as_uri())
-        assert asked.pop() == path.as_uri()
-        tabs.append(tab)
-        return tab
 
-    tabs: list[Any] = []
-    yield open_report
-    for tab in tabs:
-        tab.close()
-    assert said == [] and asked == []
+def written(name: str, directory: Path) -> Path:
+    path = directory / f"{name}.html"
+    path.write_text(page(REPORTS[name](), NOW, "a b"), encoding="utf-8")
+    return path
 
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_each_report_can_be_read_by_all_on_wide_and_narrow_screens(
-    opened: Callable[..., Any], name: str
+    browser: Any, tmp_path: Path, name: str
 ) -> None:
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    wrong = []
-    for scheme in ("light", "dark"):
-        tab = opened(name, color_scheme=scheme)
-        for width in (1280, 400):
-            tab.set_viewport_size({"width": width, "height": 900})
-            # What is folded is judged, too.
-            tab.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
-            tab.screenshot(path=PICTURES / f"{name}-{scheme}-{width}.png", full_page=True)
-            if tab.evaluate("document.documentElement.scrollWidth") > width:
-                wrong.append(f"{scheme} {width}: the page itself is wider than the screen")
-            found = axe.Axe().run(tab).response["violations"]
-            wrong += [
-                f"{scheme} {width}: {each['id']} {node['target']} {node['failureSummary']}"
-                for each in found
-                if each["impact"] in ("serious", "critical")
-                for node in each["nodes"][:3]
-            ]
-    tab.emulate_media(media="print", color_scheme="dark")
-    assert background(tab) == "rgb(255, 255, 255)"
-    tab.set_viewport_size({"width": 720, "height": 900})
-    tab.screenshot(path=PICTURES / f"{name}-print.png", full_page=True)
-    tab.pdf(path=PICTURES / f"{name}.pdf")
-    assert not wrong, "\n".join(wrong)
+    with watched_pages(browser) as open_page:
+        check_it_can_be_read(open_page, written(name, tmp_path), name)
 
 
 def cells(tab: Any, column: int) -> list[str]:
     return tab.locator(f".rows tbody tr td:nth-child({column})").all_inner_texts()
-
-
-def background(tab: Any) -> str:
-    return tab.evaluate("getComputedStyle(document.body).backgroundColor")
 
 
 @pytest.mark.parametrize("way", ["mouse", "keyboard"])
@@ -251,5 +194,4 @@ def test_the_button_gives_the_other_theme_whatever_the_system_has(
     tab.get_by_role("button", name="Light or dark").click()
     other = opened("usual", color_scheme="dark" if scheme == "light" else "light")
     assert background(tab) == background(other)
-    found = axe.Axe().run(tab).response["violations"]
-    assert not [each["id"] for each in found if each["impact"] in ("serious", "critical")]
+    assert barriers(tab) == []
