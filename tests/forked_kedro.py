@@ -17,6 +17,8 @@ import json
 import os
 import pty
 import runpy
+import select
+import signal
 import socket
 import subprocess
 import sys
@@ -24,6 +26,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 LIBRARIES = (
     "click", "dynaconf", "ibis", "jinja2", "kedro.config", "kedro.framework.hooks", "kedro.io",
@@ -44,7 +47,7 @@ def can_be_forked(env: Mapping[str, str]) -> bool:
 
 
 class ForkedKedro:
-    """The process that is forked, for one call at a time; it ends with the one that started it."""
+    """The process that is forked; it ends with the one that started it."""
 
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -62,14 +65,81 @@ class ForkedKedro:
 
         With ``terminal`` its standard output is one.
         """
-        pipes = [os.pipe(), pty.openpty() if terminal else os.pipe(), os.pipe()]
-        request = json.dumps([str(directory), args, dict(env)]).encode()
-        socket.send_fds(self._socket, [request], [end for _, end in pipes])
-        for _, end in pipes:
+        (output, theirs), (errors, their_errors) = pty.openpty() if terminal else os.pipe(), os.pipe()
+        process = self._fork(directory, args, env, theirs, their_errors, session=False)
+        with ThreadPoolExecutor(2) as pool:
+            printed = list(pool.map(_read, [output, errors]))
+        return process.wait(), printed[0], printed[1]
+
+    def start(self, directory: Path, args: tuple[str, ...], env: Mapping[str, str]) -> ForkedProcess:
+        """Start ``kedro`` in a session of its own and return at once; its two outputs come in one pipe."""
+        output, theirs = os.pipe()
+        process = self._fork(directory, args, env, theirs, os.dup(theirs), session=True)
+        process.stdout = os.fdopen(output)
+        return process
+
+    def _fork(
+        self,
+        directory: Path,
+        args: tuple[str, ...],
+        env: Mapping[str, str],
+        *outputs: int,
+        session: bool,
+    ) -> ForkedProcess:
+        status, theirs = os.pipe()
+        request = json.dumps([str(directory), args, dict(env), session]).encode()
+        socket.send_fds(self._socket, [request], [theirs, *outputs])
+        for end in (theirs, *outputs):
             os.close(end)
-        with ThreadPoolExecutor(len(pipes)) as pool:
-            code, output, errors = pool.map(_read, [end for end, _ in pipes])
-        return int(code), output, errors
+        return ForkedProcess(status)
+
+
+class ForkedProcess:
+    """What a test wants of a process that it did not start itself, by the names of ``subprocess.Popen``.
+
+    Args:
+        status: where its pid comes, and its exit code in the end.
+    """
+
+    stdout: TextIO | None = None
+    returncode: int | None = None
+
+    def __init__(self, status: int) -> None:
+        self._status = os.fdopen(status, "rb", buffering=0)
+        self.pid = int(self._status.readline())
+
+    def poll(self) -> int | None:
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            if not select.select([self._status], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired("kedro", timeout or 0.0)
+            self.returncode = int(self._status.readline())
+            self._status.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, None]:
+        """Return what it has printed when no process holds its output open any more."""
+        assert self.stdout
+        with self.stdout, ThreadPoolExecutor(1) as pool:
+            try:
+                printed = pool.submit(self.stdout.read).result(timeout)
+            except TimeoutError:
+                # Else the thread would wait for it still.
+                os.killpg(self.pid, signal.SIGKILL)
+                raise
+        self.wait(timeout)
+        return printed, None
 
 
 def _read(end: int) -> str:
@@ -92,15 +162,25 @@ def _serve(requests: socket.socket) -> None:
     inspect.stack = _stack
     gc.freeze()
     while (received := socket.recv_fds(requests, 1 << 20, 3))[0]:
-        (code, output, errors), process = received[1], os.fork()
-        if process == 0:
+        status, output, errors = received[1]
+        # What waits for a call is another process, so that the next call need not.
+        if os.fork() == 0:
             requests.close()
-            os.close(code)
-            return _become_kedro(*json.loads(received[0]), output, errors)
-        os.close(output)
-        os.close(errors)
-        with open(code, "w") as file:
-            file.write(str(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])))
+            if (process := os.fork()) == 0:
+                os.close(status)
+                return _become_kedro(*json.loads(received[0]), output, errors)
+            os.close(output)
+            os.close(errors)
+            with open(status, "wb", buffering=0) as file:
+                file.write(b"%d\n" % process)
+                code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+                file.write(b"%d\n" % code)
+            os._exit(0)
+        for end in received[1]:
+            os.close(end)
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
 
 
 def _stack(context: int = 0) -> list[inspect.FrameInfo]:
@@ -112,7 +192,11 @@ def _stack(context: int = 0) -> list[inspect.FrameInfo]:
     return frames
 
 
-def _become_kedro(directory: str, args: list[str], env: dict[str, str], output: int, errors: int) -> None:
+def _become_kedro(
+    directory: str, args: list[str], env: dict[str, str], session: bool, output: int, errors: int
+) -> None:
+    if session:
+        os.setsid()
     for end, standard in ((output, 1), (errors, 2)):
         os.dup2(end, standard)
         os.close(end)

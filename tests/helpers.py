@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from conftest import dolt
+from conftest import dolt, start_kedro
+from forked_kedro import ForkedProcess
 
 from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.dolt_cli import initialise
@@ -96,7 +95,7 @@ def add_pipeline(project: Path, name: str, code: str, catalog: str) -> None:
         file.write(catalog)
 
 
-def start_slow_run(project: Path, *args: str) -> subprocess.Popen[str]:
+def start_slow_run(project: Path, *args: str) -> subprocess.Popen[str] | ForkedProcess:
     """Start ``kedro`` and wait until it is at its broken node, which goes on at :func:`let_go`."""
     code = (
         "import pathlib, time; pathlib.Path('started').touch()\n"
@@ -107,24 +106,10 @@ def start_slow_run(project: Path, *args: str) -> subprocess.Popen[str]:
     return process
 
 
-def let_go(project: Path, process: subprocess.Popen[str]) -> str:
+def let_go(project: Path, process: subprocess.Popen[str] | ForkedProcess) -> str:
     """Let a slow run go on, wait for its end and return what it printed."""
     (project / "go").touch()
     return process.communicate(timeout=120)[0]
-
-
-def start_kedro(project: Path, *args: str, **env: str) -> subprocess.Popen[str]:
-    """Start ``kedro`` and return at once; standard output and error come in one pipe."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "kedro", *args],
-        cwd=project,
-        env={**os.environ, **env},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
 
 
 def wait_for(path: Path, timeout: float = 60.0) -> None:
