@@ -17,7 +17,7 @@ TEMPLATE := {{ cookiecutter.repo_name }}/src/{{ cookiecutter.python_package }}
 # Where MkDocs and its theme's authors are at odds, Material says so at each build.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help demo docs test test-slow test-deep test-airflow torture oldest matrix plugins bench bench-check bench-full check clean dolt dolt-wheel nightly-environment
+.PHONY: help demo docs test test-thorough test-slow test-deep test-airflow torture oldest matrix plugins bench bench-check bench-full check clean dolt dolt-wheel nightly-environment
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -29,6 +29,9 @@ demo: .venv/.demo-installed dolt ## generate a project in demo/, run it twice, s
 # Runs of Kedro wait as much as they compute: three at a time keep two cores busy.
 test: .venv/.installed dolt ## run the tests; ARGS="-k name -x" reaches pytest
 	@.venv/bin/python -m pytest --numprocesses 3 --dist loadgroup $(ARGS)
+
+test-thorough: .venv/.installed dolt ## what make test leaves out: faults, races, more combinations; CI runs both
+	@.venv/bin/python -m pytest -m thorough --numprocesses 3 --dist loadgroup $(ARGS)
 
 test-slow: .venv/.slow-installed dolt ## wheel and sdist in new environments, a hundred real tables, the report in Chromium
 	@.venv/bin/python -m pytest -m slow $(ARGS)

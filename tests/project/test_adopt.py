@@ -74,6 +74,7 @@ def test_a_branch_that_has_not_moved_is_moved_forward(experiment: Path) -> None:
     assert "main has all of experiment already" in adopt(experiment, "experiment")
 
 
+@pytest.mark.thorough
 def test_on_a_branch_that_has_moved_the_runs_are_what_they_computed(experiment: Path) -> None:
     run_kedro(experiment, "run", "--pipeline=other")
     known = runs(experiment)
@@ -97,6 +98,7 @@ def test_on_a_branch_that_has_moved_the_runs_are_what_they_computed(experiment: 
     assert hashes(experiment) == hashes(experiment, "experiment")
 
 
+@pytest.mark.thorough
 def test_what_has_changed_in_their_tables_is_not_merged_but_run_again(experiment: Path) -> None:
     dolt(
         experiment,
@@ -134,6 +136,7 @@ def test_what_cannot_be_adopted(experiment: Path) -> None:
     assert "example_metrics has uncommitted edits on experiment, which cannot be adopted" in output
 
 
+@pytest.mark.thorough
 def test_a_second_adoption_counts_what_changed_before_the_first(experiment: Path) -> None:
     """Its runs began with what the branch had then, and not with what is on the target."""
     change = "UPDATE example_iris_data SET sepal_length = 50.5 WHERE sample_id = 1"
@@ -160,6 +163,7 @@ def test_what_an_unpublished_run_left_is_not_adopted_under_another_name(experime
     assert messages(experiment) == before
 
 
+@pytest.mark.thorough
 def test_a_branch_with_a_merge_is_not_taken_apart(experiment: Path) -> None:
     run_kedro(experiment, "run", "--pipeline=other")
     dolt(experiment, "sql", "-q", "USE `data/experiment`; CALL DOLT_MERGE('main', '--no-ff', '-m', 'Merge')")

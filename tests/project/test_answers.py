@@ -84,6 +84,7 @@ def test_what_goes_on_the_target_during_a_run(
     assert here.table_hashes("kedro/run", ["n"]) and records.all()[0].status == "kept"
 
 
+@pytest.mark.thorough
 def test_a_target_that_is_renamed_during_a_run(project: Path) -> None:
     break_node(project, "report_accuracy")
     process = start_slow_run(project, "run")

@@ -69,6 +69,7 @@ def rows_seen(project: Path, table: str = "seen") -> str:
     return query(project, f"SELECT value FROM {table} WHERE metric = 'test_rows'")[0]["value"]
 
 
+@pytest.mark.thorough
 def test_each_way_to_name_a_commit(ran: Path) -> None:
     add_pipeline(ran, "past", PIPELINE, "")
     catalog = ran / "conf" / "base" / "catalog.yml"
@@ -96,6 +97,7 @@ def test_each_way_to_name_a_commit(ran: Path) -> None:
     assert {edge["content_hash"] for edge in edges} == {at_tag} != {before[0]["h"]}
 
 
+@pytest.mark.thorough
 def test_lineage_status_and_rerun_know_when_it_was_read(ran: Path) -> None:
     dolt(ran, "branch", "moving", "v1.0")
     add_pipeline(ran, "past", PIPELINE, entries("moving"))
@@ -118,6 +120,7 @@ def test_lineage_status_and_rerun_know_when_it_was_read(ran: Path) -> None:
     assert f"metrics_then was read as of {commit[:10]} then and as of " in " ".join(done.stderr.split())
 
 
+@pytest.mark.thorough
 def test_what_others_publish_meanwhile_is_neither_read_nor_a_conflict(ran: Path) -> None:
     add_pipeline(ran, "past", PIPELINE, entries("main"))
     slow = start_slow_run(ran, "run", "--pipeline=past")

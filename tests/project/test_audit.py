@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import dolt, run_kedro
+from conftest import dolt, run_kedro, start_kedro
 from helpers import (
     add_pipeline,
     branches,
@@ -20,7 +20,6 @@ from helpers import (
     let_go,
     messages,
     query,
-    start_kedro,
     start_slow_run,
 )
 
@@ -146,6 +145,7 @@ def test_a_warning_stops_nothing_and_is_told(project: Path) -> None:
     assert found["example_predictions.max_rows_changed"]["severity"] == "warn"
 
 
+@pytest.mark.thorough
 def test_a_state_that_passed_is_not_read_again_until_it_changes(project: Path) -> None:
     name = "example_iris_data.not_null.species"
     set_checks(project, {"example_iris_data": {"not_null": "species"}})
@@ -231,6 +231,7 @@ other:
 """
 
 
+@pytest.mark.thorough
 def test_of_two_runs_at_once_one_is_refused_and_the_other_publishes(project: Path) -> None:
     add_pipeline(project, "other", OTHER, OTHER_ENTRY)
     set_checks(project, {"other": {"row_count": 3}})
@@ -245,6 +246,7 @@ def test_of_two_runs_at_once_one_is_refused_and_the_other_publishes(project: Pat
     assert "other" not in tables and "example_metrics" in tables
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("first_run")
 def test_a_run_that_is_killed_during_the_audit_publishes_nothing(project: Path) -> None:
     before = hashes(project)
@@ -268,6 +270,7 @@ def test_a_run_that_is_killed_during_the_audit_publishes_nothing(project: Path) 
     )
 
 
+@pytest.mark.thorough
 def test_half_a_run_does_not_come_in_by_the_back_door(project: Path) -> None:
     """A run that begins at what a failed one has left answers for that, too."""
     set_checks(project, FEW)
@@ -299,6 +302,7 @@ def test_adopted_runs_are_checked_on_top_of_what_they_were_not_made_upon(project
     assert results(project, run_id)["example_predictions.sql.within"]["status"] == "passed"
 
 
+@pytest.mark.thorough
 def test_results_are_shown_with_the_runs(project: Path) -> None:
     warn = {"limit": 5, "severity": "warn"}
     set_checks(
@@ -316,6 +320,7 @@ def test_results_are_shown_with_the_runs(project: Path) -> None:
     assert {result["status"] for result in compared["checks"]} == {"failed", "accepted"}
 
 
+@pytest.mark.thorough
 def test_check_needs_no_run(project: Path) -> None:
     set_checks(project, {})
     run(project)
@@ -345,6 +350,7 @@ def test_check_needs_no_run(project: Path) -> None:
     assert f"written by {last_run(project)})" in done.stdout
 
 
+@pytest.mark.thorough
 def test_what_is_suggested_holds(project: Path) -> None:
     done = run_kedro(project, "dolt", "check", "--suggest")
     assert done.stdout == "" and "There are no runs on main to learn from" in done.stderr
@@ -362,6 +368,7 @@ def test_what_is_suggested_holds(project: Path) -> None:
     assert {result["status"] for result in found["checks"]} == {"passed"}
 
 
+@pytest.mark.thorough
 def test_a_run_is_run_again_with_its_checks_and_what_was_accepted(project: Path) -> None:
     set_checks(project, FEW)
     run(project)
@@ -380,6 +387,7 @@ TEST = (
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("first_run")
 def test_the_tests_of_the_repository_count(project: Path) -> None:
     before = hashes(project)
@@ -404,6 +412,7 @@ def test_the_tests_of_the_repository_count(project: Path) -> None:
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("first_run")
 def test_what_dolt_refuses_to_commit_is_not_published_and_not_lost(project: Path) -> None:
     before = hashes(project)

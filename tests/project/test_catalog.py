@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from conftest import dolt, run_kedro
 from helpers import add_pipeline, branches, diff_types, let_go, messages, query, start_slow_run
 
@@ -57,6 +58,7 @@ def create_pipeline(**kwargs: object) -> Pipeline:
 '''
 
 
+@pytest.mark.thorough
 def test_a_query_of_the_past_and_an_entry_without_a_key(project: Path) -> None:
     run_kedro(project, "run", "--pipeline=iris", "--params", "example_test_data_ratio=0.1")
     run_kedro(project, "run", "--pipeline=iris", "--params", "example_test_data_ratio=0.2")
@@ -75,6 +77,7 @@ def test_an_empty_frame_has_its_key_too(project: Path) -> None:
     assert "PRIMARY KEY (`name`)" in dolt(project, "sql", "-q", "SHOW CREATE TABLE example_nothing")
 
 
+@pytest.mark.thorough
 def test_runs_on_different_tables_both_publish_as_one_straight_log(project: Path) -> None:
     add_pipeline(project, "more", PIPELINE, QUERY)
     slow = start_slow_run(project, "run", "--pipeline=more", "--tags=nothing")

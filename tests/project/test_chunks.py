@@ -65,6 +65,7 @@ def test_chunks_that_would_replace_each_other_are_refused(project: Path) -> None
     assert messages(project) == before
 
 
+@pytest.mark.thorough
 def test_chunks_and_runs_that_append(project: Path) -> None:
     add(project, "if_exists: append")
     for runs in (1, 2):

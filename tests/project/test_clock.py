@@ -20,6 +20,8 @@ from kedro_doltdb.run.recovery import KEPT_BRANCHES, recover, resumable
 from kedro_doltdb.run.transaction import Transaction
 from kedro_doltdb.server.managed import ManagedServer
 
+pytestmark = pytest.mark.thorough
+
 # The file `clock` holds by how many seconds the clock goes wrong, or the time at which it stands still.
 CLOCK = """
 from datetime import datetime, timedelta

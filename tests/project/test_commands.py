@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pymysql
 import pytest
-from conftest import dolt, run_kedro
-from helpers import branches, break_node, query, server_is_running, start_kedro
+from conftest import dolt, run_kedro, start_kedro
+from helpers import branches, break_node, query, server_is_running
 
 COMMANDS = (
     "init", "runs", "show", "compare", "report", "rerun", "adopt", "publish", "lineage", "blame", "status",
@@ -97,6 +97,7 @@ def test_one_run_is_not_compared(project: Path) -> None:
     assert "There are not two runs on main to compare" in say(project, "compare", code=1)
 
 
+@pytest.mark.thorough
 def test_a_run_is_named_by_the_beginning_of_its_id_if_no_other_begins_so(two_runs: Path) -> None:
     first, second = ids(two_runs)
     assert f"2 is the beginning of several runs' ids: {first}, {second}." in say(
@@ -105,6 +106,7 @@ def test_a_run_is_named_by_the_beginning_of_its_id_if_no_other_begins_so(two_run
     assert "is the beginning of several" not in say(two_runs, "compare", first[:-2])
 
 
+@pytest.mark.thorough
 def test_a_run_is_named_by_its_commit_a_tag_or_a_reference(two_runs: Path) -> None:
     first, second = ids(two_runs)
     commit = query(two_runs, "SELECT hashof('HEAD~1') AS h")[0]["h"]
@@ -154,6 +156,7 @@ def test_a_report_says_which_uncommitted_edits_it_leaves_out_as_compare_does(pro
     assert "<bdi>example_iris_data</bdi> has uncommitted edits on <bdi>main</bdi>" in page
 
 
+@pytest.mark.thorough
 def test_the_first_run_and_a_failed_one_are_reviewed_against_what_they_began_with(project: Path) -> None:
     break_node(project, "report_accuracy")
     run_kedro(project, "run")
@@ -241,6 +244,7 @@ def test_tables_without_a_key_or_that_are_gone(project: Path) -> None:
     assert found["metrics"]["test_rows"] == {"old": 30.0, "new": None}
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("first_run")
 def test_a_dirty_working_set_is_said_and_not_looked_at(project: Path) -> None:
     run_kedro(project, "run", "--params=example_test_data_ratio=0.3")
@@ -262,6 +266,7 @@ def test_a_dirty_working_set_is_said_and_not_looked_at(project: Path) -> None:
     ]
 
 
+@pytest.mark.thorough
 def test_rerun_says_what_is_not_as_it_was(project: Path) -> None:
     git = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
     for args in (["init", "-q"], ["add", "."], ["commit", "-qm", "Begin"]):
@@ -317,6 +322,7 @@ def test_piped_output_has_no_colours_and_no_cut_columns(
         assert all("example_train_y" in line for line in lines)
 
 
+@pytest.mark.thorough
 def test_the_server_lets_the_named_user_in_until_it_is_stopped(project: Path) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL, signal.SIGINT):
         process = start_kedro(project, "dolt", "server", "--user=ada")

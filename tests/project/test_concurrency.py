@@ -16,6 +16,8 @@ from helpers import add_pipeline, branches, messages, query, server_is_running
 from kedro_doltdb.dolt.address import Address
 from kedro_doltdb.server.managed import ManagedServer
 
+pytestmark = pytest.mark.thorough
+
 ROUNDS = 14
 
 RUNS = """

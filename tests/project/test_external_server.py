@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import run_kedro
+from conftest import run_kedro, start_kedro
 from external_dolt import DATABASE, PASSWORD, External, kedro, make_certificate, use
-from helpers import break_node, let_go, start_kedro, start_slow_run
+from helpers import break_node, let_go, start_slow_run
 from helpers import hashes as managed_hashes
 from test_notebook import script
 
@@ -49,6 +49,7 @@ def project(project: Path, external: External, monkeypatch: pytest.MonkeyPatch) 
     return project
 
 
+@pytest.mark.thorough
 def test_runs_with_the_rights_of_the_docs(project: Path, external: External, generated: Path) -> None:
     managed = project.parent / "managed"
     shutil.copytree(generated, managed)
@@ -90,6 +91,7 @@ def test_a_failed_run_is_resumed(project: Path, external: External) -> None:
     assert external.hashes() != before
 
 
+@pytest.mark.thorough
 def test_a_run_that_was_killed_is_seen_to_from_elsewhere(project: Path, external: External) -> None:
     elsewhere = project.parent / "elsewhere"
     shutil.copytree(project, elsewhere)
@@ -112,6 +114,7 @@ def test_a_run_that_was_killed_is_seen_to_from_elsewhere(project: Path, external
         process.stdout.close()
 
 
+@pytest.mark.thorough
 def test_runs_at_once(project: Path, external: External) -> None:
     processes = [
         start_kedro(project, "run", "--params", f"dolt_branch=b{n},example_test_data_ratio=0.{n}")
@@ -125,6 +128,7 @@ def test_runs_at_once(project: Path, external: External) -> None:
     assert [len(external.messages(f"b{n}")) for n in range(1, 5)] == [len(external.messages()) + 1] * 4
 
 
+@pytest.mark.thorough
 def test_the_server_goes_in_the_middle_of_a_run(project: Path, external: External) -> None:
     before, log = external.hashes(), external.messages()
     break_node(project, "report_accuracy")
@@ -141,6 +145,7 @@ def test_the_server_goes_in_the_middle_of_a_run(project: Path, external: Externa
     assert len(external.messages()) == len(log) + 1
 
 
+@pytest.mark.thorough
 def test_a_run_whose_lease_was_lost_is_not_published(project: Path, external: External) -> None:
     log = external.messages()
     break_node(project, "report_accuracy")
@@ -154,6 +159,7 @@ def test_a_run_whose_lease_was_lost_is_not_published(project: Path, external: Ex
     assert "Committed" in kedro(project, "run")
 
 
+@pytest.mark.thorough
 def test_a_server_that_takes_no_local_files(project: Path, external: External) -> None:
     kedro(project, "run", "--params", "dolt_branch=loaded")
     external.root("SET GLOBAL local_infile = 0")
@@ -165,6 +171,7 @@ def test_a_server_that_takes_no_local_files(project: Path, external: External) -
     assert external.hashes("loaded") == external.hashes("inserted") == external.hashes("denied")
 
 
+@pytest.mark.thorough
 def test_a_server_that_commits_each_transaction_and_limits_results(
     project: Path, external: External, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +191,7 @@ def test_a_server_that_commits_each_transaction_and_limits_results(
     assert external.messages()[2:] == log
 
 
+@pytest.mark.thorough
 def test_fast_tables(
     project: Path, external: External, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -222,6 +230,7 @@ def test_the_catalog_outside_a_run(project: Path, external: External) -> None:
 # TLS
 
 
+@pytest.mark.thorough
 def test_the_data_in_python(project: Path, external: External) -> None:
     for ratio in (0.1, 0.2):
         kedro(project, "run", "--params", f"example_test_data_ratio={ratio}")
@@ -254,6 +263,7 @@ def test_the_data_in_python(project: Path, external: External) -> None:
     assert external.branches() == ["kedro/state", "main"]
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates of this test")
 def test_tls(
     project: Path, external: External, generated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -290,6 +300,7 @@ def test_tls(
     assert "doesn't support" in kedro(project, "run", code=1)
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates of this test")
 def test_a_server_that_asks_for_a_certificate(project: Path, generated: Path, tmp_path: Path) -> None:
     directory = tmp_path / "certificates"
@@ -490,6 +501,7 @@ def test_settings_that_contradict_the_server(project: Path) -> None:
     assert "set `managed: false` in conf/*/dolt.yml" in kedro(project, "run", code=1)
 
 
+@pytest.mark.thorough
 def test_checks_with_the_rights_of_the_docs(project: Path, external: External) -> None:
     config = project / "conf" / "base" / "dolt.yml"
     query = "SELECT to_sample_id FROM dolt_diff(@base, @branch, 'example_iris_data')"

@@ -10,13 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import run_kedro
+from conftest import run_kedro, start_kedro
 from helpers import (
     break_node,
     let_go,
     messages,
     server_is_running,
-    start_kedro,
     start_slow_run,
     wait_for,
 )
@@ -27,6 +26,8 @@ from kedro_doltdb.run.records import FileRecords
 from kedro_doltdb.server.leases import is_held
 from kedro_doltdb.server.managed import ManagedServer
 from kedro_doltdb.server.process import _free_port
+
+pytestmark = pytest.mark.thorough
 
 
 def patch(project: Path, code: str) -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import run_kedro
+from conftest import run_kedro, start_kedro
+from forked_kedro import ForkedProcess
 from helpers import break_node, hashes, messages
+
+pytestmark = pytest.mark.thorough
 
 # What no two runs print alike, and the frames of a traceback: those of a fork begin with ours.
 TIMES = (
@@ -56,3 +62,20 @@ def test_a_fork_has_the_environment_and_the_directory_of_its_call_alone(project:
     ]
     assert "ONLY_HERE" in printed[0] and printed[0] == printed[1]
     assert "ONLY_HERE" not in run_kedro(project, "run", check=False, BREAK=code).stderr
+
+
+def test_a_fork_that_was_started_can_be_watched_and_signalled(project: Path) -> None:
+    break_node(project, "report_accuracy")
+    first, second = (
+        start_kedro(project, "run", BREAK=f"import time; print('here'); time.sleep({seconds})")
+        for seconds in (60, 0)
+    )
+    assert isinstance(first, ForkedProcess)
+    # They run at the same time, and the second is not waited for.
+    assert "here" in second.communicate(timeout=60)[0] and second.returncode == 0
+    assert first.poll() is None
+    with pytest.raises(subprocess.TimeoutExpired):
+        first.wait(0.01)
+    os.killpg(first.pid, signal.SIGTERM)
+    assert "here" in first.communicate(timeout=60)[0] and first.poll() == 128 + signal.SIGTERM
+    first.send_signal(signal.SIGKILL)

@@ -220,6 +220,7 @@ class TestWays:
         run_kedro(tmp_path, "new", f"--starter={pushed}", "--name=Two")
         assert requirement_of(tmp_path / "two") == f"kedro-doltdb @ {pushed.as_uri()}"
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("scheme", ["", "git+"])
     def test_requirement_can_be_installed(self, scheme: str, clone: Path, tmp_path: Path) -> None:
         run_kedro(tmp_path, "new", f"--starter={scheme + clone.as_uri() if scheme else clone}", "--name=One")
@@ -253,12 +254,14 @@ class TestWays:
 
         assert_same_project(tmp_path / "iris-dolt", generated, requirement_of(generated))
 
+    @pytest.mark.thorough
     def test_alias_of_an_installed_wheel(self, generated: Path, wheel_python: Path, tmp_path: Path) -> None:
         done = kedro_new(tmp_path, "--starter=kedro-dolt", "--name=Iris Dolt", python=wheel_python)
 
         assert done.returncode == 0, done.stderr
         assert_same_project(tmp_path / "iris-dolt", generated, f"kedro-doltdb=={__version__}")
 
+    @pytest.mark.thorough
     def test_installed_wheel_has_every_module_and_runs_the_project(
         self, project: Path, wheel_python: Path
     ) -> None:
@@ -323,7 +326,7 @@ class TestNames:
         ("name", "repo_name", "package"),
         [
             ("Iris 2 - the_Sequel", "iris-2---the-sequel", "iris_2___the_sequel"),
-            ("Größe 3", "größe-3", "größe_3"),
+            pytest.param("Größe 3", "größe-3", "größe_3", marks=pytest.mark.thorough),
         ],
     )
     def test_hard_name_makes_a_working_project(

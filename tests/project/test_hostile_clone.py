@@ -7,12 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from conftest import dolt, run_kedro
 from helpers import query
 
 from kedro_doltdb.dolt_cli import find_dolt
 
 
+@pytest.mark.thorough
 def test_what_a_clone_brings_is_named_or_does_nothing(project: Path, tmp_path: Path) -> None:
     remote, stolen = tmp_path / "remote", tmp_path / "stolen"
     remote.mkdir()

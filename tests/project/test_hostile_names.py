@@ -147,6 +147,7 @@ values = st.recursive(
 )
 
 
+@pytest.mark.thorough
 @given(dataset=names, name=names, value=values)
 @example(dataset="std", name="table", value="std")
 @hostile

@@ -139,6 +139,7 @@ def test_a_failed_run_has_its_row_on_its_kept_branch_only(project: Path) -> None
     assert resumed["resumed_from"] == row["run_id"] and resumed["status"] == "succeeded"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_run_has_its_row_on_its_kept_branch(project: Path, number: signal.Signals) -> None:
     break_node(project, "make_predictions")
@@ -185,6 +186,7 @@ def test_no_secret_and_no_odd_value_harms_the_journal(project: Path) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_from_python_the_journal_is_the_same(project: Path) -> None:
     script = (
         "from pathlib import Path\n"

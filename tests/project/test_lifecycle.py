@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import dolt, run_kedro
+from conftest import dolt, run_kedro, start_kedro
 from helpers import (
     branches,
     break_node,
@@ -21,7 +21,6 @@ from helpers import (
     messages,
     query,
     server_is_running,
-    start_kedro,
     start_slow_run,
     wait_for,
 )
@@ -50,9 +49,17 @@ def test_no_server_is_left_however_a_node_ends(
     assert len(messages(project)) == 2
 
 
-@pytest.mark.parametrize("runner", ["SequentialRunner", "ThreadRunner", "ParallelRunner"])
+SIGNALS = ((signal.SIGINT, {1, -2}), (signal.SIGTERM, {143}), (signal.SIGKILL, {-9}))
+RUNNERS = ("SequentialRunner", "ThreadRunner", "ParallelRunner")
+
+
 @pytest.mark.parametrize(
-    ("number", "returncodes"), [(signal.SIGINT, {1, -2}), (signal.SIGTERM, {143}), (signal.SIGKILL, {-9})]
+    ("number", "returncodes", "runner"),
+    [
+        pytest.param(*ended, runner, marks=() if RUNNERS[place] == runner else pytest.mark.thorough)
+        for place, ended in enumerate(SIGNALS)
+        for runner in RUNNERS
+    ],
 )
 def test_no_server_is_left_after_a_signal(
     project: Path, tmp_path: Path, number: signal.Signals, returncodes: set[int], runner: str
@@ -208,6 +215,7 @@ def test_an_open_shell_is_waited_for_and_then_named(project: Path) -> None:
     run_kedro(project, "run")
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("first_run")
 def test_the_catalog_works_outside_a_run_and_its_server_ends_with_the_process(project: Path) -> None:
     script = (
@@ -262,6 +270,7 @@ def test_a_notebook_outlives_a_server_of_the_user(project: Path) -> None:
     assert not server_is_running(project)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "command",
     [("catalog", "describe-datasets"), ("registry", "list"), ("package",), ("catalog", "resolve-patterns")],

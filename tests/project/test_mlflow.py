@@ -141,6 +141,7 @@ def journalled(told: Told, name: str, at: str = "main") -> dict[str, str]:
     return row
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["published", "parallel", "nested"])
 def test_mlflow_has_the_commit_and_the_journal_has_the_mlflow_run(told: Told, name: str) -> None:
     tags, row = told.tags(name), journalled(told, name)
@@ -157,6 +158,7 @@ def test_the_command_in_the_tag_shows_what_the_run_changed(told: Told) -> None:
     assert kedro == "kedro" and shown["params"] == {"example_test_data_ratio": {"old": 0.1, "new": 0.3}}
 
 
+@pytest.mark.thorough
 def test_a_run_without_effect_says_so(told: Told) -> None:
     tags = told.tags("no effect")
     assert (tags["status"], tags["published"]) == ("no effect", "false")
@@ -194,6 +196,7 @@ def test_a_run_is_published_and_warns_once_whatever_mlflow_answers(told: Told) -
     assert warnings == 2, "one when it began, one when it ended"
 
 
+@pytest.mark.thorough
 def test_runs_and_show_name_the_mlflow_run(told: Told) -> None:
     listed = json.loads(run_kedro(told.project, "dolt", "runs", "--json").stdout)
     assert {run["mlflow_run_id"] for run in listed} >= {told.ids["published"], told.ids["nested"]}

@@ -19,6 +19,8 @@ from kedro_doltdb.catalog.credentials import Database
 from kedro_doltdb.catalog.footprint import Footprint
 from kedro_doltdb.settings import Settings
 
+pytestmark = pytest.mark.thorough
+
 CATALOG = """
 shop_prices@frame:
   type: pandas.SQLTableDataset

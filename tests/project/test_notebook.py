@@ -97,6 +97,7 @@ def test_datasets_runs_and_queries_from_notebooks(ran: Path) -> None:
     assert not server_is_running(project)
 
 
+@pytest.mark.thorough
 def test_what_cannot_be_asked_is_one_clear_error_and_nothing_is_written(ran: Path) -> None:
     project = ran.parent
     with open(project / "conf" / "base" / "catalog.yml", "a") as file:
@@ -146,6 +147,7 @@ def test_what_cannot_be_asked_is_one_clear_error_and_nothing_is_written(ran: Pat
     assert [messages(project), query(project, "SELECT * FROM dolt_status")] == before
 
 
+@pytest.mark.thorough
 def test_runs_go_on_beside_it_and_the_server_is_left(ran: Path) -> None:
     project = ran.parent
     said = script(
@@ -175,6 +177,7 @@ def test_runs_go_on_beside_it_and_the_server_is_left(ran: Path) -> None:
     assert not server_is_running(project)
 
 
+@pytest.mark.thorough
 def test_uncommitted_edits_are_read_without_at(ran: Path) -> None:
     dolt(ran.parent, "sql", "-q", "UPDATE example_metrics SET value = 7 WHERE metric = 'test_rows'")
     said = script(
@@ -187,6 +190,7 @@ def test_uncommitted_edits_are_read_without_at(ran: Path) -> None:
     assert said == [7.0, 30.0]
 
 
+@pytest.mark.thorough
 def test_every_kind_of_dataset_in_dolt_is_loaded_as_of(ran: Path) -> None:
     project = ran.parent
     (project / "conf" / "base" / "count.sql").write_text("SELECT COUNT(*) AS n FROM example_test_x")
@@ -221,6 +225,7 @@ def test_every_kind_of_dataset_in_dolt_is_loaded_as_of(ran: Path) -> None:
     assert script(ran, code) == ["bool", "boolean"]
 
 
+@pytest.mark.thorough
 def test_doltcli_works_on_the_repository(ran: Path) -> None:
     pytest.importorskip("doltcli")
     said = script(
@@ -233,6 +238,7 @@ def test_doltcli_works_on_the_repository(ran: Path) -> None:
     assert said == ["main", 4]
 
 
+@pytest.mark.thorough
 def test_doltcli_that_is_not_installed_is_one_clear_error(ran: Path) -> None:
     code = """
     sys.modules["doltcli"] = None
@@ -244,6 +250,7 @@ def test_doltcli_that_is_not_installed_is_one_clear_error(ran: Path) -> None:
     assert script(ran, code).startswith("doltcli is not installed: `pip install doltcli`")
 
 
+@pytest.mark.thorough
 def test_the_server_is_left_however_a_process_ends(ran: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         code = BEGIN + "data.runs(); print('there', flush=True); import time; time.sleep(600)"
@@ -274,6 +281,7 @@ def executed(notebook: Path) -> list[Any]:
     return [cell.outputs[-1] if cell.outputs else None for cell in cells]
 
 
+@pytest.mark.thorough
 def test_the_notebook_of_the_template(ran: Path) -> None:
     pytest.importorskip("nbclient")
     shown = executed(ran / "compare_two_runs.ipynb")
@@ -287,6 +295,7 @@ def test_the_notebook_of_the_template(ran: Path) -> None:
     assert not server_is_running(ran.parent)
 
 
+@pytest.mark.thorough
 def test_sql_in_cells_and_lines(ran: Path) -> None:
     nbformat = pytest.importorskip("nbformat")
     sources = [

@@ -8,6 +8,8 @@ import pytest
 from conftest import dolt, run_kedro
 from helpers import branches, break_node, let_go, messages, query, start_slow_run
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def failed(project: Path) -> Path:

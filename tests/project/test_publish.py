@@ -50,6 +50,7 @@ def refused(project: Path) -> str:
     return run_id
 
 
+@pytest.mark.thorough
 def test_a_refused_run_says_so_in_its_row_of_the_journal(project: Path, refused: str) -> None:
     rows = query(project, f"SELECT status FROM `data/kedro/{refused}`.kedro_runs WHERE run_id = '{refused}'")
     assert rows == [{"status": "refused"}]

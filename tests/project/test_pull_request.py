@@ -23,6 +23,8 @@ from helpers import messages
 from hypothesis import given
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.thorough
+
 EXAMPLES = ROOT / "examples" / "github"
 
 

@@ -60,6 +60,7 @@ def test_a_run_without_effect_is_recorded_if_its_parameters_are_others(project: 
     assert branches(project) == ["main"]
 
 
+@pytest.mark.thorough
 def test_other_code_is_another_run_and_always_is_always(project: Path) -> None:
     git = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
     for args in (["init", "-q"], ["add", "."], ["commit", "-qm", "Begin"]):
@@ -82,6 +83,7 @@ def test_other_code_is_another_run_and_always_is_always(project: Path) -> None:
     assert "`record` must be `changed` or `always`, not 'never'" in run(project, BREAK="")
 
 
+@pytest.mark.thorough
 def test_runs_without_effect_at_once_are_all_recorded(project: Path) -> None:
     break_node(project, "report_accuracy")
     run(project, f"{UNUSED}=0")
@@ -95,6 +97,7 @@ def test_runs_without_effect_at_once_are_all_recorded(project: Path) -> None:
     assert len(messages(project)) == 2 + 4 and branches(project) == ["main"]
 
 
+@pytest.mark.thorough
 def test_it_is_not_recorded_beside_data_that_it_did_not_compute(project: Path) -> None:
     break_node(project, "report_accuracy")
     run(project, f"{UNUSED}=0")
@@ -106,6 +109,7 @@ def test_it_is_not_recorded_beside_data_that_it_did_not_compute(project: Path) -
     assert branches(project) == ["main"]
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("first_run")
 def test_a_failed_run_is_superseded_and_a_resumed_one_recorded(project: Path) -> None:
     break_node(project, "report_accuracy")
@@ -118,6 +122,7 @@ def test_a_failed_run_is_superseded_and_a_resumed_one_recorded(project: Path) ->
     assert {edge["computed_by"] for edge in shown["lineage"]} == {None, failed["run_id"]}
 
 
+@pytest.mark.thorough
 def test_rerun_of_a_run_without_effect(project: Path) -> None:
     run(project, f"{UNUSED}=0")
     run(project, f"{UNUSED}=1")
@@ -127,6 +132,7 @@ def test_rerun_of_a_run_without_effect(project: Path) -> None:
     assert outcomes(project, "--branch", f"rerun/{run_id}") == ["no effect", "succeeded"]
 
 
+@pytest.mark.thorough
 def test_groups_branches_and_adoption(project: Path) -> None:
     run(project, "dolt_run_group=nightly", f"{UNUSED}=0")
     run(project, "dolt_run_group=nightly", f"{UNUSED}=1")
@@ -140,6 +146,7 @@ def test_groups_branches_and_adoption(project: Path) -> None:
     assert [entry["params"][UNUSED] for entry in listed(project, "--limit=1")] == [2]
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("first_run")
 def test_what_was_reverted_is_listed_as_undone(project: Path) -> None:
     run(project, f"{RATIO}=0.3")
@@ -158,6 +165,7 @@ def test_what_was_reverted_is_listed_as_undone(project: Path) -> None:
     assert compared["params"] == {RATIO: {"old": 0.2, "new": 0.4}}
 
 
+@pytest.mark.thorough
 def test_what_was_reset_is_listed_until_dolt_collects_garbage(project: Path) -> None:
     run(project, f"{RATIO}=0.1")
     run(project, f"{RATIO}=0.2", "dolt_run_group=nightly")

@@ -101,6 +101,7 @@ def test_two_people_take_turns(ada: Path, bob: Path) -> None:
     assert not server_is_running(bob)
 
 
+@pytest.mark.thorough
 def test_diverged_branches_are_repaired_as_the_message_says(ada: Path, bob: Path) -> None:
     use_remote(bob, url_of(bob), pull="never", push="never")
     run(bob, 0.2)
@@ -146,6 +147,7 @@ def test_a_directory_that_is_not_there_is_never_made(tmp_path: Path, name: str) 
         assert remote.pull("main") == 0 and remote.push("main")
 
 
+@pytest.mark.thorough
 def test_a_push_that_fails_spoils_nothing_and_the_next_run_catches_up(
     ada: Path, bob: Path, share: Path
 ) -> None:
@@ -174,6 +176,7 @@ def test_a_push_that_fails_spoils_nothing_and_the_next_run_catches_up(
     assert query(bob, "SELECT name FROM dolt_remote_branches") == [{"name": "remotes/origin/main"}]
 
 
+@pytest.mark.thorough
 def test_edits_of_the_user_are_never_lost_to_a_pull(ada: Path, bob: Path) -> None:
     run(ada, 0.2)
     dolt(bob, "sql", "-q", "UPDATE example_iris_data SET species = 'rosa' WHERE sample_id = 1")
@@ -286,6 +289,7 @@ def hub(directory: Path, origin: Path) -> Iterator[int]:
 PASSWORD = "open sesame 42"
 
 
+@pytest.mark.thorough
 def test_a_dolt_server_as_remote(ada: Path, bob: Path, share: Path, tmp_path: Path) -> None:
     env = {"DOLT_REMOTE_PASSWORD": PASSWORD}
     with hub(tmp_path / "hub", share) as port:

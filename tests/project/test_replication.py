@@ -13,6 +13,8 @@ from dolt_server import _free_port
 from external_dolt import PASSWORD, External, kedro, use
 from helpers import break_node, let_go, start_slow_run
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def cluster(generated: Path, tmp_path: Path) -> Iterator[tuple[External, External]]:

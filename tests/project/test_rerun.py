@@ -118,6 +118,7 @@ def test_a_rerun_gets_exactly_what_the_run_had(project: Path) -> None:
     assert now == {"params": row["params"], "param_types": row["param_types"]}
 
 
+@pytest.mark.thorough
 def test_configuration_from_elsewhere(project: Path, tmp_path: Path) -> None:
     shutil.move(project / "conf", tmp_path / "elsewhere")
     source = f"--conf-source={tmp_path / 'elsewhere'}"

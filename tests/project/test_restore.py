@@ -65,6 +65,7 @@ def test_a_run_is_restored_with_the_data_that_it_found(released: Path) -> None:
     assert "another accuracy" in git(there, "log", "--format=%s").lower()
 
 
+@pytest.mark.thorough
 def test_a_rerun_with_its_code_gives_the_same_data(released: Path) -> None:
     run = json.loads(run_kedro(released, "dolt", "runs", "--json").stdout)[1]
 
@@ -77,12 +78,14 @@ def test_a_rerun_with_its_code_gives_the_same_data(released: Path) -> None:
     assert len(git(released, "worktree", "list").splitlines()) == 1
 
 
+@pytest.mark.thorough
 def test_tags_are_listed_with_their_runs(released: Path) -> None:
     runs = json.loads(run_kedro(released, "dolt", "runs", "--json").stdout)
     assert [run["tags"] for run in runs] == [[], ["v1.0"]]
     assert "v1.0" in run_kedro(released, "dolt", "runs", "--wide").stdout
 
 
+@pytest.mark.thorough
 def test_what_cannot_be_restored_is_refused_and_nothing_is_made(project: Path) -> None:
     run_kedro(project, "run")
     into = project.parent / "into"

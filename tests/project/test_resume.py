@@ -252,6 +252,7 @@ def test_the_ordinary_resume_equals_the_whole_run(project: Path) -> None:
     assert computed == {"same": "true"}
 
 
+@pytest.mark.thorough
 def test_a_resumed_first_run_leaves_no_table_missing(project: Path) -> None:
     break_node(project, "report_accuracy")
     run(project, check=False, BREAK=BROKEN)
@@ -261,6 +262,7 @@ def test_a_resumed_first_run_leaves_no_table_missing(project: Path) -> None:
     assert hashes(project) == hashes(project, "whole")
 
 
+@pytest.mark.thorough
 def test_a_resume_that_fails_can_be_resumed_itself(project: Path) -> None:
     for node in ("make_predictions", "report_accuracy"):
         break_node(project, node)
@@ -275,6 +277,7 @@ def test_a_resume_that_fails_can_be_resumed_itself(project: Path) -> None:
     assert hashes(project) == hashes(project, "whole")
 
 
+@pytest.mark.thorough
 def test_a_cached_dataset_comes_along_and_a_hidden_table_is_refused(project: Path) -> None:
     catalog = project / "conf" / "base" / "catalog.yml"
     text = catalog.read_text()

@@ -159,6 +159,7 @@ def test_a_branch_name_that_dolt_forbids_is_refused_and_leaves_nothing(project: 
     assert len(messages(project)) == 2
 
 
+@pytest.mark.thorough
 def test_a_run_can_begin_at_another_commit(project: Path) -> None:
     run(project, "example_test_data_ratio=0.1")
     dolt(project, "sql", "-q", "UPDATE example_iris_data SET species = 'rosa' WHERE sample_id = 1")
@@ -244,6 +245,7 @@ def test_a_published_run_ends_the_offer_to_resume(project: Path) -> None:
     assert "changed no data" in done.stdout + done.stderr
 
 
+@pytest.mark.thorough
 def test_only_the_last_ten_failed_runs_are_kept(project: Path) -> None:
     break_node(project, "make_predictions")
     script = (

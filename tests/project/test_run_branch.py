@@ -63,7 +63,7 @@ def clean(project: Path, branch: str = "main") -> bool:
     return query(project, f"USE `data/{branch}`; SELECT * FROM dolt_status") == []
 
 
-@pytest.mark.parametrize("name", ["data", "DATA"])
+@pytest.mark.parametrize("name", ["data", pytest.param("DATA", marks=pytest.mark.thorough)])
 def test_names_qualified_with_the_database_mean_the_runs_branch(project: Path, name: str) -> None:
     catalog = project / "conf" / "base" / "catalog.yml"
     catalog.write_text(
@@ -113,6 +113,7 @@ def test_a_query_that_names_a_branch_is_refused(project: Path, entry: str) -> No
     assert branches(project) == ["main"]
 
 
+@pytest.mark.thorough
 def test_another_database_is_not_part_of_the_run_and_a_warning_says_so(project: Path) -> None:
     catalog = project / "conf" / "base" / "catalog.yml"
     text = "table_name: example_metrics\n  save_args:"
@@ -319,6 +320,7 @@ def test_a_run_that_another_one_has_closed_is_never_a_success(project: Path) -> 
     assert query(project, "SELECT COUNT(*) AS n FROM example_test_y") == [{"n": "45"}]
 
 
+@pytest.mark.thorough
 def test_branches_of_unfinished_runs_are_not_targets_and_are_not_pruned_while_in_use(project: Path) -> None:
     break_node(project, "make_predictions")
     run(project, check=False, BREAK=BROKEN)
@@ -349,6 +351,7 @@ def test_branches_of_unfinished_runs_are_not_targets_and_are_not_pruned_while_in
     assert len([name for name in branches(project) if name.startswith("kedro/")]) == 11
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("first_run")
 def test_ignored_tables_of_a_run_are_published_and_those_of_the_user_left_alone(project: Path) -> None:
     dolt(
@@ -390,6 +393,7 @@ def test_an_ignored_table_of_the_users_is_not_overwritten(project: Path) -> None
     assert query(project, "SELECT * FROM example_metrics") == [{"id": "7"}]
 
 
+@pytest.mark.thorough
 def test_a_view_is_read_as_of_the_runs_branch(project: Path) -> None:
     add_pipeline(
         project,

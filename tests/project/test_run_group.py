@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import run_kedro
-from helpers import add_pipeline, break_node, hashes, messages, query, start_kedro
+from conftest import run_kedro, start_kedro
+from helpers import add_pipeline, break_node, hashes, messages, query
+
+pytestmark = pytest.mark.thorough
 
 GROUP = "manual__2026-11-24T00:00:00+00:00"
 TASKS = ("split_data", "make_predictions", "report_accuracy")

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pymysql
 import pytest
-from conftest import dolt, run_kedro
-from helpers import messages, query, server_is_running, start_kedro, wait_for
+from conftest import dolt, run_kedro, start_kedro
+from helpers import messages, query, server_is_running, wait_for
 from test_notebook import script
 
 from kedro_doltdb.dolt_cli import find_dolt
@@ -123,6 +123,7 @@ def test_runs_go_on_beside_the_shell(project: Path) -> None:
     assert len(messages(project)) == 3
 
 
+@pytest.mark.thorough
 def test_what_is_open_in_a_shell_can_be_read(project: Path) -> None:
     for ratio in (0.1, 0.2):
         run_kedro(project, "run", f"--params=example_test_data_ratio={ratio}")

@@ -14,6 +14,8 @@ import pytest
 from conftest import ROOT, dolt, run_kedro
 from helpers import branches, break_node, let_go, query, start_slow_run
 
+pytestmark = pytest.mark.thorough
+
 CODE = "raise RuntimeError('the node failed')"
 
 

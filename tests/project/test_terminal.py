@@ -101,6 +101,7 @@ def test_printable_is_what_it_was_where_nothing_is_odd() -> None:
     assert printable("a\nb") == "a\\nb" and printable("a\nb", lines=True) == "a\nb"
 
 
+@pytest.mark.thorough
 def test_an_escape_in_every_name_and_value(project: Path) -> None:
     run_kedro(project, "run", "--params=odd=1")
     (row,) = query(project, "SELECT run_id FROM kedro_runs")
@@ -148,6 +149,7 @@ def test_an_escape_in_every_name_and_value(project: Path) -> None:
     assert everything.count("\\x1b") > 50
 
 
+@pytest.mark.thorough
 def test_an_existing_project_whose_log_is_on_standard_output(project: Path) -> None:
     (project / "conf" / "logging.yml").unlink()
     run_kedro(project, "run")

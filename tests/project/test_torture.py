@@ -12,12 +12,14 @@ import pytest
 from torture.__main__ import SCENARIOS
 from torture.project import Project
 
-# Those that take longest are left to `make torture`, of which CI runs a hundredth.
+pytestmark = pytest.mark.thorough
+
+# Those with most processes are left to `make torture`, of which CI runs a hundredth.
 TIMES = {
     "kills": 1,
     "state": 5,
-    "pipelines": 5,
-    "incremental": 3,
+    "pipelines": 15,
+    "incremental": 50,
     "beside": 10,
     "disk": 2,
 }

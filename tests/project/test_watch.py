@@ -58,6 +58,7 @@ def test_a_server_that_hangs_is_not(address: Address, caplog: pytest.LogCaptureF
     assert "The Dolt server has not answered for 1 s" in caplog.text
 
 
+@pytest.mark.thorough
 def test_a_run_whose_server_hangs_fails_and_the_next_one_works(project: Path) -> None:
     break_node(project, "make_predictions")
     with open(next((project / "src").glob("*/settings.py")), "a") as file:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, run_kedro
 
+pytestmark = pytest.mark.thorough
+
 SITECUSTOMIZE = """
 import builtins, os, signal, types
 
