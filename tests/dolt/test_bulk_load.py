@@ -641,10 +641,10 @@ def test_no_file_is_sent_whatever_the_server_asks_for(engine: Engine, tmp_path: 
 
 def test_an_interruption_among_the_rows_waits_for_nothing(engine: Engine) -> None:
     def rows() -> Iterator[bytes]:
-        yield b"1\n" * BLOCK_BYTES
+        yield (b"1" * 999 + b"\n") * (BLOCK_BYTES // 500)
         raise KeyboardInterrupt
 
-    query(engine, "CREATE TABLE interrupted (id INT)")
+    query(engine, "CREATE TABLE interrupted (text VARCHAR(999))")
     connection: Any = engine.raw_connection()
     with pytest.raises(KeyboardInterrupt):
         load_local(connection.driver_connection, "LOAD DATA LOCAL INFILE 'x' INTO TABLE interrupted", rows())

@@ -629,6 +629,7 @@ def use_our_dataset(project: Path) -> None:
     catalog.write_text(text)
 
 
+@pytest.mark.thorough
 def test_runs_of_a_project(project: Path) -> None:
     run_kedro(project, "run")
     stock_hashes = hashes(project)

@@ -122,6 +122,7 @@ def test_what_has_changed_in_their_tables_is_not_merged_but_run_again(experiment
     assert hashes(experiment, "plain") == adopted != before
 
 
+@pytest.mark.thorough
 def test_what_cannot_be_adopted(experiment: Path) -> None:
     for args, words in [
         (["nothing"], "There is no branch nothing"),

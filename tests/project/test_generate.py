@@ -276,6 +276,7 @@ class TestWays:
 
         assert "Update data from Kedro run" in dolt(project, "log")
 
+    @pytest.mark.thorough
     def test_plain_cookiecutter_from_the_installed_wheel(
         self, generated: Path, wheel_python: Path, tmp_path: Path
     ) -> None:

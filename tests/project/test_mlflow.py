@@ -189,6 +189,7 @@ def test_inputs_are_datasets_by_content_whose_source_opens_the_table(told: Told)
         assert str(told.project) not in dataset["source"]
 
 
+@pytest.mark.thorough
 def test_a_run_is_published_and_warns_once_whatever_mlflow_answers(told: Told) -> None:
     assert told.tags("deleted") == {}
     assert journalled(told, "deleted")["status"] == "succeeded"

@@ -56,6 +56,7 @@ def test_a_refused_run_says_so_in_its_row_of_the_journal(project: Path, refused:
     assert rows == [{"status": "refused"}]
 
 
+@pytest.mark.thorough
 def test_a_refused_run_is_published_to_another_branch_as_a_run_would_have_been(
     project: Path, refused: str
 ) -> None:
@@ -87,6 +88,7 @@ def test_a_refused_run_is_published_once_the_branch_is_as_it_was(project: Path, 
     assert f"{refused} is not a run whose data is kept" in output
 
 
+@pytest.mark.thorough
 def test_half_a_run_cannot_be_published(project: Path, refused: str) -> None:
     run_kedro(project, "run", check=False, BREAK="raise RuntimeError")
     before = messages(project)

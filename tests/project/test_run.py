@@ -272,6 +272,7 @@ def test_only_the_last_ten_failed_runs_are_kept(project: Path) -> None:
     assert len(kept) == 10
 
 
+@pytest.mark.thorough
 def test_a_run_id_that_is_taken_gets_a_suffix(project: Path) -> None:
     script = (
         "from pathlib import Path\n"
