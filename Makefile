@@ -26,12 +26,12 @@ help: ## list the targets
 demo: .venv/.demo-installed dolt ## generate a project in demo/, run it twice, show what changed in its data
 	@scripts/demo
 
-# Runs of Kedro wait as much as they compute: three at a time keep two cores busy.
+# Runs of Kedro wait as much as they compute: four at a time keep two cores busy.
 test: .venv/.installed dolt ## run the tests; ARGS="-k name -x" reaches pytest
-	@.venv/bin/python -m pytest --numprocesses 3 --dist loadgroup $(ARGS)
+	@.venv/bin/python -m pytest --numprocesses 4 --dist loadgroup $(ARGS)
 
 test-thorough: .venv/.installed dolt ## what make test leaves out: faults, races, more combinations; CI runs both
-	@.venv/bin/python -m pytest -m thorough --numprocesses 3 --dist loadgroup $(ARGS)
+	@.venv/bin/python -m pytest -m thorough --numprocesses 4 --dist loadgroup $(ARGS)
 
 test-slow: .venv/.slow-installed dolt ## wheel and sdist in new environments, a hundred real tables, the report in Chromium
 	@.venv/bin/python -m pytest -m slow $(ARGS)

@@ -86,6 +86,7 @@ def test_what_a_name_costs_does_not_grow_with_the_branches(
     assert cost() == before
 
 
+@pytest.mark.thorough
 def test_branches_that_are_not_of_runs(repository: Repository) -> None:
     for branch in (STATE_BRANCH, f"{MOVING_PREFIX}main", f"{BUILDING_PREFIX}5"):
         repository.create_branch(branch, "main")

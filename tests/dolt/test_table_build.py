@@ -133,6 +133,7 @@ def test_what_is_refused_leaves_the_table(
     assert "t" not in names(database, "SHOW TABLES")
 
 
+@pytest.mark.thorough
 def test_short_text_makes_room_for_many_other_columns(database: Database) -> None:
     texts = {f"t{number}": ["a", "b"] for number in range(40)}
     frame = pd.DataFrame({"id": [1, 2], **texts, **{f"d{number}": [1.0, 2.0] for number in range(4000)}})
@@ -371,6 +372,7 @@ def test_warm_cold_and_unreadable_saves_leave_the_same(
     assert left[0] == left[1] == left[2]
 
 
+@pytest.mark.thorough
 def test_the_largest_numbers_of_single_precision(database: Database, cache_home: Path) -> None:
     query(database, "DROP TABLE IF EXISTS t")
     limits = np.finfo(np.float32)

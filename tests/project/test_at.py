@@ -159,6 +159,7 @@ def test_what_cannot_be_read_or_saved_is_refused_before_anything_is_computed(
     assert not server_is_running(ran)
 
 
+@pytest.mark.thorough
 def test_the_examples_of_opened_data_give_what_they_say(ran_twice: Path) -> None:
     from test_notebook import script
 

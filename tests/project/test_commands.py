@@ -180,6 +180,7 @@ def test_a_run_begins_at_the_commit_of_the_run_that_dolt_from_names(two_runs: Pa
     assert query(project, "SELECT hashof('v1') AS base") == [run]
 
 
+@pytest.mark.thorough
 def test_show_tells_of_a_run_what_the_list_tells_and_its_lineage(two_runs: Path) -> None:
     _, second = ids(two_runs)
     (listed,) = json.loads(run_kedro(two_runs, "dolt", "runs", "--limit=1", "--json").stdout)

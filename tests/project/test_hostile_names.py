@@ -119,6 +119,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     project.lease.release()
 
 
+@pytest.mark.thorough
 @given(table=names, key=names, column=names)
 @hostile
 def test_tables_and_columns(project: Project, table: str, key: str, column: str) -> None:

@@ -165,6 +165,7 @@ def test_a_run_without_effect_says_so(told: Told) -> None:
     assert "diff" not in tags and tags["commit"] == tags["base"]
 
 
+@pytest.mark.thorough
 def test_a_run_that_is_not_published_is_marked_and_names_what_was_kept(told: Told) -> None:
     for name, status in {"failed": "failed", "refused": "refused"}.items():
         tags = told.tags(name)

@@ -75,6 +75,7 @@ def test_a_refused_run_is_published_to_another_branch_as_a_run_would_have_been(
     assert kept_runs(project) == []
 
 
+@pytest.mark.thorough
 def test_a_refused_run_is_published_once_the_branch_is_as_it_was(project: Path, refused: str) -> None:
     computed = hashes(project, f"kedro/{refused}")
     moved = hashes(project)

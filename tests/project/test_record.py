@@ -187,6 +187,7 @@ def test_what_was_reset_is_listed_until_dolt_collects_garbage(project: Path) -> 
     assert outcomes(project) == ["undone"]
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("first_run")
 @pytest.mark.parametrize("action", ["merge", "amend"])
 def test_what_only_moved_is_not_undone(project: Path, action: str) -> None:

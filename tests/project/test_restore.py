@@ -53,6 +53,7 @@ def test_a_tag_is_restored_and_runs_as_it_did(released: Path) -> None:
     assert (git(released, "status", "--porcelain"), branches(released), hashes(released)) == state
 
 
+@pytest.mark.thorough
 def test_a_run_is_restored_with_the_data_that_it_found(released: Path) -> None:
     last = json.loads(run_kedro(released, "dolt", "runs", "--json").stdout)[0]
     there = released.parent / "there"

@@ -176,6 +176,7 @@ def test_datasets_that_come_into_the_catalog_late_are_part_of_the_run(project: P
     assert clean(project)
 
 
+@pytest.mark.thorough
 def test_what_a_run_returns_is_what_it_computed_and_can_only_be_read(project: Path) -> None:
     out = script(
         project,
