@@ -17,6 +17,7 @@ from kedro_doltdb.checks.audit import Acceptance, audit, described, refusing
 from kedro_doltdb.checks.definitions import parse
 from kedro_doltdb.dolt import select
 from kedro_doltdb.dolt.answers import is_answer
+from kedro_doltdb.dolt.branches import make_branch
 from kedro_doltdb.errors import QueryError
 from kedro_doltdb.journal.store import CheckResult
 
@@ -67,9 +68,8 @@ def branch(server: Any) -> Iterator[Branch]:
         cursor.execute("SET autocommit = 1")
         cursor.execute("CALL DOLT_CHECKOUT('main')")
         cursor.execute("CALL DOLT_RESET('--hard', 'HEAD')")
-        cursor.execute("CALL DOLT_BRANCH('-D', '-f', 'work')" if _has(cursor, "work") else "SELECT 1")
-        cursor.fetchall()
-        cursor.execute("CALL DOLT_CHECKOUT('-b', 'work')")
+        make_branch(cursor, "work", "main", force=True)
+        cursor.execute("CALL DOLT_CHECKOUT('work')")
         branch = Branch(cursor)
         branch.commit(*SHOP)
         yield branch
