@@ -92,6 +92,6 @@ def plugins(session: nox.Session) -> None:
 def _test(session: nox.Session, *requirements: str) -> None:
     session.install("--editable", ".[fast,polars]", *TEST_TOOLS, *requirements)
     session.run(
-        "python", "-m", "pytest", "--quiet", "--numprocesses=3", "--dist=loadgroup",
+        "python", "-m", "pytest", "--quiet", "-m", "not slow", "--numprocesses=3", "--dist=loadgroup",
         *(session.posargs or TESTS),
     )  # fmt: skip
