@@ -23,6 +23,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -132,14 +133,13 @@ class ForkedProcess:
         """Return what it has printed when no process holds its output open any more."""
         assert self.stdout
         with self.stdout, ThreadPoolExecutor(1) as pool:
-            try:
-                printed = pool.submit(self.stdout.read).result(timeout)
-            except TimeoutError:
+            reading = pool.submit(self.stdout.read)
+            if futures.wait([reading], timeout).not_done:
                 # Else the thread would wait for it still.
                 os.killpg(self.pid, signal.SIGKILL)
-                raise
+                raise subprocess.TimeoutExpired("kedro", timeout or 0.0)
         self.wait(timeout)
-        return printed, None
+        return reading.result(), None
 
 
 def _read(end: int) -> str:

@@ -79,3 +79,11 @@ def test_a_fork_that_was_started_can_be_watched_and_signalled(project: Path) -> 
     os.killpg(first.pid, signal.SIGTERM)
     assert "here" in first.communicate(timeout=60)[0] and first.poll() == 128 + signal.SIGTERM
     first.send_signal(signal.SIGKILL)
+
+
+def test_a_fork_that_does_not_end_is_killed_when_its_output_was_waited_for(project: Path) -> None:
+    break_node(project, "report_accuracy")
+    process = start_kedro(project, "run", BREAK="import time; time.sleep(60)")
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.communicate(timeout=0.1)
+    assert process.wait(60) == -signal.SIGKILL

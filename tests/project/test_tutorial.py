@@ -42,7 +42,6 @@ def type_pages(names: tuple[str, ...], tmp_path: Path) -> None:
     home.mkdir()
     somewhere.mkdir()
     variables = {name: value for name, value in environment(home).items() if not name.startswith("TZ")}
-    variables["GOGC"] = "off"  # as in conftest.dolt
     variables["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), variables["PATH"]])
     session = Session(somewhere, forked, variables)
     for name in names:
