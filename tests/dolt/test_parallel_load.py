@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -11,11 +12,13 @@ import pymysql
 import pytest
 from hypothesis import HealthCheck, given, settings
 from kedro.io import DatasetError
-from test_table_dataset import EXAMPLES, empty, hash_of, ours, pairs, query, same
+from test_table_dataset import EXAMPLES, empty, hash_of, ours, pairs, query, same, stock
 
 from kedro_doltdb.catalog.credentials import Database
 from kedro_doltdb.catalog.table_dataset import DoltTableDataset
 from kedro_doltdb.tables import parallel_load
+
+Dataset = Callable[..., Any]
 
 FRAME = pd.DataFrame({"id": range(10), "text": [f"row {n}" for n in range(10)]})
 
@@ -47,10 +50,11 @@ def parts_of(monkeypatch: pytest.MonkeyPatch, fail_in: type[threading.Thread] | 
     return seen
 
 
+@pytest.mark.parametrize("dataset", [ours, stock])
 @settings(max_examples=15 * EXAMPLES, database=None, suppress_health_check=list(HealthCheck))
 @given(pair=pairs())
 def test_the_table_is_what_one_connection_makes(
-    database: Database, pair: tuple[list[str], pd.DataFrame, pd.DataFrame]
+    database: Database, dataset: Dataset, pair: tuple[list[str], pd.DataFrame, pd.DataFrame]
 ) -> None:
     key, _, frame = pair
     hashes = []
@@ -58,16 +62,27 @@ def test_the_table_is_what_one_connection_makes(
         query(database, "DROP TABLE IF EXISTS t")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(parallel_load, "ROWS_EACH", rows_each)
-            ours(database, *key).save(frame)
+            dataset(database, *key).save(frame)
         hashes.append(hash_of(database))
     assert hashes[0] == hashes[1]
 
 
+@pytest.mark.parametrize("fail_in", [threading._MainThread, threading.Thread])  # type: ignore[attr-defined]
+def test_a_part_of_a_stock_entry_that_is_refused_leaves_no_row(
+    database: Database, no_table: None, monkeypatch: pytest.MonkeyPatch, fail_in: Any
+) -> None:
+    parts_of(monkeypatch, fail_in)
+    with pytest.raises(DatasetError, match="refused"):
+        stock(database, "id").save(FRAME)
+    assert query(database, "SELECT COUNT(*) FROM t") == [(0,)]
+
+
+@pytest.mark.parametrize("dataset", [ours, stock])
 def test_each_connection_loads_a_part(
-    database: Database, no_table: None, cache_home: Any, monkeypatch: pytest.MonkeyPatch
+    database: Database, no_table: None, cache_home: Any, monkeypatch: pytest.MonkeyPatch, dataset: Dataset
 ) -> None:
     parts = parts_of(monkeypatch)
-    ours(database, "id").save(FRAME)
+    dataset(database, "id").save(FRAME.sample(frac=1, random_state=1))
     assert sorted(parts) == [2, 2, 3, 3]
     empty(cache_home)
     same(ours(database, "id").load(), FRAME)

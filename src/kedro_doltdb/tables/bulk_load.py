@@ -12,13 +12,16 @@ ALTER it: adding a key makes other nodes that save on the same branch at that mo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 from ..dolt.sql import quote
-from ..errors import BulkLoadError, ConfigError
+from ..errors import BulkLoadError, ConfigError, DoltError
 from .encoding import Column, TextRows, describe, encode
+from .parallel_load import load_new_table
 from .table_sql import (
     column_indexes,
     create_table,
@@ -121,7 +124,11 @@ class BulkLoad:
                 create_table(cursor, table, columns.values(), self.primary_key, kept)
             # PyMySQL believes that it is off already, because Dolt does not report it; but it is on.
             cursor.execute("SET autocommit = 0")
-            return load_rows(cursor, table, rows)
+            if not is_new or len(rows) < len(pd_table.frame):
+                return load_rows(cursor, table, rows)
+            ordered = _in_order(rows, [values[name] for name in self.primary_key])
+            load_new_table(cursor, table, ordered, _opener(conn))
+            return len(rows)
         except BaseException:
             # pandas commits what there is whether we raise or not, and earlier chunks are part of it.
             if cursor.connection.open:
@@ -269,6 +276,38 @@ def _key_texts(column: Column, texts: list[str]) -> list[str]:
     if column.type in ("double", "float"):
         return ["0.0" if text == "-0.0" else text for text in texts]
     return texts
+
+
+def _in_order(rows: TextRows, key: Sequence[Sequence[Any]]) -> TextRows:
+    """Return the rows in the order of the key, which Dolt loads sooner; as they are if there is none."""
+    keys: Sequence[Any] = key[0] if len(key) == 1 else list(zip(*key, strict=True))
+    try:
+        if all(map(operator.lt, keys, islice(keys, 1, None))):
+            return rows
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+    except TypeError:
+        return rows
+    return TextRows(rows.fields, [[texts[row] for row in order] for texts in rows.texts])
+
+
+def _opener(connection: Connection) -> Callable[[], Any] | None:
+    """Return what opens another connection to the same database; None if it might have to wait for one."""
+    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.pool import NullPool
+
+    if not isinstance(connection.engine.pool, NullPool):
+        return None
+
+    def open_another() -> Any:
+        try:
+            pooled = connection.engine.raw_connection()
+        except SQLAlchemyError as error:
+            raise DoltError(str(error)) from error
+        another = pooled.dbapi_connection
+        pooled.detach()
+        return another
+
+    return open_another
 
 
 def _given_types(pd_table: Any) -> set[str]:

@@ -253,6 +253,10 @@ class ArrowRows:
     def __len__(self) -> int:
         return len(self.values[0])
 
+    def part(self, start: int, end: int) -> ArrowRows:
+        """Return the rows from ``start`` up to ``end``."""
+        return ArrowRows(self.fields, [values.slice(start, end - start) for values in self.values])
+
     def lines(self) -> Iterator[memoryview]:
         """Yield the rows as ``LOAD DATA`` reads them, many in a piece."""
         # Arrow joins a column of empty texts for the end of the row: what it makes is the file, byte by byte.

@@ -55,6 +55,9 @@ class Rows(Protocol):
     def __len__(self) -> int:
         """Return how many rows there are."""
 
+    def part(self, start: int, end: int) -> Rows:
+        """Return the rows from ``start`` up to ``end``."""
+
     def lines(self) -> Iterator[bytes | memoryview]:
         """Yield the rows as ``LOAD DATA`` reads them, whole ones, any number in a piece."""
 
@@ -76,6 +79,10 @@ class TextRows:
 
     def __len__(self) -> int:
         return len(self.texts[0])
+
+    def part(self, start: int, end: int) -> TextRows:
+        """Return the rows from ``start`` up to ``end``."""
+        return TextRows(self.fields, [texts[start:end] for texts in self.texts])
 
     def lines(self) -> Iterator[bytes]:
         """Yield the rows as ``LOAD DATA`` reads them, one in a piece."""

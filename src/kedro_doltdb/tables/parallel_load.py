@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
-from threading import Lock
 from typing import TYPE_CHECKING
 
 import pymysql
@@ -19,14 +18,12 @@ import pymysql
 from ..dolt.sql import quote
 from ..dolt.wire import cut
 from ..errors import BulkLoadError, DoltError
-from .columns import to_rows
 from .table_sql import count_rows, load_rows
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from pymysql.cursors import Cursor
 
-    from .table_plan import Plan
+    from .encoding import Rows
 
     Connection = pymysql.Connection[Cursor]
 
@@ -35,49 +32,52 @@ ROWS_EACH = 25_000
 _MOST = 4
 
 
-def load_new_table(cursor: Cursor, table: str, plan: Plan, connect: Callable[[], Connection] | None) -> None:
-    """Send all rows to a table that is empty, and commit them.
+def load_new_table(cursor: Cursor, table: str, rows: Rows, connect: Callable[[], Connection] | None) -> None:
+    """Send rows to a table that is empty; the caller commits.
+
+    Of many rows, the transaction of each connection is committed here, once all of them have arrived.
 
     Args:
         cursor: a cursor on the branch of the table, which nobody else writes to.
         table: the table's quoted name.
-        plan: the rows, whose keys differ, and the table's columns.
-        connect: opens another connection to the same database; None if one has to do.
+        rows: the rows, best in the order of the key.
+        connect: opens another connection to the same database, over which some of the rows go if no two rows
+            have the same key; None if one has to do.
 
     Raises:
-        BulkLoadError: not every row arrived as it was sent. Some may have been committed.
+        BulkLoadError: not every row arrived as it was sent. None is kept, unless the server went away while
+            they were committed.
     """
-    count = len(plan.rows)
-    more = min(_MOST, os.cpu_count() or 1, count // ROWS_EACH) - 1
-    if connect is None or not plan.primary_key or more < 1:
-        load_rows(cursor, table, to_rows(plan.rows, plan.columns))
-        return cursor.connection.commit()
+    more = min(_MOST, os.cpu_count() or 1, len(rows) // ROWS_EACH) - 1
+    if connect is None or more < 1:
+        load_rows(cursor, table, rows)
+        return
     with _more_cursors(cursor, connect, more) as others:
         cursors = [cursor, *others]
-        bounds = [count * number // len(cursors) for number in range(len(cursors) + 1)]
-        parts = [plan.rows.slice(start, end - start) for start, end in pairwise(bounds)]
-        committing = Lock()
-
-        def load(cursor: Cursor, rows: pa.Table) -> None:
-            load_rows(cursor, table, to_rows(rows, plan.columns))
-            # Of many that commit at the same moment, Dolt gives up some.
-            with committing:
-                cursor.connection.commit()
-
+        bounds = [len(rows) * number // len(cursors) for number in range(len(cursors) + 1)]
+        parts = [rows.part(start, end) for start, end in pairwise(bounds)]
         with ThreadPoolExecutor(more) as pool:
-            loading = [pool.submit(load, *each) for each in zip(others, parts[1:], strict=True)]
+            loading = [
+                pool.submit(load_rows, other, table, part)
+                for other, part in zip(others, parts[1:], strict=True)
+            ]
             try:
-                load(cursor, parts[0])
+                load_rows(cursor, table, parts[0])
                 for one in loading:
                     one.result()
             except BaseException:
                 for other in others:
                     cut(other.connection)
                 raise
+        # One after another: of many that commit at the same moment, Dolt gives up some.
+        for each in cursors:
+            each.connection.commit()
     # A transaction sees what was there when it began.
     cursor.connection.rollback()
-    if (found := count_rows(cursor, table)) != count:
-        raise BulkLoadError(f"Dolt did not load the rows of {table}: it has {found} in place of {count}.")
+    if (found := count_rows(cursor, table)) != len(rows):
+        cursor.execute(f"DELETE FROM {table}")
+        cursor.connection.commit()
+        raise BulkLoadError(f"Dolt did not load the rows of {table}: it has {found} in place of {len(rows)}.")
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from ..dolt.branches import make_branch
 from ..dolt.names import BUILDING_PREFIX
 from ..dolt.repository import lock_name
 from ..dolt.sql import quote
+from .columns import to_rows
 from .parallel_load import load_new_table
 from .table_sql import content_hash, create_table
 
@@ -60,7 +61,9 @@ def replace_table(
     with _branch(cursor) as (home, branch):
         create_table(cursor, quoted, plan.columns, plan.primary_key, plan.indexes)
         if len(plan.rows):
-            load_new_table(cursor, quoted, plan, connect)
+            several = connect if plan.primary_key else None
+            load_new_table(cursor, quoted, to_rows(plan.rows, plan.columns), several)
+            connection.commit()
         # With -A an ignored table would stay out.
         cursor.execute("CALL DOLT_ADD('--force', %s)", (table,))
         cursor.execute(
