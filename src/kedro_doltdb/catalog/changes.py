@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from ..errors import BulkLoadError
 
 ADDED, REMOVED = "added", "removed"
@@ -26,6 +23,10 @@ def parted(frame: Any, column: str, table: str) -> tuple[Any, Any]:
     Raises:
         BulkLoadError: there is no such column, or it has another word; nothing was saved.
     """
+    # Not above: every command imports this module, and few need a frame.
+    import numpy as np
+    import pandas as pd
+
     is_pandas = isinstance(frame, pd.DataFrame)
     if column not in (frame.columns if is_pandas else frame.column_names):
         raise BulkLoadError(

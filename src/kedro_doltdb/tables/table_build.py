@@ -21,7 +21,6 @@ from ..dolt.branches import make_branch
 from ..dolt.names import BUILDING_PREFIX
 from ..dolt.repository import lock_name
 from ..dolt.sql import quote
-from .columns import to_rows
 from .parallel_load import load_new_table
 from .table_sql import content_hash, create_table
 
@@ -61,6 +60,9 @@ def replace_table(
     with _branch(cursor) as (home, branch):
         create_table(cursor, quoted, plan.columns, plan.primary_key, plan.indexes)
         if len(plan.rows):
+            # Every run and command imports this module, also where there is no PyArrow.
+            from .columns import to_rows
+
             several = connect if plan.primary_key else None
             load_new_table(cursor, quoted, to_rows(plan.rows, plan.columns), several)
             connection.commit()
