@@ -33,6 +33,7 @@ SHARING = (
     "test_adopt.py",
     "test_at.py",
     "test_commands.py",
+    "test_failed_nodes.py",
     "test_mlflow.py",
     "test_publish.py",
     "test_story.py",

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .notebook.frames import ComparisonFrames
     from .run.dolt_run import DoltRun
     from .run.incremental_runner import IncrementalRunner
-    from .run.progress import dataset_saved, node_started
+    from .run.progress import dataset_saved, node_failed, node_started
     from .tables.bulk_load import bulk_load
     from .terminal import get_logger
 
@@ -57,6 +57,7 @@ __all__ = [
     "compare",
     "dataset_saved",
     "get_logger",
+    "node_failed",
     "node_started",
     "open",
 ]
@@ -78,6 +79,7 @@ _MODULES = {
     # What IPython looks for.
     "load_ipython_extension": "notebook.magic",
     "unload_ipython_extension": "notebook.magic",
+    "node_failed": "run.progress",
     "node_started": "run.progress",
     "open": "notebook.data",
 }

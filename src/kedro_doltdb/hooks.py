@@ -11,7 +11,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
-from kedro_doltdb import DoltRun, attach, dataset_saved, get_logger, node_started
+from kedro_doltdb import DoltRun, attach, dataset_saved, get_logger, node_failed, node_started
 
 logger = get_logger(__name__)
 
@@ -44,6 +44,11 @@ class DoltHooks:
     def after_dataset_saved(self, dataset_name: str, node: Node) -> None:
         """Note what the node has saved."""
         dataset_saved(dataset_name, node)
+
+    @hook_impl
+    def on_node_error(self, node: Node) -> None:
+        """Note that the node has failed."""
+        node_failed(node)
 
     @hook_impl(trylast=True)
     def after_pipeline_run(self, catalog: DataCatalog) -> None:

@@ -21,6 +21,10 @@ CHANGES = {
         "`settings.py` has `CONFIG_LOADER_CLASS = DoltConfigLoader`, imported from `kedro_doltdb`: "
         "with it Kedro-Viz needs no `--include-hooks`"
     ),
+    3: (
+        "`hooks.py` has `on_node_error`, which calls `node_failed(node)`, imported from `kedro_doltdb`: "
+        "with it the journal says which node failed"
+    ),
 }
 CURRENT = max(CHANGES)
 

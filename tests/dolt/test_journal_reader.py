@@ -17,7 +17,7 @@ from kedro_doltdb.dolt.repository import Repository
 from kedro_doltdb.dolt_cli import initialise
 from kedro_doltdb.errors import DoltError
 from kedro_doltdb.journal import reader, store
-from kedro_doltdb.journal.store import CheckResult, Edge, Run
+from kedro_doltdb.journal.store import CheckResult, Edge, Execution, Run
 from kedro_doltdb.settings import Settings
 
 GOOD = Run("good", started=store.now(), status="succeeded", params={"ä": {"b": [1, "x" * 70_000]}})
@@ -145,6 +145,20 @@ def test_what_is_written_is_read(cursor: Cursor, caplog: pytest.LogCaptureFixtur
     assert reader.savers(cursor, "metrics") == [("good", SAVED)]
     assert reader.saved_tables(cursor, ["METRICS", "other"], ["good", "bad"]) == {"good": {"metrics"}}
     assert not caplog.text
+
+
+def test_nodes_that_were_skipped_or_failed_are_not_taken_for_computed_ones(cursor: Cursor) -> None:
+    # A stranger's rows may have what ours have not: a recipe, and the content of what was saved.
+    nodes = [
+        Execution(f"{how}_node", how, recipe="r", inputs="i", outputs="o", seconds=1.0)
+        for how in ("computed", "failed", "skipped", "taken")
+    ]
+    store.write(cursor, GOOD, [SAVED], executions=nodes)
+    assert reader.executions(cursor, "good") == nodes
+    found = [one.node for _, one in reader.executions_of(cursor, "recipe", ["r"])]
+    assert sorted(found) == ["computed_node", "taken_node"]
+    assert reader.executions_of(cursor, "node", ["failed_node"]) == []
+    assert reader.failed_nodes(cursor, ["good", "other"]) == {"good": ["failed_node"]}
 
 
 def test_runs_that_are_known_from_another_branch_are_not_read_again(cursor: Cursor) -> None:

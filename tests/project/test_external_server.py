@@ -85,6 +85,8 @@ def test_a_failed_run_is_resumed(project: Path, external: External) -> None:
         del os.environ["BREAK"]
     assert "The run was not published" in output
     assert external.hashes() == before and len(external.branches()) == 3
+    (kept,) = (branch for branch in external.branches() if branch.startswith("kedro/2"))
+    assert "Failed in report_accuracy" in kedro(project, "dolt", "show", kept)
     nodes = "--from-nodes=report_accuracy"
     output = kedro(project, "run", nodes, "--params", "example_test_data_ratio=0.3")
     assert "took over" in output and "Committed" in output

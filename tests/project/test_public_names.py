@@ -34,8 +34,9 @@ def test_each_public_name_is_there(name: str) -> None:
 def test_the_names_that_generated_projects_import() -> None:
     assert {
         "DoltHooks", "DoltRun", "DoltTableDataset", "attach", "bulk_load", "dataset_saved", "get_logger",
-        "node_started", "BulkLoadError", "ConfigError", "DoltError", "LeaseTakenError", "PublishError",
-        "QueryError", "RemoteError", "ServerError", "DoltData", "open", "compare", "ComparisonFrames",
+        "node_failed", "node_started", "BulkLoadError", "ConfigError", "DoltError", "LeaseTakenError",
+        "PublishError", "QueryError", "RemoteError", "ServerError", "DoltData", "open", "compare",
+        "ComparisonFrames",
     } <= set(kedro_doltdb.__all__)  # fmt: skip
 
 

@@ -78,7 +78,8 @@ REPORTS = {
     ),
     "failed_run": (
         ["Run failed, not published", "ZeroDivisionError", "example_test_x: changed", "split_data: ran",
-         "make_predictions: ran", "report_accuracy: not finished", "example_metrics: unchanged"],
+         "make_predictions: ran", "report_accuracy</bdi>: failed", "Failed in <bdi>report_accuracy</bdi>: ",
+         "example_metrics: unchanged"],
         [": unknown", ": gone"],
     ),
     "schema_change": (

@@ -38,7 +38,7 @@ def test_a_public_name_has_an_example(name: str) -> None:
         assert "\n    Example:\n" in value.__doc__
 
 
-@pytest.mark.parametrize("name", ["DoltRun", "attach", "dataset_saved", "node_started"])
+@pytest.mark.parametrize("name", ["DoltRun", "attach", "dataset_saved", "node_failed", "node_started"])
 def test_an_example_of_hooks_is_what_the_hooks_do(name: str) -> None:
     lines = {line.strip() for line in inspect.getsource(hooks).splitlines()}
     _, example = getattr(kedro_doltdb, name).__doc__.split("::\n")

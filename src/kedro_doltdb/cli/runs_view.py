@@ -135,6 +135,7 @@ def _wide(runs: Sequence[ListedRun]) -> list[Column]:
         Column("Kept on", ["" if run.entry.published else run.entry.found_on for run in runs]),
         Column("Changes", [", ".join(map(str, run.changes)) for run in runs]),
         Column("MLflow", [run.entry.run.mlflow_url or run.entry.run.mlflow_run_id or "" for run in runs]),
+        Column("Failed in", [", ".join(map(shown, run.failed_nodes)) for run in runs]),
         Column("Error", [shown(run.entry.run.error) if run.entry.run.error else "" for run in runs]),
     ]
     return [column for column in columns if any(map(str, column.cells))]
@@ -155,9 +156,9 @@ def _data(
     runs: Sequence[ListedRun], params: dict[str, list[Any]], metrics: dict[str, list[float | None]]
 ) -> Data:
     headers = [
-        "run_id", "commit", "started", "seconds", "branch", "group", "runs", "status", "outcome", "error",
-        "published", "git_commit", "code_changed", "rows_added", "rows_removed", "rows_modified", "tables",
-        "checks", "tags", "mlflow_run_id", "mlflow_url",
+        "run_id", "commit", "started", "seconds", "branch", "group", "runs", "status", "outcome",
+        "failed_nodes", "error", "published", "git_commit", "code_changed", "rows_added", "rows_removed",
+        "rows_modified", "tables", "checks", "tags", "mlflow_run_id", "mlflow_url",
     ]  # fmt: skip
     rows = []
     for position, run in enumerate(runs):
@@ -166,7 +167,8 @@ def _data(
         rows.append(
             [
                 entry.run.run_id, entry.commit, as_json["started"], run.seconds, entry.run.branch,
-                entry.run.run_group, len(run.group) or 1, entry.run.status, run.outcome, entry.run.error,
+                entry.run.run_group, len(run.group) or 1, entry.run.status, run.outcome,
+                ", ".join(run.failed_nodes) or None, entry.run.error,
                 _word(entry.published), entry.run.git_commit, _word(run.code_changed),
                 *(sum(getattr(c, kind) for c in run.changes) for kind in ("added", "removed", "modified")),
                 ", ".join(map(str, run.changes)), ", ".join(run.checks) or None,

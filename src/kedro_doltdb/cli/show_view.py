@@ -32,6 +32,7 @@ def _facts(shown_run: ShownRun) -> Section:
     facts: list[tuple[str, Cell | None]] = [
         ("Run", run.run_id),
         ("Status", _outcome(shown_run.listed)),
+        ("Failed in", ", ".join(map(shown, shown_run.listed.failed_nodes))),
         ("Error", run.error and styled(run.error, BAD)),
         ("Commit", entry.commit),
         ("Branch", f"{run.branch}, kept on {entry.found_on}" if not entry.published else run.branch),

@@ -139,7 +139,7 @@ def executions(cursor: Cursor, run_id: str, ref: str | None = None) -> list[Exec
 def executions_of(
     cursor: Cursor, column: str, values: Iterable[str], ref: str | None = None
 ) -> list[tuple[str, Execution]]:
-    """Return the ids of runs and what became of nodes in them, the last run first; the skipped left out.
+    """Return the ids of runs and the nodes that they computed or took, the last run first.
 
     Args:
         cursor: a cursor on any branch.
@@ -150,12 +150,25 @@ def executions_of(
     names = list(values)
     if not names:
         return []
-    condition = f"{column} IN ({', '.join(['%s'] * len(names))}) AND execution <> 'skipped'"
+    condition = f"{column} IN ({', '.join(['%s'] * len(names))}) AND execution NOT IN ('skipped', 'failed')"
     return _read(
         cursor, NODES, ref, condition, names,
         order="run_id DESC", most=MOST_EXECUTIONS,
         make=lambda row: (_text(row["run_id"], "run_id"), _execution(row)),
     )  # fmt: skip
+
+
+def failed_nodes(cursor: Cursor, run_ids: Collection[str], ref: str | None = None) -> dict[str, list[str]]:
+    """Return the names of the nodes that failed in each of the runs, by the runs' ids."""
+    condition = f"run_id IN ({', '.join(['%s'] * len(run_ids))}) AND execution = 'failed'"
+    pairs = _read(
+        cursor, NODES, ref, condition, list(run_ids), order="run_id, node",
+        make=lambda row: (_text(row["run_id"], "run_id"), _execution(row).node),
+    )  # fmt: skip
+    found: dict[str, list[str]] = {}
+    for run_id, node in pairs:
+        found.setdefault(run_id, []).append(node)
+    return found
 
 
 def noted_checks(cursor: Cursor, run_ids: Collection[str], ref: str | None = None) -> dict[str, set[str]]:

@@ -56,7 +56,7 @@ _COLUMNS = {
     NODES: {
         "run_id": "VARCHAR(80) NOT NULL",
         "node": "VARCHAR(255) NOT NULL",
-        "execution": "VARCHAR(16) COMMENT 'computed, skipped or taken'",
+        "execution": "VARCHAR(16) COMMENT 'computed, skipped, taken or failed'",
         "computed_by": "VARCHAR(80) COMMENT 'the run that computed it, if this one did not'",
         "recipe": "VARCHAR(64) COMMENT 'hash of code, parameters and catalog entries'",
         "inputs": "VARCHAR(64) COMMENT 'hash of the content of all that it loaded'",
@@ -94,7 +94,7 @@ NODE_COLUMNS = ("code", "params", "entries")
 OFFENDING = "offending"
 _BETWEEN_PIPELINES = ", "
 # What became of a node in a run.
-COMPUTED, SKIPPED, TAKEN = "computed", "skipped", "taken"
+COMPUTED, SKIPPED, TAKEN, FAILED = "computed", "skipped", "taken", "failed"
 
 
 @dataclass
@@ -217,7 +217,8 @@ class Execution:
 
     Attributes:
         node: the node's name, shortened to 255 characters.
-        execution: ``computed``, ``skipped``, or ``taken`` from another run.
+        execution: ``computed``, ``skipped``, ``taken`` from another run, or ``failed``: then it has no
+            recipe, inputs and outputs, by which readers of any version know what was computed.
         computed_by: the run that computed it, if this one did not.
         recipe: the hash of its code, its parameters and its catalog entries; None if that cannot be told.
         inputs: the hash of the content of all that it loaded; None likewise.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..dolt.as_of import count_at
 from ..journal import reader
 from ..journal.edges import base_name
-from ..journal.store import SKIPPED, TAKEN
+from ..journal.store import FAILED, SKIPPED, TAKEN
 
 if TYPE_CHECKING:
     from ..dolt.repository import Repository
@@ -46,9 +46,9 @@ class PicturedNode:
     Attributes:
         name: its name.
         status: ``ran``, or ``new`` if it ran for the first time; ``skipped`` by an incremental run, ``taken
-            over`` from another run; ``not finished`` by a run that did not succeed, ``not run`` by one of
-            another part of the pipeline, ``gone``; or ``unknown``: it saves nothing by which a run that did
-            not succeed could tell.
+            over`` from another run; ``failed``; ``not finished`` by a run that did not succeed, ``not run``
+            by one of another part of the pipeline, ``gone``; or ``unknown``: it saves nothing by which a run
+            that did not succeed could tell.
     """
 
     name: str
@@ -143,15 +143,19 @@ def _is_same_part(old: Run | None, new: Run | None) -> bool:
 def _nodes(
     before: list[Edge], after: list[Edge], executions: Iterable[Execution], old: Run | None, new: Run | None
 ) -> list[PicturedNode]:
-    # Of a run that did not succeed the journal has the nodes that finished.
+    # Of a run that did not succeed the journal has the nodes that finished or failed.
     earlier, later = ({edge.node: None for edge in edges} for edges in (before, after))
     how = {one.node: one.execution for one in executions}
+    # A node that loads nothing has no edges when it failed.
+    failed = [name for name, one in how.items() if one == FAILED]
     # A journal of an older version says it of the edges alone.
     taken_over = {edge.node for edge in after if edge.computed_by}
     saving = {edge.node for edge in before if edge.direction == "save"}
     succeeded = new is None or new.status == "succeeded"
 
     def status(name: str) -> str:
+        if how.get(name) == FAILED:
+            return "failed"
         if name in later:
             if how.get(name) == SKIPPED:
                 return "skipped"
@@ -162,4 +166,4 @@ def _nodes(
             return "not finished" if name in saving else "unknown"
         return "gone" if _is_same_part(old, new) else "not run"
 
-    return [PicturedNode(name, status(name)) for name in {**later, **earlier}]
+    return [PicturedNode(name, status(name)) for name in {**later, **dict.fromkeys(failed), **earlier}]

@@ -11,7 +11,7 @@ from ..errors import ConfigError
 from ..journal.history import Entry, list_runs, public_branches
 from ..journal.metrics import metrics_at
 from ..journal.parameters import leaves, same
-from ..journal.reader import noted_checks, saved_tables
+from ..journal.reader import failed_nodes, noted_checks, saved_tables
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -35,6 +35,7 @@ class ListedRun:
             that is not known, for want of a git commit or because there were uncommitted changes.
         tags: the names that Dolt's tags give its commit.
         checks: ``warning``, ``accepted``, or both: what its checks found that did not stop it.
+        failed_nodes: the nodes that failed, by which it did.
     """
 
     entry: Entry
@@ -44,6 +45,7 @@ class ListedRun:
     code_changed: bool | None = None
     checks: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    failed_nodes: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float | None:
@@ -77,6 +79,7 @@ class ListedRun:
             "changes": [change.to_json() for change in self.changes],
             "noted_checks": list(self.checks),
             "tags": list(self.tags),
+            "failed_nodes": list(self.failed_nodes),
             **({"runs": [entry.run.run_id for entry in self.group]} if self.group else {}),
         }
 
@@ -117,7 +120,7 @@ def listed_runs(
         wanted = [_counting(unit).commit for unit in units]
         saved = _saved(cursor, list(metric_tables), units)
         metrics = metrics_at(cursor, zip(wanted, saved, strict=True))
-        noted, tags = _noted(cursor, units), _tags(cursor)
+        noted, tags, failed = _noted(cursor, units), _tags(cursor), _failed_nodes(cursor, units)
     found = list(zip(units, metrics, strict=True))
     if sort is not None:
         if units and not any(sort in named for named in metrics):
@@ -141,6 +144,7 @@ def listed_runs(
             code[_counting(unit).run.run_id],
             tuple(sorted({word for entry in unit for word in noted.get(entry.run.run_id, ())})),
             tuple(sorted(tag for entry in unit for tag in tags.get(entry.commit, ()))),
+            tuple(failed.get(_last_failed(unit), ())),
         )
         for (unit, named), counted_ones in zip(found, counted, strict=True)
     ]
@@ -176,10 +180,26 @@ def _noted(cursor: Cursor, units: Iterable[tuple[Entry, ...]]) -> dict[str, set[
     return found
 
 
-def _by_place(units: Iterable[tuple[Entry, ...]]) -> dict[str, list[str]]:
-    """Return the ids of the runs by the branch or commit whose journal has them."""
+def _last_failed(unit: Sequence[Entry]) -> str:
+    """Return the id of the run by which a unit has failed, empty if it has not."""
+    if (as_one(unit) if len(unit) > 1 else unit[0]).run.status != "failed":
+        return ""
+    return next((entry.run.run_id for entry in unit if entry.run.status == "failed"), "")
+
+
+def _failed_nodes(cursor: Cursor, units: Iterable[tuple[Entry, ...]]) -> dict[str, list[str]]:
+    """Return the nodes by which runs have failed, by the runs' ids."""
     found: dict[str, list[str]] = {}
-    for entry in (entry for unit in units for entry in unit):
+    for ref, run_ids in sorted(_by_place(units, "failed").items()):
+        found |= failed_nodes(cursor, run_ids, ref)
+    return found
+
+
+def _by_place(units: Iterable[tuple[Entry, ...]], status: str | None = None) -> dict[str, list[str]]:
+    """Return the ids of the runs, all or of one status, by the branch or commit whose journal has them."""
+    found: dict[str, list[str]] = {}
+    wanted = (entry for unit in units for entry in unit if status in (None, entry.run.status))
+    for entry in wanted:
         found.setdefault(_where(entry), []).append(entry.run.run_id)
     return found
 

@@ -65,6 +65,7 @@ def shown_run(repository: Repository, name: str, metric_tables: Iterable[str]) -
         saved = {str(edge.table_name).lower() for edge in edges if edge.direction == "save"}
         tables = [table for table in metric_tables if table.lower() in saved]
         checks = reader.checks(cursor, run.run_id, point.commit)
+        failed = reader.failed_nodes(cursor, [run.run_id], point.commit).get(run.run_id, ())
         (metrics,) = metrics_at(cursor, [(point.commit, tables)])
     changes = repository.changes(entry.parent, entry.commit)
-    return ShownRun(ListedRun(entry, metrics, changes), edges, checks)
+    return ShownRun(ListedRun(entry, metrics, changes, failed_nodes=tuple(failed)), edges, checks)

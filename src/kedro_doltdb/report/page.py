@@ -65,6 +65,7 @@ def page(review: Review, now: datetime, arguments: str) -> str:
             check_status=_check_status,
             picture=_drawn(review.picture, [table.diff.change.table for table, _ in tables]),
             others=_others(review),
+            failed=[node.name for node in review.picture.nodes if node.status == "failed"],
             columns=_columns,
             bars=_bars,
             unprofiled=_unprofiled,

@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING
 from ..catalog.chunks import refusal, replaces
 from ..catalog.footprint import find_database
 from ..dolt.names import RUN_PREFIX
+from ..dolt.repository import dolt_errors
+from ..errors import DoltError
 from ..journal.edges import base_name, shortened
+from ..terminal import get_logger
 from .record_store import records_of
 from .signals import database_of
 
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
     from ..catalog.credentials import Database
     from .records import Records
+
+logger = get_logger(__name__)
 
 
 @dataclass
@@ -126,6 +131,28 @@ def dataset_saved(name: str, node: Node) -> None:
     # A generator saves in chunks: its outputs are complete when a node that loads them starts.
     if not progress.missing and not inspect.isgeneratorfunction(node.func):
         progress.note(node.outputs)
+
+
+def node_failed(node: Node) -> None:
+    """Note that the node's function has raised an error, which is the one that counts: none is raised here.
+
+    Args:
+        node: the node.
+
+    Example:
+        In a hook::
+
+            def on_node_error(self, node: Node) -> None:
+                node_failed(node)
+    """
+    progress = _current.nodes.get(node)
+    if progress is None or progress.records is None:
+        return
+    try:
+        with dolt_errors():
+            progress.records.add_failed(progress.run_id, shortened(node.name))
+    except (DoltError, OSError) as error:
+        logger.warning("The journal will not say that %s has failed: %s", node.name, error)
 
 
 def _running(node: Node, catalog: DataCatalog) -> Database | None:

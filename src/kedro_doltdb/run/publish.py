@@ -6,7 +6,7 @@ pattern is write, audit, publish.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -164,13 +164,15 @@ class Publisher:
         with repository.locked(record.target):
             return self._move_target(journal_on), why
 
-    def write_journal(self, cursor: Cursor, run: Run, edges: list[Edge]) -> None:
-        """Write the run's rows of the journal, with what its checks have found."""
-        executions = self._executions(edges)
+    def write_journal(
+        self, cursor: Cursor, run: Run, edges: list[Edge], failed: Collection[str] = ()
+    ) -> None:
+        """Write the run's rows of the journal, with what its checks have found and the nodes that failed."""
+        executions = self._executions(edges, failed)
         store.write(cursor, run, edges, map(storable, self._results), executions)
 
-    def _executions(self, edges: list[Edge]) -> list[Execution]:
-        return executions_of(self.repository, self.records, self.record, edges, self._project_path)
+    def _executions(self, edges: list[Edge], failed: Collection[str] = ()) -> list[Execution]:
+        return executions_of(self.repository, self.records, self.record, edges, self._project_path, failed)
 
     def _found_out(self) -> bool:
         """Return whether an incremental run has computed what the next one need not compute again."""

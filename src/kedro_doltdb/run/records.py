@@ -108,6 +108,12 @@ class Records(Protocol):
     def finished(self, record: Record) -> dict[str, tuple[float, float]]:
         """Return by node when it finished, as a time stamp, and the seconds that it took; what is known."""
 
+    def add_failed(self, run_id: str, node: str) -> None:
+        """Note that a node of the run ``run_id`` has failed; any process of it may say so."""
+
+    def failed(self, record: Record) -> set[str]:
+        """Return the nodes of the run that are known to have failed."""
+
     def is_readable(self, record: Record) -> bool:
         """Return whether :meth:`complete` knows what the run has saved completely."""
 
@@ -148,7 +154,7 @@ class FileRecords:
 
     def delete(self, record: Record) -> None:
         """Forget a run."""
-        for suffix in ("json", "complete", "finished"):
+        for suffix in ("json", "complete", "finished", "failed"):
             with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 (self._directory / f"{record.run_id}.{suffix}").unlink()
 
@@ -174,6 +180,19 @@ class FileRecords:
                 node, when, seconds = json.loads(line)
                 found[str(node)] = float(when), float(seconds)
         return found
+
+    def add_failed(self, run_id: str, node: str) -> None:
+        """Note that a node of the run ``run_id`` has failed; any process of it may say so."""
+        with self._directory_again():
+            state_files.append(self._directory / f"{run_id}.failed", json.dumps(node) + "\n")
+
+    def failed(self, record: Record) -> set[str]:
+        """Return the nodes of the run that are known to have failed."""
+        path = self._directory / f"{record.run_id}.failed"
+        with suppress(ValueError, RecursionError, UnreadableError):
+            lines = (state_files.read(path) or b"").decode().splitlines()
+            return {str(json.loads(line)) for line in lines}
+        return set()
 
     def is_readable(self, record: Record) -> bool:
         """Return whether :meth:`complete` knows what the run has saved completely."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _TABLES = {
     "unfinished_runs": ({"name": "varchar(255)", "record": "longtext"}, 1),
     "complete_datasets": ({"name": "varchar(255)", "dataset": "varchar(255)"}, 2),
+    "failed_nodes": ({"name": "varchar(255)", "node": "varchar(255)"}, 2),
 }
 _UNREADABLE = ".unreadable"
 _ATTEMPTS = 5
@@ -91,7 +92,7 @@ class SqlRecords:
 
     def delete(self, record: Record) -> None:
         """Forget a run."""
-        for table in ("unfinished_runs", "complete_datasets"):
+        for table in _TABLES:
             self._write(f"DELETE FROM {table} WHERE name = %s", (record.run_id,))
 
     def add_complete(self, run_id: str, datasets: list[str]) -> None:
@@ -112,6 +113,15 @@ class SqlRecords:
     def finished(self, record: Record) -> dict[str, tuple[float, float]]:
         """Return nothing: see :meth:`add_finished`."""
         return {}
+
+    def add_failed(self, run_id: str, node: str) -> None:
+        """Note that a node of the run ``run_id`` has failed; any process of it may say so."""
+        self._write("REPLACE INTO failed_nodes (name, node) VALUES (%s, %s)", (run_id, node))
+
+    def failed(self, record: Record) -> set[str]:
+        """Return the nodes of the run that are known to have failed."""
+        rows = self._read("SELECT node FROM failed_nodes WHERE name = %s", (record.run_id,))
+        return {row[0] for row in rows}
 
     def is_readable(self, record: Record) -> bool:
         """Return whether :meth:`complete` knows what the run has saved completely: rows are whole or not."""

@@ -234,9 +234,15 @@ class Transaction:
             return "nothing"
         if status and record.run:
             finished_ones = self.finished_nodes()
-            edges = [edge for edge in record.edges if edge.node in finished_ones]
+            # What an interruption did to a node is not its fault.
+            failed = self._records.failed(record) - finished_ones if status == "failed" else set()
+            edges = [
+                edge
+                for edge in record.edges
+                if edge.node in finished_ones or (edge.node in failed and edge.direction == "load")
+            ]
             record.run = replace(record.run, status=status, error=error, finished=finished)
-            self._write_journal_if_possible(record.run, edges)
+            self._write_journal_if_possible(record.run, edges, failed)
         repository.commit_all(record.branch, f"Kept from Kedro run {record.run_id}, which {why}")
         if record.created_target:
             self._delete_unused_target()
@@ -251,11 +257,11 @@ class Transaction:
         self._supersede()
         return "kept"
 
-    def _write_journal_if_possible(self, run: Run, edges: list[Edge]) -> None:
+    def _write_journal_if_possible(self, run: Run, edges: list[Edge], failed: set[str]) -> None:
         """Write the journal of a run that is kept; else the next run would have to, and each after it."""
         try:
             with self._repository.on(self.record.branch) as cursor:
-                self._publisher.write_journal(cursor, run, edges)
+                self._publisher.write_journal(cursor, run, edges, failed)
         except DoltError as error:
             logger.warning("Run %s is not in the journal: %s", run.run_id, error.message)
         except pymysql.err.Error as error:
