@@ -77,8 +77,9 @@ REPORTS = {
         ["uncommitted edits", "not finished"],
     ),
     "failed_run": (
-        ["Run failed, not published", "ZeroDivisionError", "example_test_x: changed", "split_data: ran",
-         "make_predictions: ran", "report_accuracy</bdi>: failed", "Failed in <bdi>report_accuracy</bdi>: ",
+        ["Run failed, not published", "ZeroDivisionError", "example_test_x: changed",
+         "split_data</bdi>: ran, parameters changed", "make_predictions</bdi>: ran<",
+         "report_accuracy</bdi>: failed", "Failed in <bdi>report_accuracy</bdi>: ",
          "example_metrics: unchanged"],
         [": unknown", ": gone"],
     ),
@@ -87,7 +88,11 @@ REPORTS = {
         ['id="t1"'],
     ),
     "no_key": (["It has no primary key: a changed row is one removed and one added."], [">Schema</h3>"]),
-    "no_change": (["No difference in the data.", "list_devices: ran", "split_data: not run"], [": gone"]),
+    "no_change": (
+        ["No difference in the data.", "list_devices</bdi>: ran<", "note_events</bdi>: ran, code changed",
+         "split_data: not run", "Nodes whose code changed: <bdi>note_events</bdi>."],
+        [": gone", "The code is the same."],
+    ),
     "many_rows": (
         ["~100,000", "The first 2,000 of 100,000 rows are here", "--table measurements --csv DIR",
          "measure: ran", "list_devices: skipped"],
@@ -119,6 +124,9 @@ def reports(generated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         run_kedro(project, "run", "--params=edition=2")
         report("schema_change", "--table=devices")
         report("no_key", "--table=events")
+        # The same events, by another way.
+        nodes = next((project / "src").glob("*/pipelines/devices/pipeline.py"))
+        nodes.write_text(nodes.read_text().replace("[1, 2, 2, edition]", "[1, 2, 2, 0 + edition]"))
         run_kedro(project, "run", "--tags=small", "--params=edition=2,shift=7")
         report("no_change")
         run_kedro(project, "run", "--tags=large", f"--params=count={ROWS}")

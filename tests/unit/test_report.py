@@ -19,8 +19,9 @@ from kedro_doltdb.dolt.as_of import ColumnInfo
 from kedro_doltdb.dolt.repository import TableChange
 from kedro_doltdb.dolt.row_diff import RowChange
 from kedro_doltdb.journal.revision import Point
-from kedro_doltdb.journal.store import CheckResult, Run
+from kedro_doltdb.journal.store import CheckResult, Execution, Run
 from kedro_doltdb.queries.compare import Comparison, TableDiff
+from kedro_doltdb.queries.nodes import NodeDiff, differing_nodes
 from kedro_doltdb.queries.picture import Picture, PicturedDataset, PicturedNode
 from kedro_doltdb.queries.profile import MOST_COLUMNS, MOST_DISTINCT, Profile
 from kedro_doltdb.queries.review import Commit, Review, TableReview
@@ -53,11 +54,11 @@ def reviewed(text: str, rows: int = 1) -> Review:
     check = CheckResult(text, text, text, text, text, text, accepted_by=text, reason=text)
     comparison = Comparison(
         Point(text, "a" * 32), Point(text, "b" * 32, run), {text: (text, [text])}, {text: (1.0, None)},
-        [diff], checks=[check],
+        [diff], checks=[check], nodes=[NodeDiff(text, True, (text,))],
     )  # fmt: skip
     picture = Picture(
         [PicturedDataset(text, text, text, "changed", 1, 2)],
-        [PicturedNode(text, "ran")],
+        [PicturedNode(text, "failed", NodeDiff(text, True, (text,)))],
         [(text, text, True)],
     )
     commit = Commit(text, NOW)
@@ -122,6 +123,40 @@ def test_only_an_address_of_the_web_is_a_link_to_mlflow(url: str | None, is_link
     html = page(replace(review, comparison=replace(review.comparison, new=new)), NOW, "a b")
     links = [value for value in Tags(html).values if not value.startswith("#")]
     assert links == ([url] if is_link else []) and "MLflow" in html
+
+
+VERSIONS = {"kedro-doltdb": "0.1.0", "python": "3.11.2", "pandas": "3.1.1"}
+NODE = Execution("n", "failed", code={"f": "1", "numpy (package)": "2.0"}, params={"a": "1", "b": "1"})
+
+
+@pytest.mark.parametrize(
+    ("now", "versions", "expected"),
+    [
+        (replace(NODE, code={"f": "2"}), {}, NodeDiff("n", True, ())),
+        (replace(NODE, code={**NODE.code, "g": "1"}), {"pandas": "4"}, NodeDiff("n", True, ())),
+        (replace(NODE, params={"a": "1", "c": "1"}), {"python": "3.11.9"}, NodeDiff("n", False, ("b", "c"))),
+        (NODE, {}, None),
+        (replace(NODE, code={"f": "1", "(Python)": "3"}), {}, None),
+        (replace(NODE, code={"f": "2"}), {"kedro-doltdb": "0.2.0"}, None),
+        (replace(NODE, code={"f": "2"}), {"python": "3.12.2"}, None),
+        (replace(NODE, code={}), {}, None),
+        (replace(NODE, node="other", code={"f": "2"}), {}, None),
+    ],
+)
+def test_a_nodes_code_counts_as_changed_only_if_it_is_known_to_be(
+    now: Execution, versions: dict[str, str], expected: NodeDiff | None
+) -> None:
+    old, new = Run("a", versions=VERSIONS), Run("b", versions={**VERSIONS, **versions})
+    found = differing_nodes(old, new, [NODE], [now])
+    assert found == ([expected] if expected else [])
+    assert differing_nodes(None, new, [NODE], [now]) == []
+
+
+def test_a_node_that_failed_with_other_code_says_both() -> None:
+    html = page(reviewed("plain"), NOW, "a b")
+    assert "node <bdi>plain</bdi>: failed, code and parameters changed" in html
+    assert "Nodes whose code changed: <bdi>plain</bdi>." in html
+    assert "failed node</span>" in html and "other code or parameters</span>" in html
 
 
 @given(st.recursive(ANY_TEXT | st.none() | st.integers(), lambda inner: st.lists(inner, max_size=3)))

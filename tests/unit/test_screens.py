@@ -42,6 +42,7 @@ from kedro_doltdb.journal.store import CheckResult, Edge, Run
 from kedro_doltdb.queries.blame import BlamedRow
 from kedro_doltdb.queries.code import CodeDiff
 from kedro_doltdb.queries.compare import Comparison, TableDiff
+from kedro_doltdb.queries.nodes import NodeDiff
 from kedro_doltdb.queries.runs import ListedRun, as_one, code_changes
 from kedro_doltdb.queries.show import ShownRun
 
@@ -289,7 +290,8 @@ def a_comparison() -> Comparison:
     files = [("M", "conf/base/parameters.yml"), ("A", "src/iris_dolt/new.py"), ("D", "src/iris_dolt/old.py")]
     code = CodeDiff(OLD_CODE, f"{NEW_CODE}-dirty", files + [("M", f"src/n{n}.py") for n in range(30)])
     points = [Point("v1.0", old.commit, old.run), Point(new.run.run_id, new.commit, new.run)]
-    return Comparison(*points, params, metrics, tables, code)
+    nodes = [NodeDiff("train", True, ()), NodeDiff("score", False, ("learning_rate",))]
+    return Comparison(*points, params, metrics, tables, code, nodes=nodes)
 
 
 def test_compare(monkeypatch: pytest.MonkeyPatch) -> None:

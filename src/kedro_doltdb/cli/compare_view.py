@@ -14,12 +14,12 @@ from .texts import LONGEST, elided, moment, number, pair, shown
 if TYPE_CHECKING:
     from ..dolt.row_diff import RowChange
     from ..journal.revision import Point
-    from ..queries.code import CodeDiff
     from ..queries.compare import Comparison, TableDiff
 
 _SIGNS = {"added": ("+", GOOD), "removed": ("-", BAD), "modified": ("~", CHANGED)}
 _LETTERS = {"A": GOOD, "D": BAD}
 _MOST_FILES = 20
+_MOST_NODES = 20
 
 
 def comparison_sections(comparison: Comparison, now: datetime, width: int) -> list[Section]:
@@ -33,7 +33,7 @@ def comparison_sections(comparison: Comparison, now: datetime, width: int) -> li
     sections = [
         _points(comparison, now),
         _parameters(comparison, min(max(width // 3, 20), LONGEST)),
-        _code(comparison.code),
+        _code(comparison),
         _metrics(comparison.metrics),
         *check_sections(comparison.checks, brief=True),
         _tables(comparison.tables),
@@ -78,9 +78,10 @@ def _old_and_new(old: Any, new: Any, longest: int) -> tuple[Cell, Cell]:
     return styled(texts[0], BAD), styled(texts[1], GOOD)
 
 
-def _code(code: CodeDiff | None) -> Section:
+def _code(comparison: Comparison) -> Section:
+    code, nodes = comparison.code, _nodes(comparison)
     if code is None:
-        return Section("Code", [], [])
+        return Section("Code", [], [], nodes)
     rows = [
         [styled(letter, _LETTERS.get(letter, CHANGED)), path]
         for letter, path in (code.files or [])[:_MOST_FILES]
@@ -94,7 +95,15 @@ def _code(code: CodeDiff | None) -> Section:
         notes.append(f"{more} more: `git diff --stat {commits}` shows them.")
     if any(name and name.endswith("-dirty") for name in (code.old, code.new)):
         notes.append("* with uncommitted changes, which are not known.")
-    return Section(title, ["", ""], rows, " ".join(notes))
+    return Section(title, ["", ""], rows, " ".join([*notes, *[nodes] * bool(nodes)]))
+
+
+def _nodes(comparison: Comparison) -> str:
+    names = [shown(node.node) for node in comparison.nodes if node.code]
+    if not names:
+        return ""
+    more = f" and {len(names) - _MOST_NODES} more" if len(names) > _MOST_NODES else ""
+    return f"Nodes whose code changed: {', '.join(names[:_MOST_NODES])}{more}."
 
 
 def _commit(name: str | None) -> str:
@@ -208,6 +217,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "new": point(comparison.new),
         "params": {name: both(*values) for name, values in comparison.params.items()},
         "code": comparison.code and comparison.code.to_json(),
+        "nodes": [node.to_json() for node in comparison.nodes],
         "metrics": {name: both(*values) for name, values in comparison.metrics.items()},
         "checks": [result.to_json() for result in comparison.checks],
         "tables": [

@@ -21,6 +21,7 @@ from ..journal.metrics import metrics_at
 from ..journal.parameters import differences
 from ..journal.revision import Point, find
 from .code import CodeDiff, code_between
+from .nodes import NodeDiff, differing_nodes
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -80,6 +81,7 @@ class Comparison:
         tables: the tables that differ.
         code: how their code differs; None if it does not.
         checks: what the checks of the run ``new`` have found, if it is one.
+        nodes: the nodes whose code or parameters differ, as far as that is on record.
     """
 
     old: Point
@@ -89,6 +91,7 @@ class Comparison:
     tables: list[TableDiff]
     code: CodeDiff | None = None
     checks: list[CheckResult] = field(default_factory=list)
+    nodes: list[NodeDiff] = field(default_factory=list)
 
 
 def default_points(repository: Repository, old: str | None, new: str | None) -> tuple[Point, Point]:
@@ -156,7 +159,13 @@ def compare(
         }
         tables = [_table_diff(cursor, change, old.commit, new.commit, limit) for change in changes]
         checks = reader.checks(cursor, new.run.run_id, new.commit) if new.run else []
-    return Comparison(old, new, params, metrics, tables, code_between(before, after, project_path), checks)
+        executions = [
+            reader.executions(cursor, run.run_id, point.commit) if run else []
+            for run, point in ((before, old), (after, new))
+        ]
+    nodes = differing_nodes(before, after, *executions)
+    code = code_between(before, after, project_path)
+    return Comparison(old, new, params, metrics, tables, code, checks, nodes)
 
 
 def run_at(cursor: Cursor, point: Point) -> Run | None:

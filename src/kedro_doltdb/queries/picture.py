@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..dolt.repository import Repository
     from ..journal.store import Edge, Execution, Run
     from .compare import Comparison
+    from .nodes import NodeDiff
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,12 @@ class PicturedNode:
             over`` from another run; ``failed``; ``not finished`` by a run that did not succeed, ``not run``
             by one of another part of the pipeline, ``gone``; or ``unknown``: it saves nothing by which a run
             that did not succeed could tell.
+        diff: its code and parameters, if they are known to be others than those of the old run.
     """
 
     name: str
     status: str
+    diff: NodeDiff | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,12 @@ def picture(repository: Repository, comparison: Comparison, old: Run | None, new
     arrows = dict.fromkeys(
         (base_name(edge.dataset), edge.node, edge.direction == "load") for edge in (*after, *before)
     )
-    return Picture(datasets, _nodes(before, after, executions, old, new), list(arrows))
+    diffs = {one.node: one for one in comparison.nodes}
+    nodes = [
+        PicturedNode(name, status, diffs.get(name))
+        for name, status in _nodes(before, after, executions, old, new).items()
+    ]
+    return Picture(datasets, nodes, list(arrows))
 
 
 def _by_dataset(before: Iterable[Edge], after: Iterable[Edge]) -> dict[str, tuple[list[Edge], list[Edge]]]:
@@ -142,7 +150,8 @@ def _is_same_part(old: Run | None, new: Run | None) -> bool:
 
 def _nodes(
     before: list[Edge], after: list[Edge], executions: Iterable[Execution], old: Run | None, new: Run | None
-) -> list[PicturedNode]:
+) -> dict[str, str]:
+    """Return what became of each node."""
     # Of a run that did not succeed the journal has the nodes that finished or failed.
     earlier, later = ({edge.node: None for edge in edges} for edges in (before, after))
     how = {one.node: one.execution for one in executions}
@@ -166,4 +175,4 @@ def _nodes(
             return "not finished" if name in saving else "unknown"
         return "gone" if _is_same_part(old, new) else "not run"
 
-    return [PicturedNode(name, status(name)) for name in {**later, **dict.fromkeys(failed), **earlier}]
+    return {name: status(name) for name in {**later, **dict.fromkeys(failed), **earlier}}

@@ -65,6 +65,7 @@ def page(review: Review, now: datetime, arguments: str) -> str:
             check_status=_check_status,
             picture=_drawn(review.picture, [table.diff.change.table for table, _ in tables]),
             others=_others(review),
+            edited=[node.node for node in review.comparison.nodes if node.code],
             failed=[node.name for node in review.picture.nodes if node.status == "failed"],
             columns=_columns,
             bars=_bars,
@@ -175,10 +176,10 @@ def _drawn(picture: Picture, tables: list[str]) -> dict[str, Any]:
             "note": counts or ("file" if dataset.file else "not kept"), "link": link,
         }  # fmt: skip
     for node in picture.nodes:
-        status = node.status.replace(" ", "-")
+        status = node.status.replace(" ", "-") + " edited" * (node.diff is not None)
+        words = f"{node.status}, {node.diff.words}" if node.diff else node.status
         boxes[f"n{node.name}"] = {
-            "name": node.name, "kind": "node", "status": status, "word": node.status, "note": node.status,
-            "link": None,
+            "name": node.name, "kind": "node", "status": status, "word": words, "note": words, "link": None,
         }  # fmt: skip
     if not 0 < len(boxes) <= _MOST_BOXES:
         return {"boxes": [], "listed": list(boxes.values())}
