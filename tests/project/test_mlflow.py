@@ -60,6 +60,12 @@ with mlflow.start_run() as outer:
     except Exception as error:
         ids["refused error"] = type(error).__name__
     ids["refused"] = Path("nested").read_text()
+    for number, name in enumerate(("later", "elsewhere", "deleted since"), start=1):
+        try:
+            run(0.5 + number / 100, dolt_branch=f"other{number}")
+        except Exception as error:
+            ids[name + " error"] = type(error).__name__
+        ids[name] = Path("nested").read_text()
 Path("as-kedro-mlflow").unlink()
 Path("deleted").touch()
 during("deleted", 0.4)
@@ -188,6 +194,74 @@ def test_inputs_are_datasets_by_content_whose_source_opens_the_table(told: Told)
         assert (dataset["name"], dataset["digest"]) == ("example_iris_data", content["hash"])
         assert json.loads(dataset["profile"]) == {"num_rows": 150} and told.runs[name]["loaded"] == [150]
         assert str(told.project) not in dataset["source"]
+
+
+def published_later(told: Told, name: str, *args: str, **env: str) -> tuple[str, str, dict[str, str]]:
+    """Publish a refused run, and return what that prints, what it logs, and what MLflow then has."""
+    accepted = ("--accept=max_rows_changed", "--reason=New labels")
+    directory = told.project / "notebooks"
+    done = run_kedro(directory, "dolt", "publish", told.tags(name)["run"], *accepted, *args, **env)
+    assert not [path for path in directory.iterdir() if "mlflow" in path.name or path.name == "mlruns"]
+    client = mlflow_client(told)
+    run = client.get_run(told.ids[name])
+    tags = {key.removeprefix("dolt."): value for key, value in run.data.tags.items()}
+    # Below the project Kedro says first how it logs.
+    return done.stdout.splitlines()[-1], " ".join(done.stderr.split()), tags
+
+
+def mlflow_client(told: Told) -> Any:
+    import mlflow
+
+    return mlflow.MlflowClient(f"sqlite:///{told.project / 'mlflow.db'}")
+
+
+def test_a_run_that_is_published_later_is_so_in_mlflow(told: Told) -> None:
+    before = told.tags("later")
+    assert (before["status"], before["published"]) == ("refused", "false") and before["kept_on"]
+    output, log, tags = published_later(told, "later", "--to=accepted")
+    [commit] = query(told.project, "SELECT commit_hash FROM dolt_log('accepted') LIMIT 1")
+    assert output.startswith(f"Published {commit['commit_hash'][:10]} to accepted") and "MLflow" not in log
+    assert (tags["status"], tags["published"], tags["branch"]) == ("published", "true", "accepted")
+    assert tags["commit"] == commit["commit_hash"] and "kept_on" not in tags
+    kedro, *arguments = tags["diff"].split()
+    assert kedro == "kedro" and run_kedro(told.project, *arguments, "--json").stdout
+
+
+def test_a_run_is_published_although_mlflow_cannot_be_told(told: Told) -> None:
+    client = mlflow_client(told)
+    # The id in a journal may be that of anybody's run.
+    client.set_tag(told.ids["elsewhere"], "dolt.run", "another")
+    output, log, tags = published_later(told, "elsewhere")
+    assert output.startswith("Published ") and tags["published"] == "false"
+    assert log.count("still says that the data is not published: LookupError") == 1
+    (told.project / "mlflow.db").rename(told.project / "gone.db")
+    try:
+        done = run_kedro(
+            told.project, "dolt", "publish", told.tags("deleted since")["run"],
+            "--accept=max_rows_changed", "--reason=New labels",
+        )  # fmt: skip
+        assert done.stdout.startswith("Published ") and not (told.project / "mlflow.db").exists()
+        assert "there is no mlflow.db in" in " ".join(done.stderr.split())
+    finally:
+        (told.project / "gone.db").rename(told.project / "mlflow.db")
+
+
+@pytest.mark.parametrize(
+    ("uri", "lasting"),
+    [
+        ("https://host:5000/ml/", "https://host:5000/ml/"),
+        ("https://ada:s3cret@host", None),
+        ("https://host/?key=s3cret", None),
+        ("sqlite:///mlflow.db", f"sqlite:///{Path.cwd()}/mlflow.db"),
+        ("sqlite:////home/ada/mlflow.db", "sqlite:////home/ada/mlflow.db"),
+        ("file:///home/ada/mlruns", "file:///home/ada/mlruns"),
+        ("databricks", "databricks"),
+    ],
+)
+def test_where_mlflow_keeps_a_run_is_noted_without_secrets_and_for_any_directory(
+    uri: str, lasting: str | None
+) -> None:
+    assert mlflow_run._lasting(uri) == lasting
 
 
 @pytest.mark.thorough

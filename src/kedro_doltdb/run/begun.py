@@ -235,8 +235,12 @@ class BegunRun:
         """Have an MLflow run told of this one, and keep its id in the journal."""
         self._mlflow = mlflow_run
         url = mlflow_run.url and mask(mlflow_run.url, self.database.secrets)
+        # Records on another server are read on other machines, by others.
+        uri = mlflow_run.tracking_uri if self.database.server.runs_dir else None
+        if uri and mask(uri, self.database.secrets) != uri:
+            uri = None
         with dolt_errors():
-            self._transaction.note_mlflow(mlflow_run.run_id, url)
+            self._transaction.note_mlflow(mlflow_run.run_id, url, uri)
         mlflow_run.begin(self._transaction.record)
 
     def _tell(self, status: str, commit: str, changes: Sequence[TableChange] = ()) -> None:

@@ -6,10 +6,13 @@ It is imported where the process has imported MLflow, and nowhere else: see :mod
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
+from urllib.request import url2pathname
 
 import mlflow
 from mlflow.entities import Dataset, DatasetInput, InputTag, RunTag
@@ -46,12 +49,14 @@ class MlflowRun:
     Attributes:
         run_id: its id.
         url: where a browser shows it, without a password; None if it is in a file or a database.
+        tracking_uri: where MLflow keeps it, as it can be noted; None if that holds what may be secret.
     """
 
     def __init__(self, client: mlflow.MlflowClient, run_id: str, experiment_id: str) -> None:
         self._client = client
         self.run_id = run_id
         self.url = _url(str(client.tracking_uri), experiment_id, run_id)
+        self.tracking_uri = _lasting(str(client.tracking_uri))
 
     @classmethod
     def active(cls) -> MlflowRun | None:
@@ -116,13 +121,68 @@ class MlflowRun:
             )
 
 
+def tell_published(record: Record, branch: str, commit: str | None, tracking_uri: str | None) -> str:
+    """Tell the MLflow run of a refused run that its data has been published since.
+
+    Args:
+        record: the run.
+        branch: what it was published to.
+        commit: the commit there; None if the branch had all of it already.
+        tracking_uri: where MLflow keeps its run; None is where MLflow keeps runs now.
+
+    Returns:
+        Why that could not be done; empty if it was.
+    """
+    assert record.run is not None and record.run.mlflow_run_id is not None
+    run_id = record.run.mlflow_run_id
+    problems: list[str] = []
+
+    def tell() -> None:
+        try:
+            _retag(run_id, record.run_id, branch, commit, tracking_uri or mlflow.get_tracking_uri())
+        # As below: the data is published whatever MLflow raises.
+        except Exception as error:
+            problems.append(f"{type(error).__name__}: {_words(error)}")
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    thread.join(MOST_SECONDS)
+    if thread.is_alive():
+        return f"MLflow has not answered for {MOST_SECONDS:.0f} s"
+    return problems[0] if problems else ""
+
+
+def _retag(run_id: str, dolt_run: str, branch: str, commit: str | None, tracking_uri: str) -> None:
+    # MLflow would make a new database, in whatever directory this is.
+    if (path := _local_path(tracking_uri)) is not None and not path.exists():
+        raise FileNotFoundError(f"there is no {path.name} in {path.parent}, set MLFLOW_TRACKING_URI")
+    client = mlflow.MlflowClient(tracking_uri)
+    tags = client.get_run(run_id).data.tags
+    # A journal may be a stranger's, and name any run.
+    if tags.get("dolt.run") != dolt_run:
+        raise LookupError(f"the MLflow run of that id is not one of {dolt_run}")
+    new = {"dolt.status": NO_EFFECT, "dolt.published": "false"}
+    if commit:
+        new = {
+            "dolt.status": PUBLISHED, "dolt.published": "true", "dolt.branch": branch, "dolt.commit": commit,
+            "dolt.diff": f"kedro dolt compare {commit}~1 {commit}",
+        }  # fmt: skip
+    client.log_batch(run_id, tags=[RunTag(name, value) for name, value in new.items()])
+    # The branch is gone.
+    if "dolt.kept_on" in tags:
+        client.delete_tag(run_id, "dolt.kept_on")
+
+
 def _without_failing(action: Callable[[], None]) -> None:
     try:
         action()
     # Whatever MLflow, its store or its plugins raise: the run is as good without them.
     except Exception as error:
-        words = without_password(" ".join(str(error).split()))[:300]
-        logger.warning("MLflow's run lacks facts of this run: %s: %s", type(error).__name__, words)
+        logger.warning("MLflow's run lacks facts of this run: %s: %s", type(error).__name__, _words(error))
+
+
+def _words(error: Exception) -> str:
+    return without_password(" ".join(str(error).split()))[:300]
 
 
 def _tags(record: Record, status: str) -> dict[str, str]:
@@ -159,6 +219,26 @@ def _inputs(repository: Repository, record: Record, commit: str | None) -> list[
             )
             found[edge.dataset, at] = DatasetInput(dataset, [InputTag("mlflow.data.context", "input")])
     return list(found.values())
+
+
+def _lasting(tracking_uri: str) -> str | None:
+    """Return an address that means the same from any directory; None if there may be a secret in it."""
+    parts = urlsplit(tracking_uri)
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        return None
+    if parts.scheme.startswith("sqlite") and (path := _local_path(tracking_uri)) is not None:
+        return f"{parts.scheme}:///{os.path.abspath(path)}"
+    return tracking_uri
+
+
+def _local_path(tracking_uri: str) -> Path | None:
+    """Return the file or directory of a store on this machine's disk; None if it is elsewhere."""
+    parts = urlsplit(tracking_uri)
+    if parts.scheme.startswith("sqlite"):
+        return Path(parts.path[1:]) if parts.path[1:] else None
+    if parts.scheme == "file":
+        return Path(url2pathname(parts.path))
+    return Path(tracking_uri) if not parts.scheme and tracking_uri != "databricks" else None
 
 
 def _url(tracking_uri: str, experiment_id: str, run_id: str) -> str | None:

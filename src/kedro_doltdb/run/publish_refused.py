@@ -11,6 +11,7 @@ from ..errors import ConfigError, DoltError
 from ..journal.edges import finished_nodes
 from ..journal.message import commit_message
 from ..journal.store import REFUSED
+from ..terminal import get_logger
 from .options import RunOptions, check_target
 from .publish import Publisher, run_before
 from .record_store import records_of
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from ..catalog.credentials import Database
     from ..dolt.repository import Repository, TableChange
     from .records import Records
+
+logger = get_logger(__name__)
 
 
 def publish_refused(
@@ -82,8 +85,29 @@ def publish_refused(
             if target.created and repository.head(branch) == target.base:
                 repository.delete_branch(branch)
             raise
+    _tell_mlflow(database, record, branch, published[0] if published else None)
     push(database, repository, branch)
     return (branch, *published) if published else None
+
+
+def _tell_mlflow(database: Database, record: Record, branch: str, commit: str | None) -> None:
+    """Tell the MLflow run, to which the run on Dolt was refused, that this is over."""
+    run_id = record.run.mlflow_run_id if record.run else None
+    if run_id is None:
+        return
+    # What others have written on another server must not say where this user's passwords go.
+    tracking_uri = record.mlflow_tracking_uri if database.server.runs_dir else None
+    try:
+        from .mlflow_run import tell_published
+
+        why = tell_published(record, branch, commit, tracking_uri)
+    except ImportError as error:
+        why = f"no MLflow can be used here ({error})"
+    if why:
+        logger.warning(
+            "MLflow's run %s still says that the data is not published: %s. To set it right: "
+            '`mlflow.MlflowClient().set_tag("%s", "dolt.published", "true")`.', run_id, why, run_id,
+        )  # fmt: skip
 
 
 def _find(records: Records, name: str) -> Record:

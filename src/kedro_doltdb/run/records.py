@@ -48,6 +48,7 @@ class Record:
         head: the commit at which its branch was kept.
         incremental: only what has changed is run.
         reads_changes: it reads changes of a table that no published run has read.
+        mlflow_tracking_uri: where MLflow keeps the run that the journal names, if that may be noted.
         number: the kept runs are counted in the order in which they ended, for clocks are set back.
     """
 
@@ -72,6 +73,7 @@ class Record:
     reads_changes: bool = False
     number: int = 0
     primary_keys: dict[str, list[str]] = field(default_factory=dict)
+    mlflow_tracking_uri: str | None = None
 
     @property
     def branch(self) -> str:

@@ -86,10 +86,11 @@ class Transaction:
             if execution.node in {edge.node for edge in late}:
                 execution.recipe, execution.untold = None, "a hook has changed its catalog entries"
 
-    def note_mlflow(self, run_id: str, url: str | None) -> None:
-        """Note the MLflow run during which this run runs, and its page."""
+    def note_mlflow(self, run_id: str, url: str | None, tracking_uri: str | None) -> None:
+        """Note the MLflow run during which this run runs, its page, and where MLflow keeps it."""
         if self.record.run:
             self.record.run.mlflow_run_id, self.record.run.mlflow_url = run_id, url
+            self.record.mlflow_tracking_uri = tracking_uri
             self._records.save(self.record)
 
     def take_over(self, failed: Record) -> list[str] | None:
