@@ -84,7 +84,8 @@ REPORTS = {
         [": unknown", ": gone"],
     ),
     "schema_change": (
-        ["breaking", "not breaking", "colour", "origin", "1 more table of the pipeline differs"],
+        ["breaking", "not breaking", "colour", "origin", "1 more table of the pipeline differs",
+         "the column is gone", "there was no such column"],
         ['id="t1"'],
     ),
     "no_key": (["It has no primary key: a changed row is one removed and one added."], [">Schema</h3>"]),

@@ -81,6 +81,16 @@ def added_and_dropped() -> Review:
     )
 
 
+def columns() -> Review:
+    rows = [
+        RowChange("modified", {"id": 1}, {"colour": ("red", None), "origin": (None, "Łódź"), "x": (1, None)}),
+        RowChange("added", {"id": 2}, {"colour": (None, None), "origin": (None, ""), "x": (None, 2)}),
+        RowChange("removed", {"id": 3}, {"colour": (None, None), "origin": (None, None), "x": (3, None)}),
+    ]
+    change = TableChange("devices", 1, 1, 1)
+    return with_tables(table("devices", change, rows, gone=("colour",), new=("origin",)))
+
+
 def wide() -> Review:
     cells = {f"column_{number}": (number, number + 1) for number in range(300)}
     return with_tables(table("wide", TableChange("wide", 0, 0, 1), [RowChange("modified", {"id": 1}, cells)]))
@@ -90,6 +100,7 @@ REPORTS: dict[str, Callable[[], Review]] = {
     "empty": empty,
     "usual": usual,
     "added_and_dropped": added_and_dropped,
+    "columns": columns,
     "wide": wide,
     "hostile": lambda: reviewed(EVIL, rows=30),
     "long_names": lambda: reviewed("a_long_name" * 15),
@@ -184,6 +195,45 @@ def test_rows_are_sorted_searched_and_paged_and_the_theme_is_switched(
     tab.emulate_media(media="screen")
     press("Light or dark")
     assert background(tab) == light
+
+
+def test_a_column_that_is_gone_or_new_has_nothing_on_the_other_side(opened: Callable[..., Any]) -> None:
+    tab = opened("columns")
+    found = {
+        tab.locator(f".rows thead th:nth-child({place})").inner_text(): cells(tab, place)
+        for place in range(3, 6)
+    }
+    assert found == {
+        "colour gone": ["red", "", "NULL"], "origin new": ["Łódź", "“”", ""], "x": ["1 → NULL", "2", "3"],
+    }  # fmt: skip
+    profile = tab.locator(".profile").inner_text()
+    assert "the column is gone" in profile and "there was no such column" in profile
+    # It is sorted by what it was.
+    tab.get_by_role("button", name="colour gone").click()
+    assert cells(tab, 3)[0] == "red"
+
+
+def test_a_shadow_shows_where_more_can_be_scrolled_in(opened: Callable[..., Any]) -> None:
+    tab = opened("columns", viewport={"width": 400, "height": 900})
+    place = tab.locator(".scroll:has(.profile)")
+    place.scroll_into_view_if_needed()
+    # What is to be seen is what is behind the table.
+    tab.locator(".profile").evaluate("each => { each.style.visibility = 'hidden'; }")
+
+    def edges(scrolled: float) -> tuple[bytes, bytes]:
+        place.evaluate("(each, share) => { each.scrollLeft = share * each.scrollWidth; }", scrolled)
+        box = place.bounding_box()
+        size = {"width": 8, "height": 20}
+        return tuple(
+            tab.screenshot(clip={"x": x, "y": box["y"] + 10, **size})
+            for x in (box["x"], box["x"] + box["width"] - 8)
+        )
+
+    (plain, more), middle, end = edges(0), edges(0.2), edges(1)
+    assert plain != more and middle[1] == more and middle[0] != plain
+    assert end[0] == middle[0] and end[1] == plain
+    tab.set_viewport_size({"width": 1280, "height": 900})
+    assert edges(0) == (plain, plain)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -42,6 +42,8 @@ class TableDiff:
         has_key: whether a changed row can be told from one that was removed and one that was added.
         keys: the columns of its primary key.
         columns: its columns, those that are gone at the end.
+        gone: of these, the ones that the old table alone has.
+        new: the ones that the new table alone has; neither of a table that is there on one side alone.
         old_count: how many rows it had; None if it was not there.
         new_count: how many rows it has; None if it is gone.
     """
@@ -53,6 +55,8 @@ class TableDiff:
     has_key: bool = True
     keys: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
     old_count: int | None = None
     new_count: int | None = None
 
@@ -214,4 +218,6 @@ def _table_diff(cursor: Cursor, change: TableChange, old: str, new: str, limit: 
     comparable = not old_columns or keys == tuple(name for name, is_key in old_columns.items() if is_key)
     rows = changed_rows(cursor, change.table, keys, old, new, limit) if comparable else []
     columns = tuple({**new_columns, **old_columns})
-    return TableDiff(change, schema, rows, comparable, bool(keys), keys, columns, *counts)
+    gone = tuple(name for name in old_columns if new_columns and name not in new_columns)
+    added = tuple(name for name in new_columns if old_columns and name not in old_columns)
+    return TableDiff(change, schema, rows, comparable, bool(keys), keys, columns, gone, added, *counts)

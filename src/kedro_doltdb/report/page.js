@@ -16,8 +16,8 @@
     return element;
   };
   const number = (count) => count.toLocaleString("en");
-  // What a cell is sorted by: of a modified one, what it is now.
-  const key = (cell) => (Array.isArray(cell) ? cell[1] : cell);
+  // What a cell is sorted by: of a modified one, what it is now, or was if its column is gone.
+  const key = (cell, state) => (Array.isArray(cell) ? cell[state === "gone" ? 0 : 1] : cell);
   const compare = (one, other) => {
     if (one === other) return 0;
     if (one === null || one === undefined) return 1;
@@ -61,6 +61,8 @@
       const button = make("button", column ? header : "Kind");
       button.type = "button";
       button.dir = "auto";
+      const state = data.states[column - 1];
+      if (state) button.append(make("span", ` ${state}`, `state ${state}`));
       button.addEventListener("click", () => {
         sorted = { column, down: sorted.column === column && !sorted.down };
         page = 0;
@@ -85,7 +87,10 @@
         return texts.get(row).includes(wanted);
       });
       const { column, down } = sorted;
-      if (column >= 0) found.sort((a, b) => compare(key(a[column]), key(b[column])) * (down ? -1 : 1));
+      const state = data.states[column - 1];
+      if (column >= 0) {
+        found.sort((a, b) => compare(key(a[column], state), key(b[column], state)) * (down ? -1 : 1));
+      }
       cells.forEach((cell, place) => {
         cell.setAttribute("aria-sort", place !== column ? "none" : down ? "descending" : "ascending");
       });
@@ -106,12 +111,15 @@
           line.append(sign);
           row.slice(1, headers.length).forEach((cell, place) => {
             const box = make("td", undefined, place < data.keys ? "k" : "");
+            const state = data.states[place];
             const isWriter = hasWriters && place === headers.length - 2;
             if (isWriter) {
               box.className = "writer";
               box.append(make("bdi", cell));
             } else if (place < data.keys) box.append(shown(cell));
-            else if (row[0] !== "~") {
+            else if (state === (row[0] === "+" ? "gone" : row[0] === "-" ? "new" : undefined)) {
+              // The row is not of the table that has the column.
+            } else if (row[0] !== "~") {
               const changed = make(row[0] === "+" ? "ins" : "del");
               changed.append(shown(cell));
               box.append(changed);
@@ -119,7 +127,9 @@
               const was = make("del"), is = make("ins");
               was.append(shown(cell[0]));
               is.append(shown(cell[1]));
-              box.append(was, " \u2192 ", is);
+              // A column that is there on one side alone has nothing on the other, not even NULL.
+              if (state) box.append(state === "gone" ? was : is);
+              else box.append(was, " \u2192 ", is);
             }
             if (!isWriter && box.textContent.length > LONG) box.classList.add("long");
             line.append(box);

@@ -66,9 +66,9 @@ def table_rows(table: TableReview, room: int) -> tuple[dict[str, Any], int]:
         room: how many bytes of JSON they may take.
 
     Returns:
-        The columns, how many of them are the key, and the rows: ``+``, ``-`` or ``~``, the key, the cells,
-        and what wrote the old values. A cell of a modified row is ``[old, new]``, or 0 where it is the
-        same. And how many bytes that takes.
+        The columns, how many of them are the key, which are ``gone`` or ``new``, and the rows: ``+``, ``-``
+        or ``~``, the key, the cells, and what wrote the old values. A cell of a modified row is
+        ``[old, new]``, or 0 where it is the same. And how many bytes that takes.
     """
     keys = list(table.diff.keys)
     names = [name for name in table.diff.columns if name not in keys]
@@ -76,6 +76,7 @@ def table_rows(table: TableReview, room: int) -> tuple[dict[str, Any], int]:
     names = [name for name in names if name in differing]
     left_out = len(names[MOST_COLUMNS:])
     names = names[:MOST_COLUMNS]
+    gone, new = set(table.diff.gone), set(table.diff.new)
     rows, size = [], 0
     for row in table.rows:
         key = tuple(row.key.values())
@@ -86,7 +87,10 @@ def table_rows(table: TableReview, room: int) -> tuple[dict[str, Any], int]:
             break
         rows.append(made)
     columns = [cell(name) for name in (*keys, *names)]
-    found = {"columns": columns, "keys": len(keys), "rows": rows, "left_out": left_out}
+    states = ["gone" if name in gone else "new" if name in new else "" for name in (*keys, *names)]
+    found = {
+        "columns": columns, "keys": len(keys), "states": states, "rows": rows, "left_out": left_out,
+    }  # fmt: skip
     return found, min(size, room)
 
 
