@@ -139,7 +139,8 @@ def tell_published(record: Record, branch: str, commit: str | None, tracking_uri
 
     def tell() -> None:
         try:
-            _retag(run_id, record.run_id, branch, commit, tracking_uri or mlflow.get_tracking_uri())
+            uri = tracking_uri or mlflow.get_tracking_uri()
+            problems.append(_retag(run_id, record.run_id, branch, commit, uri))
         # As below: the data is published whatever MLflow raises.
         except Exception as error:
             problems.append(f"{type(error).__name__}: {_words(error)}")
@@ -152,15 +153,15 @@ def tell_published(record: Record, branch: str, commit: str | None, tracking_uri
     return problems[0] if problems else ""
 
 
-def _retag(run_id: str, dolt_run: str, branch: str, commit: str | None, tracking_uri: str) -> None:
+def _retag(run_id: str, dolt_run: str, branch: str, commit: str | None, tracking_uri: str) -> str:
     # MLflow would make a new database, in whatever directory this is.
     if (path := _local_path(tracking_uri)) is not None and not path.exists():
-        raise FileNotFoundError(f"there is no {path.name} in {path.parent}, set MLFLOW_TRACKING_URI")
+        return f"there is no {path.name} in {path.parent}, where MLflow would have it"
     client = mlflow.MlflowClient(tracking_uri)
     tags = client.get_run(run_id).data.tags
     # A journal may be a stranger's, and name any run.
     if tags.get("dolt.run") != dolt_run:
-        raise LookupError(f"the MLflow run of that id is not one of {dolt_run}")
+        return f"MLflow has another run of that id, not of {dolt_run}"
     new = {"dolt.status": NO_EFFECT, "dolt.published": "false"}
     if commit:
         new = {
@@ -171,6 +172,7 @@ def _retag(run_id: str, dolt_run: str, branch: str, commit: str | None, tracking
     # The branch is gone.
     if "dolt.kept_on" in tags:
         client.delete_tag(run_id, "dolt.kept_on")
+    return ""
 
 
 def _without_failing(action: Callable[[], None]) -> None:
