@@ -50,11 +50,19 @@ def test_prune_keeps_published_and_tagged_data_and_what_is_somebodys(failed: Pat
     run_kedro(failed, "run", "--params", "example_test_data_ratio=0.15")
 
 
-def test_prune_keeps_the_latest_and_the_young(failed: Path) -> None:
+def test_prune_keeps_the_latest_and_the_young_and_says_how_many(failed: Path) -> None:
     before = branches(failed)
-    assert "No branch was deleted" in run_kedro(failed, "dolt", "prune").stdout
-    assert "No branch was deleted" in run_kedro(failed, "dolt", "prune", "--older-than", "1d").stdout
+    # More than there are, by one: a negative end of a slice counts from the other side.
+    for keep in ((), ("--keep", "4"), ("--keep", "4", "--dry-run")):
+        done = run_kedro(failed, "dolt", "prune", *keep).stdout
+        number = keep[1] if keep else "10"
+        assert f"Kept 4 branches: --keep spares the latest {number} of either kind." in done
+    done = run_kedro(failed, "dolt", "prune", "--older-than", "1d").stdout
+    assert "No branch was deleted" in done and "Kept 4 branches: not older than --older-than says." in done
     assert branches(failed) == before
+
+    planned = run_kedro(failed, "dolt", "prune", "--keep", "1", "--dry-run").stdout
+    assert planned.count("Would delete") == 2 and "Kept 2 branches: --keep spares the latest 1" in planned
     run_kedro(failed, "dolt", "prune", "--keep", "1")
     assert branches(failed) == [before[2], "main", before[-1]]
 

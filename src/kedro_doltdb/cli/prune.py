@@ -14,7 +14,7 @@ from ..terminal import echo
 from .project import Command, in_project
 
 if TYPE_CHECKING:
-    from ..run.prune import Leftover
+    from ..run.prune import Pruned
 
 
 def _age(ctx: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
@@ -76,15 +76,23 @@ def prune(project: Project, keep: int | None, older_than: timedelta | None, dry_
     )
 
 
-def _tell(leftovers: list[Leftover], dry_run: bool) -> None:
-    for leftover in leftovers:
+def _tell(pruned: Pruned, dry_run: bool) -> None:
+    for leftover in pruned.leftovers:
         about = f"{leftover.branch}, {leftover.what}, {leftover.date:%Y-%m-%d %H:%M} UTC"
         if leftover.spared:
             echo(f"Kept {about}: {leftover.spared}.")
         else:
             echo(f"{'Would delete' if dry_run else 'Deleted'} {about}.")
-    if not any(leftover.spared is None for leftover in leftovers):
+    if not any(leftover.spared is None for leftover in pruned.leftovers):
         echo("There is no branch to delete." if dry_run else "No branch was deleted.")
+    if pruned.latest:
+        echo(f"Kept {_branches(pruned.latest)}: --keep spares the latest {pruned.keep} of either kind.")
+    if pruned.young:
+        echo(f"Kept {_branches(pruned.young)}: not older than --older-than says.")
+
+
+def _branches(number: int) -> str:
+    return f"{number} branch{'es' if number > 1 else ''}"
 
 
 def _megabytes(size: int) -> str:

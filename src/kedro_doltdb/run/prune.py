@@ -40,10 +40,27 @@ class Leftover:
     spared: str | None = None
 
 
+@dataclass(frozen=True)
+class Pruned:
+    """What became of the branches that runs have left.
+
+    Attributes:
+        leftovers: those that are deleted, and those that must stay though they are old enough.
+        keep: how many of either kind stay.
+        latest: how many stay because of that.
+        young: how many more stay because they are not old enough.
+    """
+
+    leftovers: list[Leftover]
+    keep: int
+    latest: int
+    young: int
+
+
 def prune(
     repository: Repository, records: Records, is_alive: Callable[[str], bool], files: Path, *,
     keep: int | None = None, older_than: timedelta | None = None, dry_run: bool = False,
-) -> list[Leftover]:  # fmt: skip
+) -> Pruned:  # fmt: skip
     """Delete the branches of unpublished runs and of reruns, but the latest of either.
 
     Args:
@@ -56,7 +73,7 @@ def prune(
         dry_run: whether to delete nothing.
 
     Returns:
-        The branches that were deleted, or would be, and those that must stay though they are old enough.
+        What was deleted, or would be, and what was not.
     """
     if keep is None:
         keep = KEPT_BRANCHES if older_than is None else 0
@@ -64,13 +81,16 @@ def prune(
         recover(repository, records, is_alive, files)
     with repository.locked("recovery"):
         kept = {record.branch: record for record in records.all() if record.status == "kept"}
-        found = []
+        found, latest, young = [], 0, 0
         for candidates in (list(kept), _reruns(repository)):
             dates = _dates(repository, candidates)
             # Kept ones are in the order in which they ended, for clocks are set back.
-            old = candidates[: len(candidates) - keep] if keep else candidates
+            there = [branch for branch in candidates if branch in dates]
+            old = there[: max(0, len(there) - keep)]
+            latest += len(there) - len(old)
             for branch in old:
-                if branch not in dates or (older_than and dates[branch] > now() - older_than):
+                if older_than and dates[branch] > now() - older_than:
+                    young += 1
                     continue
                 leftover = _judged(repository, branch, kept.get(branch), dates[branch])
                 found.append(leftover)
@@ -78,7 +98,7 @@ def prune(
                     repository.delete_branch(branch)
                     if branch in kept:
                         records.delete(kept[branch])
-    return found
+    return Pruned(found, keep, latest, young)
 
 
 def _reruns(repository: Repository) -> list[str]:
