@@ -233,6 +233,46 @@ def test_an_older_journal_has_fewer_columns(cursor: Cursor) -> None:
     assert reader.runs(cursor) == [Run("old", status="succeeded")]
 
 
+def test_a_newer_version_needs_one_line_to_keep_older_ones_from_writing(
+    cursor: Cursor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    cursor.execute("CALL DOLT_CHECKOUT('-b', 'newer')")
+    store.write(cursor, Run("first"), [SAVED])
+    with monkeypatch.context() as newer:
+        columns = {**store._COLUMNS[store.RUNS], "needs_9_1_0": "VARCHAR(1)"}
+        newer.setitem(store._COLUMNS, store.RUNS, columns)
+        store.write(cursor, Run("newer"), [SAVED])
+        assert {run.run_id for run in reader.runs(cursor)} == {"newer", "first"} and not caplog.messages
+        cursor.execute("CALL DOLT_COMMIT('-Am', 'newer')")
+    cursor.execute("SELECT dolt_hashof_db()")
+    before = cursor.fetchone()
+
+    for write in (
+        lambda: store.write(cursor, Run("older"), []),
+        lambda: store.copy(cursor, "HEAD~1", "HEAD"),
+        lambda: store.check_format(cursor, "HEAD"),
+    ):
+        with pytest.raises(DoltError, match=r"pip install 'kedro-doltdb>=9\.1\.0'"):
+            write()
+    cursor.execute("SELECT dolt_hashof_db()")
+    assert cursor.fetchone() == before
+    assert len(reader.runs(cursor)) == len(reader.runs(cursor)) == 2
+    assert [message.count("9.1.0") for message in caplog.messages] == [2]
+    cursor.execute("CALL DOLT_CHECKOUT('main')")
+
+
+@pytest.mark.parametrize(
+    ("columns", "needed"),
+    [
+        (["run_id"], None),
+        (["run_id", "needs_9_1_0", "needs_10_0_0"], "10.0.0"),
+        (["run_id", "needs_", "needs_9_1", "needs_9_1_0; DROP", "my_needs_9_1_0"], None),
+    ],
+)
+def test_the_newest_version_that_a_journal_needs_is_named(columns: list[str], needed: str | None) -> None:
+    assert store.newer_format(columns) == needed
+
+
 def test_without_a_journal_there_are_no_runs(cursor: Cursor) -> None:
     assert reader.runs(cursor) == reader.runs(cursor, "HEAD") == []
     assert reader.edges(cursor, "x") == [] and reader.saved_tables(cursor, ["x"], ["x"]) == {}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pymysql.err import Error
 
+from .. import __version__
 from ..dolt import answers
 from ..dolt.as_of import columns_at, views
 from ..dolt.names import CHECKS, LINEAGE, NODES, RUNS
@@ -25,6 +26,7 @@ from .store import (
     Execution,
     Run,
     columns_of,
+    newer_format,
     not_a_journal,
 )
 
@@ -291,6 +293,11 @@ def _there(cursor: Cursor, table: str, ref: str | None) -> Collection[str]:
     there = columns_at(cursor, table, ref)
     if there and (missing := [name for name in columns_of(table)[0] if name not in there]):
         raise not_a_journal(table, f"it has no column {missing[0]}")
+    if needed := newer_format(there):
+        _warn(
+            "kedro-doltdb %s has changed the format of the journal here, and this version, %s, may misread "
+            "it: `pip install 'kedro-doltdb>=%s'`.", needed, __version__, needed,
+        )  # fmt: skip
     return there
 
 

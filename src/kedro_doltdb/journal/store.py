@@ -4,13 +4,15 @@ they tell of."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import pymysql
 
+from .. import __version__
 from ..dolt.answers import is_missing_table
 from ..dolt.as_of import columns_at
 from ..dolt.names import CHECKS, LINEAGE, NODES, RUNS
@@ -19,7 +21,9 @@ from ..errors import DoltError
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
 
-# Columns may be added to the end; a journal that lacks some gets them at the next run.
+# The format. Columns may be added to the end; a journal that lacks some gets them at the next run, and older
+# versions leave them out. A change that older versions must not write to adds the nullable column
+# needs_<version that makes it> to kedro_runs: whoever does not know that writes nothing.
 _COLUMNS = {
     RUNS: {
         "run_id": "VARCHAR(80) NOT NULL",
@@ -87,6 +91,7 @@ _KEYS = {
     NODES: ("run_id", "node"),
     CHECKS: ("run_id", "table_name", "check_name"),
 }
+_NEEDS = re.compile(r"needs_(\d{1,4})_(\d{1,4})_(\d{1,4})")
 # Of a run that computed everything and could not be published.
 REFUSED = "refused"
 JSON_COLUMNS = ("filters", "params", "versions", "runtime_params", "param_types")
@@ -159,7 +164,7 @@ class Run:
     def to_columns(self) -> dict[str, Any]:
         """Return its value in each column of ``kedro_runs``."""
         row = {**asdict(self), "pipeline": self.pipeline}
-        return {name: row[name] for name in _COLUMNS[RUNS]}
+        return {name: row.get(name) for name in _COLUMNS[RUNS]}
 
     @classmethod
     def from_columns(cls, row: dict[str, Any]) -> Run:
@@ -303,7 +308,7 @@ def write(
         executions: what became of its nodes; likewise.
 
     Raises:
-        DoltError: there is a table of that name that is not a journal.
+        DoltError: there is a table of that name that is not a journal, or the journal has a newer format.
     """
     for table in (RUNS, LINEAGE):
         _prepare(cursor, table)
@@ -344,12 +349,13 @@ def copy(cursor: Cursor, parent: str, commit: str) -> None:
         commit: the commit.
 
     Raises:
-        DoltError: there is a table of that name that is not a journal.
+        DoltError: there is a table of that name that is not a journal, or a journal has a newer format.
     """
     for table, key in _KEYS.items():
         there = columns_at(cursor, table, commit)
         if not there:
             continue
+        _check_format(there)
         _prepare(cursor, table)
         # A journal of another version may lack columns, or have more.
         names = [name for name in _COLUMNS[table] if name in there]
@@ -363,9 +369,46 @@ def copy(cursor: Cursor, parent: str, commit: str) -> None:
         )
 
 
+def newer_format(columns: Collection[str]) -> str | None:
+    """Return the version that is needed to write to a journal; None if this one will do.
+
+    Args:
+        columns: those of ``kedro_runs``.
+
+    Example:
+        >>> newer_format(["run_id", "needs_12_0_0"])
+        '12.0.0'
+    """
+    unknown = [match for name in set(columns) - set(_COLUMNS[RUNS]) if (match := _NEEDS.fullmatch(name))]
+    versions = [tuple(int(part) for part in match.groups()) for match in unknown]
+    return ".".join(map(str, max(versions))) if versions else None
+
+
+def check_format(cursor: Cursor, ref: str) -> None:
+    """Check that this version may write to a journal.
+
+    Args:
+        cursor: a cursor on any branch.
+        ref: the commit or branch that holds the journal.
+
+    Raises:
+        DoltError: a newer version has changed its format.
+    """
+    _check_format(columns_at(cursor, RUNS, ref))
+
+
+def _check_format(columns: Collection[str]) -> None:
+    if needed := newer_format(columns):
+        raise DoltError(
+            f"kedro-doltdb {needed} has changed the format of the journal here, which this version, "
+            f"{__version__}, does not know and would damage: `pip install 'kedro-doltdb>={needed}'`."
+        )
+
+
 def _prepare(cursor: Cursor, table: str) -> None:
     columns = _COLUMNS[table]
     found = _columns(cursor, table)
+    _check_format(found)
     if not found:
         declared = ", ".join(f"{name} {kind}" for name, kind in columns.items())
         cursor.execute(f"CREATE TABLE {table} ({declared}, PRIMARY KEY ({', '.join(_KEYS[table])}))")

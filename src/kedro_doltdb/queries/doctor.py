@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..dolt.remote import Remote
 from ..errors import DoltError
-from ..journal import reader
+from ..journal import reader, store
 from .project_checks import (
     check_catalog,
     check_data_directory,
@@ -158,6 +158,7 @@ def _journal(repository: Repository, database: Database) -> Iterator[tuple[str, 
     from .. import __version__
 
     with repository.on() as cursor:
+        store.check_format(cursor, "HEAD")
         runs = reader.runs(cursor, "HEAD")
     written = {str(run.versions.get("kedro-doltdb", "")) for run in runs}
     with suppress(ValueError):

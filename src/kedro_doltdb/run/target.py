@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..dolt.remote import Remote
 from ..dolt.repository import dolt_errors
 from ..errors import ConfigError, DoltError, RemoteError
+from ..journal import store
 from ..journal.revision import find
 from ..terminal import get_logger
 from .options import check_target
@@ -39,7 +40,8 @@ def prepare_target(database: Database, repository: Repository, options: RunOptio
     Raises:
         ConfigError: no run can publish to it, or ``dolt_from`` names no commit that it could begin at.
         RemoteError: it cannot be pulled.
-        DoltError: it has uncommitted edits that are to be refused, or a merge on it is not finished.
+        DoltError: it has uncommitted edits that are to be refused, a merge on it is not finished, or its
+            journal has a newer format.
     """
     checked_out = repository.checked_out()
     branch = options.branch or checked_out
@@ -53,9 +55,11 @@ def prepare_target(database: Database, repository: Repository, options: RunOptio
             f"alone: use {alike[0]}, or another name."
         )
     if not created:
+        _check_format(repository, branch)
         _commit_or_refuse_edits(database, repository, branch, run_id)
     base = _start(repository, options.start, branch, checked_out if created else branch)
     if created:
+        _check_format(repository, base)
         repository.create_branch(branch, base)
     elif options.start and base != repository.head(branch):
         raise ConfigError(
@@ -63,6 +67,11 @@ def prepare_target(database: Database, repository: Repository, options: RunOptio
             f"name a new one with dolt_branch, or leave dolt_from out to go on from {branch}."
         )
     return Target(branch, base, created)
+
+
+def _check_format(repository: Repository, ref: str) -> None:
+    with repository.on() as cursor:
+        store.check_format(cursor, ref)
 
 
 def _start(repository: Repository, start: str | None, branch: str, head: str) -> str:
