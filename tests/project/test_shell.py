@@ -94,15 +94,20 @@ def copies(project: Path) -> list[str]:
     return sorted(path.name for path in (project / "data" / ".dolt" / "kedro" / "copies").glob("*"))
 
 
-def test_a_query_prints_its_result_alone(project: Path) -> None:
+def test_a_query_prints_its_result_alone_and_leaves_no_file(project: Path, tmp_path: Path) -> None:
+    (temporary := tmp_path / "temporary").mkdir()
     dolt(project, "branch", "experiment")
     statement = "SELECT COUNT(*) AS n, active_branch() AS b FROM example_iris_data"
-    assert re.search(r"\| 150 +\| main +\|", run_kedro(project, "dolt", "sql", "-q", statement).stdout)
+    assert re.search(
+        r"\| 150 +\| main +\|",
+        run_kedro(project, "dolt", "sql", "-q", statement, TMPDIR=str(temporary)).stdout,
+    )
     done = run_kedro(project, "dolt", "sql", "--query", statement, "--branch=experiment")
     assert done.stdout.startswith("+") and re.search(r"\| 150 +\| experiment +\|", done.stdout)
     refused = run_kedro(project, "dolt", "sql", "-q", "SELECT nope", check=False)
     assert refused.returncode == 1 and "nope" in refused.stderr and refused.stdout == ""
     assert not server_is_running(project)
+    assert not list(temporary.iterdir())
 
 
 def test_runs_go_on_beside_the_shell(project: Path) -> None:

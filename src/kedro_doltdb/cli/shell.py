@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
+import tempfile
 from typing import TYPE_CHECKING
 
 from ..dolt_cli import DoltCommandError, find_dolt
@@ -36,10 +38,13 @@ def shell(database: Database, query: str | None, branch: str | None) -> int:
         raise DoltError(str(error)) from error
     command = [dolt, *(["--branch", branch] if branch else []), "sql"]
     command += ["--query", query] if query is not None else []
-    with database.serving():
+    # Every command of Dolt's leaves an empty file where temporary files go.
+    with database.serving(), tempfile.TemporaryDirectory(prefix="kedro-doltdb-") as temporary:
+        env = {**os.environ, "TMPDIR": temporary}
         # Ctrl-C is for the shell, which goes on after it; an ignored signal would be ignored there as well.
         before = signal.signal(signal.SIGINT, lambda *_: None)
         try:
-            return subprocess.run(command, cwd=database.data_dir, stdout=results(), check=False).returncode
+            done = subprocess.run(command, cwd=database.data_dir, env=env, stdout=results(), check=False)
+            return done.returncode
         finally:
             signal.signal(signal.SIGINT, before)
