@@ -51,6 +51,19 @@ def test_two_runs_are_two_commits_that_differ_by_rows(project: Path) -> None:
     assert not server_is_running(project)
 
 
+def test_a_run_needs_no_pyarrow(project: Path, tmp_path: Path) -> None:
+    # It is in the environment of the tests, and not among our requirements.
+    (tmp_path / "pyarrow.py").write_text("raise ImportError('there is no PyArrow here')\n")
+    environment = {"PYTHONPATH": str(tmp_path)}
+
+    run_kedro(project, "run", fork=False, **environment)
+    ratio = "example_test_data_ratio=0.3"
+    incremental = ("--runner=kedro_doltdb.IncrementalRunner", "--params", ratio)
+    run_kedro(project, "run", *incremental, fork=False, **environment)
+
+    assert "example_metrics" in run_kedro(project, "dolt", "compare", fork=False, **environment).stdout
+
+
 def test_parameters_that_were_edited_are_in_the_commit_as_well(project: Path) -> None:
     output = run(project)
     assert messages(project)[0].endswith(" with params {}")
