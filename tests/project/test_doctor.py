@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,27 @@ def in_a_merge(project: Path) -> None:
     subprocess.run([find_dolt(), "merge", "other"], cwd=project / "data", check=False, capture_output=True)
 
 
+def no_import(project: Path) -> None:
+    with open(settings(project), "a") as file:
+        file.write("import nothing_of_that_name\n")
+
+
+def no_requirement(project: Path) -> None:
+    file = project / "requirements.txt"
+    file.write_text("".join(line for line in file.open() if not line.startswith("kedro-doltdb")))
+
+
+def misspelled_credentials(project: Path) -> None:
+    file = project / "conf/base/catalog.yml"
+    file.write_text(file.read_text().replace("credentials: dolt", "credentials: dolts", 1))
+
+
+def not_mounted(project: Path) -> None:
+    shutil.move(project / "data", project / "elsewhere")
+    (project / "data").symlink_to(project / "nowhere")
+    (project / "conf/local/dolt.yml").write_text("initial_tables: []\n")
+
+
 BROKEN: list[tuple[Callable[[Path], None], str, str, str]] = [
     (no_wiring, "wiring", "error", "HOOKS = (DoltHooks(),)"),
     (wrong_resolver, "wiring", "error", "custom_resolvers"),
@@ -130,6 +152,10 @@ BROKEN: list[tuple[Callable[[Path], None], str, str, str]] = [
     (diverged, "remote", "error", "dolt branch main-mine main"),
     (other_remote, "remote", "error", "dolt remote remove origin"),
     (in_a_merge, "merge", "error", "dolt merge --abort"),
+    (no_import, "wiring", "error", "No module named 'nothing_of_that_name'"),
+    (no_requirement, "requirements", "warning", "Add `kedro-doltdb`"),
+    (misspelled_credentials, "catalog", "error", "Did you mean `credentials: dolt`?"),
+    (not_mounted, "data directory", "error", "which is not there: mount it"),
 ]
 
 
@@ -207,10 +233,14 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int,
 
 
 def test_data_that_cannot_be_written_or_is_anothers(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(project_checks.os, "access", lambda path, mode: "noms" not in str(path))
-        [(level, found, remedy)] = project_checks.check_data_directory(project)
-    assert level == "error" and found.endswith("noms cannot be written to") and "chmod" in remedy
+    for unwritable, expected in (
+        ("noms", "error"), ("manifest", "error"), ("data", "warning"),
+    ):  # fmt: skip
+        with monkeypatch.context() as patch:
+            patch.setattr(project_checks.os, "access", lambda path, mode: path.name != unwritable)  # noqa: B023
+            [(level, found, remedy)] = project_checks.check_data_directory(project)
+        assert level == expected and found.endswith("cannot be written to") and "chmod -R" in remedy
+        assert Path(found.split(" cannot")[0]).name == unwritable.replace("manifest", "noms")
     monkeypatch.setattr("os.geteuid", lambda: 12345)
     with pytest.raises(Exception, match="belongs to another user"):
         list(project_checks.check_data_directory(project))
@@ -221,3 +251,22 @@ def test_a_run_tells_once_of_a_newer_template(project: Path) -> None:
     words = "made by template 0"
     assert words in run_kedro(project, "run").stdout
     assert words not in run_kedro(project, "run").stdout
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or shutil.which("setpriv") is None, reason="needs setpriv")
+@pytest.mark.parametrize("closed", ["data", "data/.dolt"])
+def test_data_that_cannot_be_reached_is_named_without_a_traceback(project: Path, closed: str) -> None:
+    # For root, too: what an earlier run as root in a container has left is the usual case.
+    drop = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    (project / closed).chmod(0)
+    try:
+        for command in (("dolt", "doctor"), ("run",)):
+            done = subprocess.run(
+                [*drop, sys.executable, "-m", "kedro", *command],
+                cwd=project, env={**os.environ, "PWD": str(project)}, capture_output=True, text=True,
+            )  # fmt: skip
+            said = " ".join((done.stdout + done.stderr).split())
+            assert done.returncode == 1 and "Traceback" not in said, said
+            assert f"{project / 'data/.dolt/noms'} cannot be reached: `chmod u+rwx`" in said
+    finally:
+        (project / closed).chmod(0o700)

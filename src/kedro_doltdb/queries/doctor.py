@@ -16,10 +16,12 @@ from .project_checks import (
     check_disk,
     check_dolt,
     check_initial_tables,
+    check_requirements,
     check_template,
     check_versions,
     check_wiring,
     newer,
+    why_no_settings,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -54,7 +56,8 @@ class Finding:
 def examine(project: Project) -> list[Finding]:
     """Check a project, one thing after another, so that one finding does not hide the others.
 
-    What is in the data is looked at last, and only if a server can be started for it.
+    What is in the data is looked at last, and only if a server can be started for it. Without ``settings.py``
+    nothing that follows is looked at.
 
     Args:
         project: the project.
@@ -67,13 +70,19 @@ def examine(project: Project) -> list[Finding]:
             found = [Finding(name, *result) for result in check(*args)]
         except DoltError as error:
             found = [Finding(name, "error", error.message)]
+        except OSError as error:
+            found = [Finding(name, "error", f"what is to be looked at cannot be read: {error}")]
         findings.extend(found)
 
     path = project.metadata.project_path
     make("versions", check_versions)
     make("dolt", check_dolt)
+    make("requirements", check_requirements, path)
     make("template", check_template, path)
     make("wiring", check_wiring)
+    if why_no_settings() is not None:
+        # All that follows would be found wrong.
+        return findings
     make("catalog", check_catalog, project)
     database = None
     try:
@@ -170,4 +179,4 @@ def _journal(repository: Repository, database: Database) -> Iterator[tuple[str, 
                 remedy,
             )
             return
-    yield "ok", f"{len(runs)} runs can be read", ""
+    yield "ok", f"{len(runs)} run{'' if len(runs) == 1 else 's'} can be read", ""

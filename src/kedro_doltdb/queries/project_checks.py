@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
-from importlib import metadata
+from contextlib import suppress
+from difflib import get_close_matches
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,6 +99,10 @@ def check_wiring() -> Results:
     from ..run.dolt_run import DoltRun
     from ..tables.bulk_load import bulk_load
 
+    if (reason := why_no_settings()) is not None:
+        remedy = "Until it can, no run uses Dolt: correct it, or `pip install -r requirements.txt`."
+        yield "error", f"settings.py cannot be imported, which Kedro does not say: {reason}", remedy
+        return
     wired = [hook for hook in settings.HOOKS if _uses(hook, DoltRun)]
     if not wired:
         remedy = "`from kedro_doltdb import DoltHooks` and `HOOKS = (DoltHooks(),)` in settings.py."
@@ -112,6 +119,18 @@ def check_wiring() -> Results:
         yield "error", "the resolver dolt.bulk_load in settings.py is another function", remedy
     elif not missing:
         yield "ok", "settings.py has the hooks" + (" and the resolver" if resolver else ""), ""
+
+
+def why_no_settings() -> str | None:
+    """Return why ``settings.py`` cannot be imported; None if it can. Kedro goes on with its defaults."""
+    from kedro.framework.project import PACKAGE_NAME
+
+    try:
+        import_module(f"{PACKAGE_NAME}.settings")
+    except Exception as error:
+        # It runs whatever code the project has.
+        return f"{type(error).__name__}: {error}"
+    return None
 
 
 def _uses(hook: object, run: type) -> bool:
@@ -142,12 +161,21 @@ def check_catalog(project: Project) -> Results:
         # Config loaders and YAML raise whatever they like.
         yield "error", f"the catalog cannot be read: {type(error).__name__}: {error}", ""
         return
-    ours = [
-        name
+    named = {
+        name: entry["credentials"]
         for name, entry in entries.items()
-        if isinstance(entry, dict) and entry.get("credentials") == "dolt"
-    ]
-    if ours:
+        if isinstance(entry, dict) and isinstance(entry.get("credentials"), str)
+    }
+    ours = [name for name, credentials in named.items() if credentials == "dolt"]
+    alike = [name for name, credentials in named.items() if get_close_matches(credentials, ["dolt"])]
+    known = _credentials(project)
+    if wrong := [name for name in alike if named[name] not in {"dolt", *known}]:
+        yield (
+            "error",
+            f"{', '.join(wrong)} has `credentials: {named[wrong[0]]}`, which there are none of",
+            "Did you mean `credentials: dolt`?",
+        )
+    elif ours:
         yield "ok", f"{len(ours)} entries have `credentials: dolt`", ""
     else:
         yield (
@@ -155,6 +183,31 @@ def check_catalog(project: Project) -> Results:
             "no entry has `credentials: dolt`: runs write nothing to Dolt",
             "See docs/existing_project.md.",
         )
+
+
+def _credentials(project: Project) -> set[str]:
+    try:
+        return set(project.config_loader()["credentials"])
+    except Exception:
+        # There need not be any, and what is wrong with them is not ours to say.
+        return set()
+
+
+def check_requirements(project_path: Path) -> Results:
+    """Look for this library among the project's requirements."""
+    texts = []
+    for name in ("requirements.txt", "pyproject.toml"):
+        with suppress(OSError, UnicodeError):
+            texts.append((project_path / name).read_text(encoding="utf-8"))
+    said = re.sub("(?m)#.*$", "", "\n".join(texts))
+    # A URL has the repository's name. [tool.kedro-dolt] is no requirement.
+    if (project_path / "requirements.txt").is_file() and not re.search(
+        r"(?i)kedro[-_.]dolt(db|\b(?!\]))", said
+    ):
+        remedy = "Add `kedro-doltdb`, or the URL that it is installed from."
+        yield "warning", "requirements.txt does not name kedro-doltdb: colleagues would not get it", remedy
+    else:
+        yield "ok", "nothing is missing", ""
 
 
 def check_initial_tables(project_path: Path, settings: Settings) -> Results:
@@ -184,22 +237,25 @@ def check_data_directory(project_path: Path) -> Results:
             f"{nested.parent} is a repository inside data/, and served with it",
             "Move it out of data/.",
         )
-    for directory in (
-        data_dir,
-        data_dir / ".dolt",
-        data_dir / ".dolt" / "noms",
-        data_dir / ".dolt" / "kedro",
-    ):
-        if directory.exists() and not os.access(directory, os.W_OK | os.X_OK):
+    noms = data_dir / ".dolt" / "noms"
+    for path in (data_dir, data_dir / ".dolt", noms, data_dir / ".dolt" / "kedro"):
+        inside = noms.glob("*") if path == noms else ()
+        if path.exists() and not all(_is_writable(one) for one in (path, *inside)):
             complaints += 1
-            remedy = f"`chmod u+rwx '{directory}'`, if it is yours and the file system is not read-only."
-            yield "error", f"{directory} cannot be written to", remedy
+            # Runs write in data/.dolt alone, and mend what is theirs there.
+            level = "error" if path.name in (".dolt", "noms") else "warning"
+            remedy = f"`chmod -R u+rwX '{path}'`, if it is yours and the file system is not read-only."
+            yield level, f"{path} cannot be written to", remedy
     if server.is_running and (held := holder(data_dir)) and "sql-server" not in held:
         complaints += 1
         remedy = "Close it. `kedro dolt sql` is a shell beside which runs go on."
         yield "error", f"another Dolt process has data/ open{held}", remedy
     if not complaints:
         yield "ok", f"{data_dir} is a Dolt repository", ""
+
+
+def _is_writable(path: Path) -> bool:
+    return os.access(path, os.W_OK | (os.X_OK if path.is_dir() else 0))
 
 
 def check_disk(data_dir: Path) -> Results:

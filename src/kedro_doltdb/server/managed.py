@@ -8,6 +8,7 @@ File locks tell which of them live: the kernel drops a lock with its process.
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -176,19 +177,34 @@ class ManagedServer:
         Raises:
             ServerError: there is none, it is another user's, or it is damaged.
         """
-        if not (self.data_dir / ".dolt" / "noms").is_dir():
+        try:
+            self._check_owner()
+            there = _is_directory(self.data_dir / ".dolt" / "noms")
+        except PermissionError as error:
+            raise ServerError(
+                f"{error.filename} cannot be reached: `chmod u+rwx` the directories above it, if they are "
+                "yours, or run as the user whose they are."
+            ) from error
+        if not there and self.data_dir.is_symlink() and not self.data_dir.exists():
+            raise ServerError(
+                f"{self.data_dir} is a link to {os.readlink(self.data_dir)}, which is not there: mount "
+                "it, or correct the link."
+            )
+        if not there:
             raise ServerError(
                 f"{self.data_dir} is not a Dolt repository: create it with `kedro dolt init`. A packaged "
                 "project runs in a directory whose data/ is one: `dolt clone <remote> data`."
             )
+        self._process.check_repository()
+
+    def _check_owner(self) -> None:
         # Where others can write to data/, they can put a repository, or users of theirs, into its place.
         for directory in (self.data_dir / ".dolt", self.data_dir / ".doltcfg"):
             if _is_foreign(directory):
                 raise ServerError(
-                    f"{directory} belongs to another user: run as that user, "
+                    f"{directory} belongs to another user: run as that user, `sudo chown -R` it to yourself, "
                     "or make a repository of your own with `dolt clone`."
                 )
-        self._process.check_repository()
 
     def _prepare(self) -> None:
         self.check()
@@ -241,6 +257,20 @@ def _drop(lock: FileLock) -> None:
     if lock.held:
         lock.path.unlink(missing_ok=True)
     lock.release()
+
+
+def _is_directory(path: Path) -> bool:
+    """Return whether there is a directory.
+
+    Raises:
+        PermissionError: that cannot be told. From Python 3.14 on, ``Path.is_dir`` takes it for a no.
+    """
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except PermissionError:
+        raise
+    except OSError:
+        return False
 
 
 def _is_foreign(path: Path) -> bool:
