@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -241,6 +242,11 @@ def test_data_that_cannot_be_written_or_is_anothers(project: Path, monkeypatch: 
             [(level, found, remedy)] = project_checks.check_data_directory(project)
         assert level == expected and found.endswith("cannot be written to") and "chmod -R" in remedy
         assert Path(found.split(" cannot")[0]).name == unwritable.replace("manifest", "noms")
+    with monkeypatch.context() as patch:
+        flags = SimpleNamespace(f_flag=os.ST_RDONLY)
+        patch.setattr(project_checks.os, "statvfs", lambda path: flags)
+        [(level, found, _)] = project_checks.check_data_directory(project)
+    assert level == "error" and found.endswith("is read-only")
     monkeypatch.setattr("os.geteuid", lambda: 12345)
     with pytest.raises(Exception, match="belongs to another user"):
         list(project_checks.check_data_directory(project))

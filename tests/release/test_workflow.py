@@ -112,3 +112,14 @@ def test_targets_called_are_in_the_makefile(text: str) -> None:
 
     assert called
     assert called <= set(defined)
+
+
+@pytest.mark.parametrize("name", ["ruff-check", "ruff-format"])
+def test_a_hook_before_a_commit_looks_at_what_make_check_looks_at(name: str) -> None:
+    [repository] = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    [hook] = [hook for hook in repository["hooks"] if hook["id"] == name]
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    files = [file for file in listed.stdout.splitlines() if re.search(hook["files"], file)]
+    command = [sys.executable, *hook["entry"].split()[1:], *(["--check"] if name == "ruff-format" else [])]
+    done = subprocess.run([*command, *files], cwd=ROOT, capture_output=True, text=True)
+    assert len(files) > 100 and done.returncode == 0, done.stdout + done.stderr

@@ -237,6 +237,13 @@ def check_data_directory(project_path: Path) -> Results:
             f"{nested.parent} is a repository inside data/, and served with it",
             "Move it out of data/.",
         )
+    if os.statvfs(data_dir).f_flag & os.ST_RDONLY:
+        yield (
+            "error",
+            f"the file system of {data_dir} is read-only",
+            "Mount it for writing, or move the project.",
+        )
+        return
     noms = data_dir / ".dolt" / "noms"
     for path in (data_dir, data_dir / ".dolt", noms, data_dir / ".dolt" / "kedro"):
         inside = noms.glob("*") if path == noms else ()
