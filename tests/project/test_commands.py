@@ -122,7 +122,7 @@ def test_a_report_is_one_file_that_needs_nothing_else(two_runs: Path, tmp_path: 
     page = file.read_text("utf-8")
     assert all(word in page for word in (first, second, "Checks: 2 passed", "example_test_data_ratio"))
     # The pipeline: an input that is the same, a table with more rows, a node.
-    for label in ("example_iris_data: unchanged", "example_test_x: changed", "split_data: ran"):
+    for label in ("example_iris_data: unchanged", "example_test_x: changed", "report_accuracy: ran"):
         assert f"<title>{label}</title>" in page
     assert "15 → 45 rows" in page or "30 → 45 rows" in page
     assert not re.search(r"(src|href)=\"(?!#)", page)

@@ -50,7 +50,7 @@ def assert_the_next_run_works(project: Path) -> None:
 def test_a_connection_that_drops_in_a_save(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     patch(
         project,
-        "import os, socket, threading\nfrom kedro_doltdb.tables import bulk_load as module\n\n\n"
+        "import os, socket, threading\nfrom kedro_doltdb.tables import parallel_load as module\n\n\n"
         "def load(cursor, *args):\n"
         "    threading.Timer(0.5, cursor.connection._sock.shutdown, (socket.SHUT_RDWR,)).start()\n"
         "    cursor.execute('SELECT SLEEP(20)')\n\n\n"

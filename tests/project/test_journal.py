@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import signal
 import subprocess
@@ -131,8 +132,11 @@ def test_a_failed_run_has_its_row_on_its_kept_branch_only(project: Path) -> None
     assert (row["status"], row["error"]) == ("failed", "ValueError: first line")
     assert kept == f"kedro/{row['run_id']}"
     assert "kedro_runs" not in dolt(project, "ls")
-    edges = query(project, f"SELECT DISTINCT node FROM kedro_lineage AS OF '{kept}' ORDER BY node")
-    assert [edge["node"] for edge in edges] == ["make_predictions", "split_data"]
+    edges = query(project, f"SELECT DISTINCT node, direction FROM kedro_lineage AS OF '{kept}'")
+    assert {(edge["node"], edge["direction"]) for edge in edges} == {
+        *itertools.product(["make_predictions", "split_data"], ["load", "save"]),
+        ("report_accuracy", "load"),
+    }
     # Resuming says from what.
     run_kedro(project, "run", "--from-nodes=report_accuracy")
     (resumed,) = journal(project)

@@ -90,7 +90,7 @@ def test_an_interruption_in_a_save_is_not_a_failure_of_the_save(
 ) -> None:
     with open(next((project / "src").glob("*/settings.py")), "a") as file:
         file.write(
-            "\n\nimport os\nimport threading\nfrom kedro_doltdb.tables import bulk_load as module\n\n\n"
+            "\n\nimport os\nimport threading\nfrom kedro_doltdb.tables import parallel_load as module\n\n\n"
             "def load(cursor, *args):\n"
             f"    threading.Timer(0.5, os.kill, (os.getpid(), {int(number)})).start()\n"
             "    cursor.execute('SELECT SLEEP(20)')\n\n\n"

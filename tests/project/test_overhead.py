@@ -18,7 +18,7 @@ from kedro_doltdb.catalog.footprint import likely_database
 from kedro_doltdb.settings import Settings
 
 NODES = 12
-MOST_STATEMENTS, MOST_CONNECTIONS = 269, 28
+MOST_STATEMENTS, MOST_CONNECTIONS = 270, 28
 
 PIPELINE = f"""
 from kedro.pipeline import Pipeline, node

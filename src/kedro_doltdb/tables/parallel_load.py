@@ -13,14 +13,13 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-import pymysql
-
 from ..dolt.sql import quote
 from ..dolt.wire import cut
 from ..errors import BulkLoadError, DoltError
 from .table_sql import count_rows, load_rows
 
 if TYPE_CHECKING:
+    import pymysql
     from pymysql.cursors import Cursor
 
     from .encoding import Rows
@@ -83,6 +82,8 @@ def load_new_table(cursor: Cursor, table: str, rows: Rows, connect: Callable[[],
 @contextmanager
 def _more_cursors(cursor: Cursor, connect: Callable[[], Connection], most: int) -> Iterator[list[Cursor]]:
     """Yield cursors on the branch of another one, as many as the server has connections for."""
+    from pymysql.err import Error
+
     cursor.execute("SELECT DATABASE()")
     [row] = cursor.fetchall()
     connections: list[Connection] = []
@@ -92,7 +93,7 @@ def _more_cursors(cursor: Cursor, connect: Callable[[], Connection], most: int) 
                 connections.append(connect())
                 with connections[-1].cursor() as other:
                     other.execute(f"USE {quote(row[0])}")
-        except (pymysql.err.Error, DoltError):
+        except (Error, DoltError):
             # One is enough.
             for connection in connections:
                 connection.close()
