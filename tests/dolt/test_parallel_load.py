@@ -5,21 +5,27 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pymysql
 import pytest
+from dolt_server import dolt_server
 from hypothesis import HealthCheck, given, settings
 from kedro.io import DatasetError
+from sqlalchemy.dialects import mysql
 from test_table_dataset import EXAMPLES, empty, hash_of, ours, pairs, query, same, stock
 
 from kedro_doltdb.catalog.credentials import Database
 from kedro_doltdb.catalog.table_dataset import DoltTableDataset
+from kedro_doltdb.errors import BulkLoadError
 from kedro_doltdb.tables import parallel_load
+from kedro_doltdb.tables.bulk_load import bulk_load
 
 Dataset = Callable[..., Any]
 
+CASELESS = {"id": mysql.VARCHAR(20, collation="utf8mb4_0900_ai_ci")}
 FRAME = pd.DataFrame({"id": range(10), "text": [f"row {n}" for n in range(10)]})
 
 
@@ -75,6 +81,30 @@ def test_a_part_of_a_stock_entry_that_is_refused_leaves_no_row(
     with pytest.raises(DatasetError, match="refused"):
         stock(database, "id").save(FRAME)
     assert query(database, "SELECT COUNT(*) FROM t") == [(0,)]
+
+
+@pytest.mark.parametrize("value", [1, range(10)])
+def test_keys_of_two_parts_that_a_collation_makes_the_same_leave_no_row(
+    database: Database, no_table: None, monkeypatch: pytest.MonkeyPatch, value: Any
+) -> None:
+    frame = pd.DataFrame({"id": ["Zoe", *"abcdefgh", "zoe"], "value": value})
+    parts = parts_of(monkeypatch)
+    with pytest.raises(DatasetError, match=r"9 of 10 arrived: duplicate primary key given: \[zoe\]"):
+        stock(database, "id", dtype=CASELESS).save(frame)
+    assert sum(parts) == 10
+    assert query(database, "SELECT COUNT(*) FROM t") == [(0,)]
+
+
+def test_a_part_that_is_refused_leaves_no_row_on_connections_that_commit_each_statement(
+    tmp_path: Path,
+) -> None:
+    # The last part has both, and the others are loaded when it is waited for.
+    frame = pd.DataFrame({"id": [*"bcdefghi", "Ä", "ä"]})
+    save_args: dict[str, Any] = {"dtype": CASELESS, "method": bulk_load("id")}
+    with dolt_server(tmp_path) as engine:
+        with pytest.raises(BulkLoadError, match="duplicate primary key given"):
+            frame.to_sql("t", engine, index=False, if_exists="replace", **save_args)
+        assert pd.read_sql("SELECT COUNT(*) AS n FROM t", engine)["n"].tolist() == [0]
 
 
 @pytest.mark.parametrize("dataset", [ours, stock])

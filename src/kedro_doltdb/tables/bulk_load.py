@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, cast
 from ..dolt.sql import quote
 from ..errors import BulkLoadError, ConfigError, DoltError
 from .encoding import Column, TextRows, describe, encode
-from .parallel_load import load_new_table
 from .table_sql import (
     column_indexes,
     create_table,
@@ -126,6 +125,9 @@ class BulkLoad:
             cursor.execute("SET autocommit = 0")
             if not is_new or len(rows) < len(pd_table.frame):
                 return load_rows(cursor, table, rows)
+            # The resolver comes with every start of Kedro, which then needs no driver yet.
+            from .parallel_load import load_new_table
+
             ordered = _in_order(rows, [values[name] for name in self.primary_key])
             load_new_table(cursor, table, ordered, _opener(conn))
             return len(rows)

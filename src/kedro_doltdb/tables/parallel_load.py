@@ -13,13 +13,15 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import pymysql
+
+from ..dolt.answers import is_conflict
 from ..dolt.sql import quote
 from ..dolt.wire import cut
-from ..errors import BulkLoadError, DoltError
+from ..errors import DoltError
 from .table_sql import count_rows, load_rows
 
 if TYPE_CHECKING:
-    import pymysql
     from pymysql.cursors import Cursor
 
     from .encoding import Rows
@@ -68,22 +70,25 @@ def load_new_table(cursor: Cursor, table: str, rows: Rows, connect: Callable[[],
                 for other in others:
                     cut(other.connection)
                 raise
-        # One after another: of many that commit at the same moment, Dolt gives up some.
-        for each in cursors:
-            each.connection.commit()
+        try:
+            # One after another: of many that commit at the same moment, Dolt gives up some.
+            for each in cursors:
+                each.connection.commit()
+        except pymysql.err.OperationalError as error:
+            if not is_conflict(error):
+                raise
     # A transaction sees what was there when it began.
     cursor.connection.rollback()
-    if (found := count_rows(cursor, table)) != len(rows):
+    if count_rows(cursor, table) != len(rows):
+        # A collation makes keys of different parts the same: one connection says which.
         cursor.execute(f"DELETE FROM {table}")
         cursor.connection.commit()
-        raise BulkLoadError(f"Dolt did not load the rows of {table}: it has {found} in place of {len(rows)}.")
+        load_rows(cursor, table, rows)
 
 
 @contextmanager
 def _more_cursors(cursor: Cursor, connect: Callable[[], Connection], most: int) -> Iterator[list[Cursor]]:
     """Yield cursors on the branch of another one, as many as the server has connections for."""
-    from pymysql.err import Error
-
     cursor.execute("SELECT DATABASE()")
     [row] = cursor.fetchall()
     connections: list[Connection] = []
@@ -93,7 +98,9 @@ def _more_cursors(cursor: Cursor, connect: Callable[[], Connection], most: int) 
                 connections.append(connect())
                 with connections[-1].cursor() as other:
                     other.execute(f"USE {quote(row[0])}")
-        except (Error, DoltError):
+                    # PyMySQL believes that it is off, because Dolt does not report it; but it is on.
+                    other.execute("SET autocommit = 0")
+        except (pymysql.err.Error, DoltError):
             # One is enough.
             for connection in connections:
                 connection.close()
