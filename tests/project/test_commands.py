@@ -169,7 +169,7 @@ def test_the_first_run_and_a_failed_one_are_reviewed_against_what_they_began_wit
     page = (project / "report.html").read_text("utf-8")
     assert "Run failed, not published" in page and "ZeroDivisionError" in page
     assert "example_test_x: changed" in page and "example_metrics: unchanged" in page
-    assert "make_predictions: ran" in page and "report_accuracy: not finished" in page
+    assert "make_predictions: ran" in page and "report_accuracy: failed" in page
 
 
 def test_a_run_begins_at_the_commit_of_the_run_that_dolt_from_names(two_runs: Path, tmp_path: Path) -> None:
