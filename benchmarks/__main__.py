@@ -33,7 +33,7 @@ COMPARISONS |= {
 NAMES = [*COMPARISONS, "statements", "memory", "versions"]
 # Only when it is named.
 ALONE = ["scaling"]
-PACKAGES = ("kedro", "pandas", "pyarrow", "sqlalchemy", "pymysql", "deltalake", "duckdb", "dvc")
+PACKAGES = ("kedro", "pandas", "pyarrow", "sqlalchemy", "pymysql", "deltalake", "pyiceberg", "duckdb", "dvc")
 
 
 def main() -> None:

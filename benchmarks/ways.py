@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import sqlalchemy as sa
 from kedro.io import Version
 from kedro_datasets.pandas import CSVDataset, ParquetDataset, SQLQueryDataset
@@ -258,6 +259,41 @@ class Delta(Way):
         return frame
 
 
+class Iceberg(Way):
+    name = "Apache Iceberg, overwrite"
+
+    def __init__(self, directory: Path) -> None:
+        from pyiceberg.catalog.sql import SqlCatalog
+
+        super().__init__(directory)
+        location = directory.absolute()
+        # Iceberg has no nanoseconds yet.
+        self.catalog = SqlCatalog(
+            "bench", uri=f"sqlite:///{location}/catalog.db", warehouse=f"file://{location}",
+            **{"downcast-ns-timestamp-to-us-on-write": "true"},
+        )  # fmt: skip
+        self.catalog.create_namespace("bench")
+        self.snapshots: list[int] = []
+
+    def save(self, frame: pd.DataFrame, number: int) -> None:
+        rows = pa.Table.from_pandas(frame, preserve_index=False)
+        if number == 0:
+            self.catalog.create_table("bench.versions", schema=rows.schema)
+        table = self.catalog.load_table("bench.versions")
+        (table.overwrite if number else table.append)(rows)
+        self.snapshots.append(table.current_snapshot().snapshot_id)
+
+    def load(self) -> pd.DataFrame:
+        return self._load(None)
+
+    def load_old(self, number: int) -> pd.DataFrame:
+        return self._load(self.snapshots[number])
+
+    def _load(self, snapshot: int | None) -> pd.DataFrame:
+        frame: pd.DataFrame = self.catalog.load_table("bench.versions").scan(snapshot_id=snapshot).to_pandas()
+        return frame
+
+
 class Dvc(Way):
     name = "DVC on Parquet, its commands"
     slow = True
@@ -366,5 +402,5 @@ class DuckDb(Way):
 
 
 WAYS: list[type[Way]] = [
-    Ours, OursCold, ToSql, Import, Parquet, HardLinks, Csv, Sqlite, DuckDb, Delta, Dvc,
+    Ours, OursCold, ToSql, Import, Parquet, HardLinks, Csv, Sqlite, DuckDb, Delta, Iceberg, Dvc,
 ]  # fmt: skip
