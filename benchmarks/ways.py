@@ -281,7 +281,9 @@ class Iceberg(Way):
             self.catalog.create_table("bench.versions", schema=rows.schema)
         table = self.catalog.load_table("bench.versions")
         (table.overwrite if number else table.append)(rows)
-        self.snapshots.append(table.current_snapshot().snapshot_id)
+        snapshot = table.current_snapshot()
+        assert snapshot is not None
+        self.snapshots.append(snapshot.snapshot_id)
 
     def load(self) -> pd.DataFrame:
         return self._load(None)
