@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from typing import Any, TextIO
 
@@ -29,6 +29,17 @@ def printable(text: object, *, lines: bool = False) -> str:
         else character.encode("unicode_escape").decode()
         for character in str(text)
     )
+
+
+def first_of(names: Sequence[str], most: int) -> str:
+    """Return names in a row, the first ``most`` of them and how many more there are.
+
+    Example:
+        >>> first_of(["a", "b", "c"], 2)
+        'a, b and 1 more'
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def echo(text: str, *, err: bool = False, warning: bool = False) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ..queries.nodes import MOST_NODES
+from ..terminal import first_of
 from .check_view import check_sections
 from .layout import BAD, CHANGED, GOOD, Cell, Section, aligned, joined, styled
 from .show_view import counts
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 _SIGNS = {"added": ("+", GOOD), "removed": ("-", BAD), "modified": ("~", CHANGED)}
 _LETTERS = {"A": GOOD, "D": BAD}
 _MOST_FILES = 20
-_MOST_NODES = 20
 
 
 def comparison_sections(comparison: Comparison, now: datetime, width: int) -> list[Section]:
@@ -95,15 +96,14 @@ def _code(comparison: Comparison) -> Section:
         notes.append(f"{more} more: `git diff --stat {commits}` shows them.")
     if any(name and name.endswith("-dirty") for name in (code.old, code.new)):
         notes.append("* with uncommitted changes, which are not known.")
-    return Section(title, ["", ""], rows, " ".join([*notes, *[nodes] * bool(nodes)]))
+    if nodes:
+        notes.append(nodes)
+    return Section(title, ["", ""], rows, " ".join(notes))
 
 
 def _nodes(comparison: Comparison) -> str:
     names = [shown(node.node) for node in comparison.nodes if node.code]
-    if not names:
-        return ""
-    more = f" and {len(names) - _MOST_NODES} more" if len(names) > _MOST_NODES else ""
-    return f"Nodes whose code changed: {', '.join(names[:_MOST_NODES])}{more}."
+    return f"Nodes whose code changed: {first_of(names, MOST_NODES)}." if names else ""
 
 
 def _commit(name: str | None) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..journal.parameters import differences
+from ..terminal import first_of
 
 if TYPE_CHECKING:
     from typing import Any
@@ -245,8 +246,7 @@ def _code(now: Mapping[str, str], then: Mapping[str, str], package: str) -> list
     shown = list(dict.fromkeys(name.partition("~")[0] for name in shown))
     if not shown:
         return ["its code changed"] if _differing(now, then) else []
-    more = f" and {len(shown) - 3} more" if len(shown) > 3 else ""
-    return [f"code of {', '.join(f'`{name}`' for name in shown[:3])}{more} changed"]
+    return [f"code of {first_of([f'`{name}`' for name in shown], 3)} changed"]
 
 
 def _params(facts: Facts, last: Last, params: Mapping[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ import pymysql
 
 from ..dolt.names import RUN_PREFIX
 from ..errors import ConfigError
+from ..terminal import first_of
 from . import reader
 from .history import BEGINNING, first_commits, kept_on, list_runs, public_branches, run_of
 
@@ -70,8 +71,7 @@ def find(repository: Repository, name: str, branch: str | None = None) -> Point:
     if len(begun) == 1:
         return _of_entry(runs[begun[0]])
     if begun:
-        more = f" and {len(begun) - 5} more" if len(begun) > 5 else ""
-        raise ConfigError(f"{name} is the beginning of several runs' ids: {', '.join(begun[:5])}{more}.")
+        raise ConfigError(f"{name} is the beginning of several runs' ids: {first_of(begun, 5)}.")
     raise ConfigError(
         f"{name} names no run, commit, branch or tag: see `kedro dolt runs --all`, and `dolt log`, "
         f"`dolt branch` and `dolt tag` {repository.where}."

@@ -11,6 +11,9 @@ from ..incremental.packages import is_version
 if TYPE_CHECKING:
     from ..journal.store import Execution, Run
 
+# How many of them are named in a text.
+MOST_NODES = 20
+
 
 @dataclass(frozen=True)
 class NodeDiff:
@@ -29,8 +32,9 @@ class NodeDiff:
     @property
     def words(self) -> str:
         """What differs, in words."""
-        parts = ["code"] * self.code + ["parameters"] * bool(self.parameters)
-        return f"{' and '.join(parts)} changed"
+        if self.code and self.parameters:
+            return "code and parameters changed"
+        return "code changed" if self.code else "parameters changed"
 
     def to_json(self) -> dict[str, Any]:
         """Return the difference as JSON holds it."""

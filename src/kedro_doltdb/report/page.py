@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from ..queries.nodes import MOST_NODES
 from ..queries.review import PROFILED
-from ..terminal import printable
+from ..terminal import first_of, printable
 from .layout import laid_out
 from .rows import MOST_BYTES, embedded, table_rows
 
@@ -65,7 +66,7 @@ def page(review: Review, now: datetime, arguments: str) -> str:
             check_status=_check_status,
             picture=_drawn(review.picture, [table.diff.change.table for table, _ in tables]),
             others=_others(review),
-            edited=[node.node for node in review.comparison.nodes if node.code],
+            edited=first_of([node.node for node in review.comparison.nodes if node.code], MOST_NODES),
             failed=[node.name for node in review.picture.nodes if node.status == "failed"],
             columns=_columns,
             bars=_bars,
@@ -176,8 +177,9 @@ def _drawn(picture: Picture, tables: list[str]) -> dict[str, Any]:
             "note": counts or ("file" if dataset.file else "not kept"), "link": link,
         }  # fmt: skip
     for node in picture.nodes:
-        status = node.status.replace(" ", "-") + " edited" * (node.diff is not None)
-        words = f"{node.status}, {node.diff.words}" if node.diff else node.status
+        status, words = node.status.replace(" ", "-"), node.status
+        if node.diff:
+            status, words = f"{status} edited", f"{words}, {node.diff.words}"
         boxes[f"n{node.name}"] = {
             "name": node.name, "kind": "node", "status": status, "word": words, "note": words, "link": None,
         }  # fmt: skip

@@ -112,10 +112,7 @@ class MlflowRun:
         self._client.log_batch(self.run_id, tags=[RunTag(name, value) for name, value in tags.items()])
 
     def _tell(self, tell: Callable[[], None]) -> None:
-        thread = threading.Thread(target=_without_failing, args=(tell,), daemon=True)
-        thread.start()
-        thread.join(MOST_SECONDS)
-        if thread.is_alive():
+        if not _in_time(lambda: _without_failing(tell)):
             logger.warning(
                 "MLflow has not answered for %.0f s: its run lacks facts of this run.", MOST_SECONDS
             )
@@ -145,10 +142,7 @@ def tell_published(record: Record, branch: str, commit: str | None, tracking_uri
         except Exception as error:
             problems.append(f"{type(error).__name__}: {_words(error)}")
 
-    thread = threading.Thread(target=tell, daemon=True)
-    thread.start()
-    thread.join(MOST_SECONDS)
-    if thread.is_alive():
+    if not _in_time(tell):
         return f"MLflow has not answered for {MOST_SECONDS:.0f} s"
     return problems[0] if problems else ""
 
@@ -173,6 +167,14 @@ def _retag(run_id: str, dolt_run: str, branch: str, commit: str | None, tracking
     if "dolt.kept_on" in tags:
         client.delete_tag(run_id, "dolt.kept_on")
     return ""
+
+
+def _in_time(action: Callable[[], None]) -> bool:
+    """Return whether MLflow has answered; if not, it is asked on, and nobody waits for that."""
+    thread = threading.Thread(target=action, daemon=True)
+    thread.start()
+    thread.join(MOST_SECONDS)
+    return not thread.is_alive()
 
 
 def _without_failing(action: Callable[[], None]) -> None:

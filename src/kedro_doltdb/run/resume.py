@@ -14,6 +14,7 @@ from ..errors import DoltError
 from ..journal.edges import base_name, finished_nodes, shortened
 from ..journal.parameters import differences, leaves
 from ..journal.store import Edge
+from ..terminal import first_of
 from .records import folded
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _check_finished(failed: Record, edges: Iterable[Edge], finished: set[str]) -
     if unfinished:
         raise _refusal(
             failed,
-            f"{_listed(unfinished)} did not finish and would not run now",
+            f"{first_of(sorted(unfinished), 5)} did not finish and would not run now",
             "Name in --from-nodes all the nodes that Kedro advised",
         )
 
@@ -131,7 +132,7 @@ def _check_same_circumstances(failed: Record, run: Record, skipped: set[str], ag
             continue
         why = f"{name} was {then!r} and is {now!r} now"
         if readers:
-            why += f", and {_listed(readers)} ran with it"
+            why += f", and {first_of(sorted(readers), 5)} ran with it"
         raise _refusal(
             failed, why, f"Repeat it: --params {name}={then}" if then is not None else "Leave it out"
         )
@@ -177,8 +178,3 @@ def _refusal(failed: Record, why: str, way_out: str) -> DoltError:
         f"Run {failed.run_id} cannot be resumed: {why}. {way_out} the whole pipeline; to begin with what "
         f"{failed.target} holds instead: `--params dolt_from=HEAD`."
     )
-
-
-def _listed(names: Collection[str]) -> str:
-    names = sorted(names)
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
