@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from kedro_doltdb.tables.table_cache import TableCache
+
+KEY = b"k" * 32
 
 
 def test_only_our_own_files_are_deleted_where_a_link_leads(
@@ -36,3 +39,23 @@ def test_only_our_own_files_are_deleted_where_a_link_leads(
     assert not (theirs / "kedro-dolt-killed.tmp").exists()
     assert theirs.stat().st_mode & 0o777 == 0o755
     assert all(path.stat().st_mode & 0o077 == 0 for path in {*left} - {*before})
+
+
+def test_a_small_copy_does_not_look_at_all_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[object] = []
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: looks.append(path) or scandir(path))
+    rows = pa.table({"a": pa.array(range(10))})
+    TableCache(KEY, tmp_path).put("first", rows)
+    [first] = tmp_path.iterdir()
+    size = first.stat().st_size
+    looks.clear()
+
+    room = 640 * size
+    for number in range(1_280):
+        # Each save has an object of its own, and often a process of its own.
+        TableCache(KEY, tmp_path, room).put(f"hash {number}", rows)
+
+    # One put in ten is to look, by chance. That none of 128 does is as likely as 0.9 ** 128, a millionth.
+    assert 40 < len(looks) < 260
+    assert 600 * size < sum(path.stat().st_size for path in tmp_path.iterdir()) < (640 + 128) * size

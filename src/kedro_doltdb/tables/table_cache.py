@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import re
 import secrets
 import sys
@@ -133,14 +134,18 @@ class TableCache:
             replaces: the content that the table had before, whose copy is not needed any more.
         """
         with suppress(OSError):
+            written = 0
             try:
                 if not (replaces and self._become(content_hash, table, replaces)):
-                    self._write(content_hash, table)
+                    written = self._write(content_hash, table)
             finally:
                 self.close()
                 if replaces is not None and replaces != content_hash:
                     self._path(replaces).unlink(missing_ok=True)
-            self._make_room()
+            # To look at thousands of copies takes longer than to write a small one. So it is left to chance:
+            # on average this comes once for each 64th of the room, whichever processes write it.
+            if random.random() * self._max_bytes < 64 * written:
+                self._make_room()
 
     def _become(self, content_hash: str, table: pa.Table, replaces: str) -> bool:
         """Make the copy that is replaced the new one, if it was compared with that."""
@@ -152,7 +157,8 @@ class TableCache:
             os.replace(self._path(replaces), self._path(content_hash))
         return True
 
-    def _write(self, content_hash: str, table: pa.Table) -> None:
+    def _write(self, content_hash: str, table: pa.Table) -> int:
+        """Write a copy and return its size in bytes; one that is larger than the room is not kept."""
         descriptor, temporary = tempfile.mkstemp(".tmp", _TEMPORARY, self._directory)
         try:
             with open(descriptor, "wb") as file:
@@ -161,8 +167,9 @@ class TableCache:
                 size = file.tell()
             if size > self._max_bytes:
                 os.unlink(temporary)
-                return
-            os.replace(temporary, self._path(content_hash))
+            else:
+                os.replace(temporary, self._path(content_hash))
+            return size
         except BaseException:
             os.unlink(temporary)
             raise
@@ -176,17 +183,19 @@ class TableCache:
     def _make_room(self) -> None:
         files = []
         # Files that are not ours stay: the directory may be a link to one with others in it.
-        for path in self._directory.iterdir():
-            if not _OURS.fullmatch(path.name):
-                continue
-            with suppress(FileNotFoundError):
-                found = path.stat()
-                files.append((found.st_mtime_ns, found.st_size, path))
+        with os.scandir(self._directory) as entries:
+            for entry in entries:
+                if not _OURS.fullmatch(entry.name):
+                    continue
+                with suppress(FileNotFoundError):
+                    found = entry.stat()
+                    files.append((found.st_mtime_ns, found.st_size, entry.path))
         left = self._max_bytes
         for _, size, path in sorted(files, reverse=True):
             left -= size
             if left < 0:
-                path.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
 
 
 def _user_cache() -> Path | None:
