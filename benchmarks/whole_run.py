@@ -26,9 +26,10 @@ def whole_run(directory: Path) -> Iterator[Benchmark]:
     _kedro(directory, "new", f"--starter={ROOT}", "--name=On Dolt")
     on_dolt = directory / "on-dolt"
     fast = _with_our_dataset(on_dolt)
-    on_csv = _copy(on_dolt, "on-csv", "{{type: pandas.CSVDataset, filepath: data/{}.csv}}")
+    on_csv = _copy(on_dolt, "on-csv", "{{type: pandas.CSVDataset, filepath: 'data/{}.csv'}}")
     table = (
-        "{{type: pandas.SQLTableDataset, table_name: {}, credentials: db, save_args: {{if_exists: replace}}}}"
+        "{{type: pandas.SQLTableDataset, table_name: '{}', credentials: db, "
+        "save_args: {{if_exists: replace}}}}"
     )
     on_sqlite = _copy(on_dolt, "on-sqlite", table)
     _fill_sqlite(on_sqlite)
@@ -46,13 +47,18 @@ def whole_run(directory: Path) -> Iterator[Benchmark]:
     )
 
 
+def entries_in(catalog: str) -> list[str]:
+    """Return the names in ``catalog.yml``. A pattern is one: without it its tables stay in memory."""
+    return re.findall(r'(?m)^"?(example_[\w{}]+)"?:', catalog)
+
+
 def _copy(project: Path, name: str, entry: str) -> Path:
     """Make a project that knows nothing of Dolt; ``entry`` is how its catalog says where a dataset is."""
     copy = project.parent / name
     shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".dolt", "hooks.py", "dolt.yml"))
     catalog = copy / "conf" / "base" / "catalog.yml"
-    datasets = re.findall(r"(?m)^(example_\w+):", catalog.read_text())
-    catalog.write_text("".join(f"{dataset}: {entry.format(dataset)}\n" for dataset in datasets))
+    datasets = entries_in(catalog.read_text())
+    catalog.write_text("".join(f'"{dataset}": {entry.format(dataset)}\n' for dataset in datasets))
     (copy / "data" / "01_raw" / "iris.csv").rename(copy / "data" / "example_iris_data.csv")
     (copy / "src" / "on_dolt" / "settings.py").write_text("")
     return copy
