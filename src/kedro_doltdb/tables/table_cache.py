@@ -43,7 +43,8 @@ class TableCache:
     Args:
         key: 32 secret bytes.
         directory: where they are; only its owner can read it.
-        max_bytes: what all copies together may take; those whose last use is the longest ago go first.
+        max_bytes: what all copies together may take, and a little more until somebody looks; those whose last
+            use is the longest ago go first.
     """
 
     def __init__(self, key: bytes, directory: Path, max_bytes: int = MAX_BYTES) -> None:
