@@ -50,16 +50,16 @@ docs: .venv/.docs-installed ## build the documentation's site into build/site, n
 	@.venv/bin/python scripts/reference --check
 	@.venv/bin/python -m mkdocs $(or $(ARGS),build) --strict
 
-bench: .venv/.bench-installed dolt ## measure, beside other ways, into benchmarks/; ARGS=versions measures one thing
+bench: .venv/.bench-installed .mlflow/.installed dolt ## measure, beside other ways, into benchmarks/; ARGS=versions measures one thing
 	@.venv/bin/python -m benchmarks --output benchmarks $(ARGS)
 
 # What takes minutes: the whole of `make bench` is compared by hand, `python -m benchmarks.compare`.
-bench-check: .venv/.bench-installed dolt ## measure a whole run and a first save; fail if a ratio is worse than in benchmarks/results.md
+bench-check: .venv/.bench-installed .mlflow/.installed dolt ## measure a whole run and a first save; fail if a ratio is worse than in benchmarks/results.md
 	@mkdir -p build/bench
 	@.venv/bin/python -m benchmarks --output build/bench whole_run save_table
 	@.venv/bin/python -m benchmarks.compare benchmarks/results.md build/bench/whole_run-save_table.md $(ARGS)
 
-bench-full: .venv/.bench-installed dolt ## the same with larger tables and more versions: takes hours
+bench-full: .venv/.bench-installed .mlflow/.installed dolt ## the same with larger tables and more versions: takes hours
 	@.venv/bin/python -m benchmarks --full --output benchmarks $(ARGS)
 
 check: .venv/.installed dolt ## lint, types, and the template's exact list of files
@@ -90,7 +90,7 @@ plugins: .venv/.installed dolt ## Kedro-Viz, kedro-mlflow, kedro server and Ibis
 	@.venv/bin/python -m nox --session plugins
 
 clean: ## remove what these targets made here; Dolt stays where it was installed
-	rm -rf .venv .airflow .nox demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .airflow .mlflow .nox demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 dolt: .venv/.demo-installed
@@ -121,6 +121,13 @@ dolt-wheel: .venv/.release-installed ## build the wheel that carries Dolt into d
 	@test -x .airflow/bin/python || $(PYTHON) -m venv .airflow
 	.airflow/bin/python -m pip install --disable-pip-version-check --progress-bar off --editable . \
 	  "apache-airflow>=3.2,<4" "kedro-airflow>=0.11,<1" "omegaconf<2.4"
+	@touch $@
+
+# Not in .venv: kedro-mlflow makes each start of Kedro take longer. The same Kedro and pandas as there.
+.mlflow/.installed: .venv/.installed
+	@test -x .mlflow/bin/python || $(PYTHON) -m venv .mlflow
+	.mlflow/bin/python -m pip install --disable-pip-version-check --progress-bar off --editable . kedro-mlflow \
+	  $$(.venv/bin/python -m pip freeze | grep -iE '^(kedro|kedro-datasets|numpy|pandas|sqlalchemy)==')
 	@touch $@
 
 .venv/.slow-installed: .venv/.installed

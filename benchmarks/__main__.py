@@ -17,7 +17,8 @@ from .checks import checks
 from .incremental import incremental, nothing_changed, parameter_changed
 from .measure import measure
 from .memory import memory
-from .save_table import save_million, save_table, save_texts
+from .real_tables import real_tables
+from .save_table import frame_of, save_million, save_table, save_texts
 from .scaling import scaling
 from .statements import statements
 from .whole_run import whole_run
@@ -31,8 +32,8 @@ COMPARISONS |= {
     "save_million": (save_million, 3),
 }
 NAMES = [*COMPARISONS, "statements", "memory", "versions"]
-# Only when it is named.
-ALONE = ["scaling"]
+# Only when they are named.
+ALONE = ["scaling", "real_tables"]
 PACKAGES = ("kedro", "pandas", "pyarrow", "sqlalchemy", "pymysql", "deltalake", "pyiceberg", "duckdb", "dvc")
 
 
@@ -43,7 +44,7 @@ def main() -> None:
         "names",
         nargs="*",
         metavar="name",
-        help=f"of {', '.join(NAMES)}, {ALONE[0]}; without one all but the last",
+        help=f"of {', '.join([*NAMES, *ALONE])}; without one all but the last two",
     )
     parser.add_argument("--full", action="store_true", help="more and larger tables: takes hours")
     parser.add_argument(
@@ -58,6 +59,7 @@ def main() -> None:
     # Without bytecode files, as this variable has it, a start of Python takes two to three times as long.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["DO_NOT_TRACK"] = os.environ["DVC_NO_ANALYTICS"] = "1"
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     parts = []
     for part in _parts(options):
         print(f"{part}\n", flush=True)
@@ -82,17 +84,21 @@ def _parts(options: argparse.Namespace) -> Iterator[str]:
         if "statements" in names:
             yield statements(place / "statements")
         if "memory" in names:
-            yield memory(place / "memory", 1_000_000 if options.full else 200_000)
+            rows = 1_000_000 if options.full else 200_000
+            yield memory(place / "memory", frame_of(rows), f"{rows:,} rows x 7 columns")
         if "scaling" in names:
             yield from scaling(place / "scaling", options.full)
+        if "real_tables" in names:
+            yield from real_tables(place / "real_tables")
         if "versions" in names:
             sizes = [10**4, 10**5, 10**6] if options.full else [10**4, 10**5]
             count = 20 if options.full else 4
             found = {}
             for rows in sizes:
                 for share in (0, 0.001, 0.01, 0.1, 1):
-                    found[rows, share] = versions.measure(rows, share, count, place / f"{rows}-{share}")
-                    yield versions.markdown(rows, share, count, found[rows, share])
+                    results = versions.measure(frame_of(rows), share, count, place / f"{rows}-{share}")
+                    found[rows, share] = results
+                    yield versions.markdown(f"{rows:,} rows x 7 columns", share, count, results)
             if options.output:
                 versions.plot(found, 10**5, options.output / "results.png")
 

@@ -15,6 +15,7 @@ from kedro_doltdb.catalog.table_dataset import DoltTableDataset
 from kedro_doltdb.dolt_cli import initialise, run_dolt
 from kedro_doltdb.settings import Settings
 from kedro_doltdb.tables.bulk_load import BulkLoad, bulk_load
+from kedro_doltdb.tables.text_types import SHORT_TEXT
 
 from .measure import Benchmark, timed
 
@@ -25,24 +26,32 @@ DOLT_IMPORT = "`dolt table import` of a CSV file that is there"
 
 def save_table(directory: Path) -> AbstractContextManager[Benchmark]:
     """Compare first saves of 100,000 rows."""
-    return _first_saves(directory, frame_of(ROWS), 1.2, plain=True)
+    return first_saves(directory, frame_of(ROWS), 1.2, plain=True)
 
 
 def save_million(directory: Path) -> AbstractContextManager[Benchmark]:
     """Compare first saves of 1,000,000 rows."""
-    return _first_saves(directory, frame_of(10 * ROWS), 0.6)
+    return first_saves(directory, frame_of(10 * ROWS), 0.6)
 
 
 def save_texts(directory: Path) -> AbstractContextManager[Benchmark]:
     """Compare first saves of 195,000 rows of text, of which no two are the same."""
-    return _first_saves(directory, _texts(195_000), 1.2)
+    return first_saves(directory, _texts(195_000), 1.2)
 
 
 @contextmanager
-def _first_saves(
-    directory: Path, frame: pd.DataFrame, aim: float, *, plain: bool = False
+def first_saves(
+    directory: Path, frame: pd.DataFrame, aim: float, *, plain: bool = False, what: str = ""
 ) -> Iterator[Benchmark]:
-    """Make two repositories in ``directory``: one with a server for SQL, one for the command line alone."""
+    """Make two repositories in ``directory``: one with a server for SQL, one for the command line alone.
+
+    Args:
+        directory: it is there.
+        frame: what is saved; its first column is its key.
+        aim: the greatest ratio to Dolt's own import that we want.
+        plain: whether plain `to_sql` is measured as well.
+        what: the table's name, for the title.
+    """
     served, alone = directory / "served", directory / "alone"
     for project in (served, alone):
         project.mkdir()
@@ -53,13 +62,13 @@ def _first_saves(
     by_resolver = f"`to_sql` with `method=bulk_load('{frame.columns[0]}')`"
     try:
         yield Benchmark(
-            f"Save {len(frame):,} rows of {len(frame.columns)} columns",
+            f"Save {what}{len(frame):,} rows of {len(frame.columns)} columns",
             OURS,
             {
                 OURS: _ours(frame, database),
                 by_resolver: _to_sql(frame, engine, "keyed", bulk_load(frame.columns[0])),
                 **({"plain `to_sql`": _to_sql(frame, engine, "plain")} if plain else {}),
-                DOLT_IMPORT: _dolt_import(alone, len(frame)),
+                DOLT_IMPORT: _dolt_import(alone, frame),
                 "a CSV file": lambda: timed(lambda: frame.to_csv(served / "frame.csv", index=False)),
             },
             {DOLT_IMPORT: aim},
@@ -128,12 +137,37 @@ def _to_sql(
     return save
 
 
-def _dolt_import(project: Path, rows: int) -> Callable[[], float]:
-    data = project / "data"
+def import_schema(frame: pd.DataFrame, table: str, directory: Path) -> list[str]:
+    """Return the options with which `dolt table import` makes a table with the key `id`.
+
+    Dolt guesses the types, unless there are texts that are too long for what it guesses. With LONGTEXT given,
+    its import takes longer than so.
+
+    Args:
+        frame: what the table is to hold.
+        table: its name.
+        directory: where a file with the types is written, if it takes one.
+    """
+    texts = [name for name, dtype in frame.dtypes.items() if pd.api.types.is_string_dtype(dtype)]
+    long = {name for name in texts if frame[name].str.len().max() > SHORT_TEXT}
+    if not long:
+        return ["--pk", "id"]
+    types = {**dict.fromkeys(texts, f"VARCHAR({SHORT_TEXT})"), **dict.fromkeys(long, "LONGTEXT")}
+    columns = ", ".join(
+        f"`{name}` {types.get(name, 'BIGINT' if dtype.kind == 'i' else 'DOUBLE')}"
+        for name, dtype in frame.dtypes.items()
+    )
+    file = directory / "schema.sql"
+    file.write_text(f"CREATE TABLE `{table}` ({columns}, PRIMARY KEY (`id`));")
+    return ["--schema", str(file.absolute())]
+
+
+def _dolt_import(project: Path, frame: pd.DataFrame) -> Callable[[], float]:
+    data, rows = project / "data", len(frame)
+    options = import_schema(frame, "imported", project)
 
     def save() -> float:
-        # Dolt guesses the types. With LONGTEXT given, as our table has it, its import takes longer than so.
-        command = ["table", "import", "--create-table", "--force", "--pk", "id", "imported", "../frame.csv"]
+        command = ["table", "import", "--create-table", "--force", *options, "imported", "../frame.csv"]
         seconds = timed(lambda: run_dolt(command, data))
         saved = run_dolt(["sql", "-r", "csv", "-q", "SELECT COUNT(*) FROM imported"], data).split()[-1]
         if int(saved) != rows:

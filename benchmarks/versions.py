@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
 
 import numpy as np
+import pandas as pd
 
 from .measure import spread, timed
-from .save_table import frame_of
 from .ways import WAYS, Ours, Way
 
 SLOW_VERSIONS = 3
@@ -20,41 +21,61 @@ SLOW_VERSIONS = 3
 Results = dict[str, dict[str, list[float]]]
 
 
-def measure(rows: int, share: float, count: int, directory: Path) -> Results:
+def measure(
+    frame: pd.DataFrame,
+    share: float,
+    count: int,
+    directory: Path,
+    *,
+    ways: Sequence[type[Way]] = WAYS,
+    change: tuple[str, float | str] = ("price", 1.0),
+) -> Results:
     """Save ``count`` versions of a table in each way, in turn, and read them back.
 
     Args:
-        rows: of the table.
+        frame: the first version; `id` is its key.
         share: how much of the rows differs from the version before, 0 to 1.
         count: versions after the first; slow ways get a few.
         directory: to be made, and large.
+        ways: which are compared; ours is one of them.
+        change: a column without missing values, and what is added to it where a row changes.
     """
+    rows, (column, step) = len(frame), change
     results: Results = defaultdict(lambda: defaultdict(list))
     random = np.random.default_rng(0)
-    frame = frame_of(rows)
-    ways = [way(directory / way.__name__) for way in WAYS]
+    made = [way(directory / way.__name__) for way in ways]
     try:
         for number in range(count + 1):
             print(f"{rows:,} rows, {share:.1%} changed: version {number}", file=sys.stderr, flush=True)
             if number:
                 frame = frame.copy()
                 chosen = random.choice(rows, round(rows * share), replace=False)
-                frame.loc[chosen, "price"] += 1.0
-            for way in ways[:: -1 if number % 2 else 1]:
+                frame.loc[chosen, column] += step
+            for way in made[:: -1 if number % 2 else 1]:
                 if way.slow and number > SLOW_VERSIONS:
                     continue
                 way.prepare(frame)
                 what = "save" if number else "first"
                 results[way.name][what].append(timed(partial(way.save, frame, number)))
+                if not number:
+                    results[way.name]["bytes"].append(way.size() - way.copies())
         for _ in range(3):
-            for way in ways:
-                _read(way, results[way.name], min(count, SLOW_VERSIONS) if way.slow else count)
-        for way in ways:
-            results[way.name]["bytes"].append(way.size())
+            for way in made:
+                _read(way, results[way.name], _versions(way, count))
+        for way in made:
+            found, copies = results[way.name], way.copies()
+            stored = way.size() - copies
+            found["bytes a version"].append((stored - found["bytes"][0]) / _versions(way, count))
+            found["bytes"].append(stored + copies)
+            found["copies"].append(copies)
     finally:
-        for way in ways:
+        for way in made:
             way.close()
     return results
+
+
+def _versions(way: Way, count: int) -> int:
+    return min(count, SLOW_VERSIONS) if way.slow else count
 
 
 def _read(way: Way, results: dict[str, list[float]], last: int) -> None:
@@ -67,14 +88,18 @@ def _read(way: Way, results: dict[str, list[float]], last: int) -> None:
     results["diff"].append(timed(lambda: way.changed_rows(last - 1, last)))
 
 
-def markdown(rows: int, share: float, count: int, results: Results) -> str:
-    """A table of what was measured; in each column but the last seconds, median (least to greatest)."""
+def markdown(table: str, share: float, count: int, results: Results) -> str:
+    """A table of what was measured; in each column but the last two seconds, median (least to greatest).
+
+    What a version takes on disk is without copies for loads, of which only so many are kept.
+    """
     lines = [
-        f"**{rows:,} rows x 7 columns, {share:.1%} of the rows changed** ({count} versions, slow ways "
+        f"**{table}, {share:.1%} of the rows changed** ({count} versions, slow ways "
         f"{min(count, SLOW_VERSIONS)})",
         "",
-        "| way | first save | save + version | this / ours | load latest | load old | changed rows | MB |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| way | first save | save + version | this / ours | load latest | load old | changed rows | MB "
+        "| MB a version |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     ours = results[Ours.name]
     for name, found in results.items():
@@ -83,9 +108,13 @@ def markdown(rows: int, share: float, count: int, results: Results) -> str:
         load = spread(found["load"], 3)
         if found["cold"] and name == Ours.name:
             load += f"; cold {spread(found['cold'], 3)}"
+        size = f"{found['bytes'][-1] / 1e6:.1f}"
+        if found["copies"][0]:
+            size += f", of it copies {found['copies'][0] / 1e6:.1f}"
         cells = [
             name, f"{found['first'][0]:.2f}", spread(found["save"], 3), ratio, load,
-            spread(found["old"], 3), spread(found["diff"], 3), f"{found['bytes'][0] / 1e6:.1f}",
+            spread(found["old"], 3), spread(found["diff"], 3),
+            size, f"{found['bytes a version'][0] / 1e6:.2f}",
         ]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

