@@ -41,15 +41,16 @@ def real_tables(directory: Path) -> Iterator[str]:
         frame = real_table(name)
         place = directory / name.replace(" ", "-")
         place.mkdir(parents=True)
-        # It takes minutes a save.
+        # Plain `to_sql` takes minutes a save, the others together one.
         plain = len(frame) < 100_000
+        rounds, count = (3, 4) if plain else (2, 2)
         with first_saves(place, frame, 1.2, plain=plain, what=f"{name}, ") as benchmark:
-            yield measure(benchmark, 3)
+            yield measure(benchmark, rounds)
         title = f"{name}, {len(frame):,} rows x {len(frame.columns)} columns"
         # A save takes some MB whatever the frame.
         if frame.memory_usage(deep=True).sum() > 5e6:
             yield memory(place / "memory", frame, title, change)
         ways = [way for way in WAYS if plain or way is not ToSql]
         for share in (0.001, 0.1):
-            found = versions.measure(frame, share, 4, place / str(share), ways=ways, change=change)
-            yield versions.markdown(title, share, 4, found)
+            found = versions.measure(frame, share, count, place / str(share), ways=ways, change=change)
+            yield versions.markdown(title, share, count, found)

@@ -24,7 +24,7 @@ TEXT, BYTES = pa.large_string(), pa.large_binary()
 MICROSECONDS, DAYS, TIME = pa.timestamp("us"), pa.date32(), pa.time64("us")
 DECIMAL_DIGITS, DECIMAL_SCALE = 65, 30
 _INTEGERS = {"tinyint": 8, "smallint": 16, "mediumint": 32, "int": 32, "bigint": 64}
-_BLOCK_ROWS = 1 << 14
+_BLOCK_ROWS, _BLOCK_BYTES = 1 << 14, 1 << 22
 _FIRST_YEAR, _YEAR_10000 = np.datetime64("0001-01-01", "us"), np.datetime64("10000-01-01", "us")
 
 Series: TypeAlias = "pd.Series[Any] | pa.ChunkedArray"
@@ -275,8 +275,13 @@ class ArrowRows:
             yield from zip(*(column.to_pylist() for column in block), strict=True)
 
     def _blocks(self) -> Iterator[list[pa.ChunkedArray]]:
-        for start in range(0, len(self), _BLOCK_ROWS):
-            yield [_as_text(values.slice(start, _BLOCK_ROWS)) for values in self.values]
+        if not len(self):
+            return
+        # Some thousand rows of a table with hundreds of columns, or with long texts, are as large as it.
+        each = max(1, sum(values.nbytes for values in self.values) // len(self))
+        rows = min(_BLOCK_ROWS, max(1, _BLOCK_BYTES // each))
+        for start in range(0, len(self), rows):
+            yield [_as_text(values.slice(start, rows)) for values in self.values]
 
 
 def to_rows(table: pa.Table, columns: Sequence[Column]) -> ArrowRows:
