@@ -61,5 +61,6 @@ def _memory(directory: Path, name: str, frame: pd.DataFrame, change: tuple[str, 
     times = math.ceil(MEMORY_BYTES / frame.memory_usage(deep=True).sum())
     many = pd.concat([frame] * times, ignore_index=True)
     many["id"] = range(len(many))
-    title = f"{name}, its rows {times} times: {len(many):,} rows x {len(many.columns)} columns"
+    repeated = f", its rows {times} times" if times > 1 else ""
+    title = f"{name}{repeated}: {len(many):,} rows x {len(many.columns)} columns"
     return memory(directory, many, title, change)
