@@ -127,7 +127,7 @@ dolt-wheel: .venv/.release-installed ## build the wheel that carries Dolt into d
 .mlflow/.installed: .venv/.installed
 	@test -x .mlflow/bin/python || $(PYTHON) -m venv .mlflow
 	.mlflow/bin/python -m pip install --disable-pip-version-check --progress-bar off --editable . kedro-mlflow \
-	  $$(.venv/bin/python -m pip freeze | grep -iE '^(kedro|kedro-datasets|numpy|pandas|sqlalchemy)==')
+	  $$(.venv/bin/python -m pip freeze | grep -iE '^(kedro|kedro-datasets|numpy|omegaconf|pandas|sqlalchemy)==')
 	@touch $@
 
 .venv/.slow-installed: .venv/.installed
