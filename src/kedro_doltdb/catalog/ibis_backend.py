@@ -26,12 +26,21 @@ from ..dolt.repository import dolt_errors
 from ..dolt.sql import quote
 from ..errors import ConfigError
 from ..tables.rows import read_rows
+from .ibis_compiler import COMPILER
 from .ibis_saves import TableSaves
-from .ibis_sql import COMPILER, described, of_column, parsed, read_as
+from .ibis_sql import described, of_column, parsed, read_as
 
 if TYPE_CHECKING:
     import pandas as pd
     from pymysql.cursors import Cursor
+
+
+# Without these, texts that come from no table are equal in any case, GROUP_CONCAT ends after 1024 bytes, and
+# seconds since 1970 depend on where the server runs.
+_SESSION = (
+    "SET SESSION collation_connection = 'utf8mb4_0900_bin', group_concat_max_len = 4294967295, "
+    "time_zone = '+00:00'"
+)
 
 
 class Backend(TableSaves, SQLBackend, HasCurrentDatabase, PyArrowExampleLoader):  # type: ignore[misc]
@@ -78,6 +87,7 @@ class Backend(TableSaves, SQLBackend, HasCurrentDatabase, PyArrowExampleLoader):
     @contextmanager
     def _safe_raw_sql(self, query: Any, **kwargs: Any) -> Iterator[Any]:
         with self._connected() as connection, connection.cursor() as cursor:
+            cursor.execute(_SESSION)
             cursor.execute(self._text(query), **kwargs)
             yield cursor
             connection.commit()
@@ -131,8 +141,12 @@ class Backend(TableSaves, SQLBackend, HasCurrentDatabase, PyArrowExampleLoader):
         return sch.Schema({row[0]: of_column(row[1], nullable=row[2] == "YES") for row in columns})
 
     def _get_schema_using_query(self, query: str) -> sch.Schema:
-        with self._safe_raw_sql(f"SELECT * FROM ({query}) AS described LIMIT 0") as cursor:
-            return described(cursor)
+        # Of a query that begins with WITH, no row has no columns either.
+        for limit in (0, 1):
+            with self._safe_raw_sql(f"SELECT * FROM ({query}) AS described LIMIT {limit}") as cursor:
+                if cursor.description or limit:
+                    return described(cursor)
+        raise AssertionError
 
     def _refuse_database(self, database: Any) -> None:
         """Refuse other databases and branches: the run's commit would not have what is done there."""
@@ -152,6 +166,8 @@ class Backend(TableSaves, SQLBackend, HasCurrentDatabase, PyArrowExampleLoader):
         wire = pa.schema({name: read_as(kind) for name, kind in schema.items()})
         sql = self.compile(table, params=params, limit=limit, **kwargs)
         with self._connected() as connection:
+            with connection.cursor() as cursor:
+                cursor.execute(_SESSION)
             rows = read_rows(connection, sql, wire)
         columns = [
             parsed(name, rows.column(place), kind) for place, (name, kind) in enumerate(schema.items())
