@@ -82,6 +82,97 @@ def test_expressions_run_in_dolt(con: Any) -> None:
     assert counted.filter(counted.id == 2).to_pyarrow()["n"].to_pylist() == [3]
 
 
+AT = ibis.literal(dt.datetime(2020, 5, 17, 1, 2, 3, 250000))
+UUID = "08f48812-7948-4718-96c7-27fa6a398db6"
+DAY, NOON = ibis.literal(dt.date(2020, 5, 17)), ibis.literal(dt.time(12, 0, 0, 500000))
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        (ibis.literal("A") == "a", False),
+        (ibis.literal("é").isin(["e"]), False),
+        (ibis.memtable({"x": ["a", "A"]}).x.nunique(), 2),
+        (ibis.literal("aBc").contains("b"), False),
+        (ibis.literal("xaBc").contains("B"), True),
+        (ibis.literal("aBcb").find("b"), 3),
+        (ibis.literal("abcb").find("b", 2), 3),
+        (ibis.literal("abc").find("x", 1), -1),
+        (ibis.literal("é").lpad(3, "ü"), "üüé"),
+        (ibis.literal("é").rpad(3, "ü"), "éüü"),
+        (ibis.literal("abc").rpad(2, "x"), "abc"),
+        (ibis.literal("xy12ab").re_extract(r"(\d+)(a)", 2), "a"),
+        (ibis.literal("foobar").re_extract("(f)oo(?=bar)", 1), "f"),
+        (ibis.literal("xy12ab").re_extract(r"\d+", 0), "12"),
+        (ibis.literal("a").re_extract("(b)", 1), None),
+        (AT + ibis.interval(milliseconds=500), dt.datetime(2020, 5, 17, 1, 2, 3, 750000)),
+        (AT - ibis.interval(days=1), dt.datetime(2020, 5, 16, 1, 2, 3, 250000)),
+        (DAY - ibis.interval(days=17), dt.date(2020, 4, 30)),
+        (AT - dt.datetime(2020, 5, 16), dt.timedelta(1, 3723)),
+        (AT.truncate("Q"), dt.datetime(2020, 4, 1)),
+        (AT.truncate("s").time(), dt.time(1, 2, 3)),
+        (AT.time().cast("string"), "01:02:03.250000"),
+        (DAY.cast("string"), "2020-05-17"),
+        (NOON, dt.time(12, 0, 0, 500000)),
+        (ibis.literal(-1.5).cast("timestamp"), dt.datetime(1969, 12, 31, 23, 59, 58, 500000)),
+        (ibis.literal(dt.datetime(1969, 12, 31)).epoch_seconds(), -86400),
+        (ibis.null("string").as_timestamp("%Y"), None),
+        (ibis.uuid(UUID).cast("string"), UUID),
+    ],
+)  # fmt: skip
+def test_what_sql_for_mysql_would_compute_wrongly_in_dolt(con: Any, expression: Any, value: Any) -> None:
+    rows = con.to_pyarrow(expression.name("x").as_table()).to_pylist()
+    assert rows == [{"x": value}]
+
+
+def test_texts_and_json_in_tables(con: Any, database: Database) -> None:
+    words = [f"word {number}" for number in range(300)]
+    con.create_table("t", {"word": words}, schema={"word": "string"})
+    table = con.table("t")
+    joined = table.word.group_concat(",").execute()
+    assert sorted(joined.split(",")) == sorted(words)
+    assert con.execute(DAY - dt.date(2020, 5, 1)) == dt.timedelta(16)
+    query(database, "CREATE TABLE j (id INT PRIMARY KEY, js JSON, day TEXT)")
+    query(database, "INSERT INTO j VALUES (1, '42', '2020-01-02'), (2, '1.5', NULL), (3, 'true', 'no')")
+    rows = con.table("j").order_by("id")
+    got = rows.select(
+        number=rows.js.unwrap_as("int64"),
+        ok=rows.js.unwrap_as("bool"),
+        day=rows.day.as_date("%Y-%m-%d"),
+        year=rows.day.re_extract(r"(\d+)-", 1),
+    )
+    assert got.to_pyarrow().to_pylist() == [
+        {"number": 42, "ok": None, "day": dt.date(2020, 1, 2), "year": "2020"},
+        {"number": None, "ok": None, "day": None, "year": None},
+        {"number": None, "ok": True, "day": None, "year": None},
+    ]
+
+
+def test_semi_and_anti_joins_of_queries(con: Any) -> None:
+    left = con.create_table("l", {"a": [1, 2, 3, None], "b": ["x", "y", None, "x"]})
+    right = con.create_table("r", {"a": [1, 2, None, 1], "b": ["x", "Y", "x", "x"]})
+    most = right.group_by("a", "b").agg(n=right.count()).order_by(ibis.desc("n")).limit(9)
+    for other in (right, most):
+        for keys, found in (("b", {1, None}), ("a", {1, 2}), (["a", "b"], {1})):
+            assert set(left.semi_join(other, keys).to_pyarrow()["a"].to_pylist()) == found
+            kept = set(left.anti_join(other, keys).to_pyarrow()["a"].to_pylist())
+            assert kept == {1, 2, 3, None} - found
+    # Not each row with each, which would take minutes.
+    many = con.create_table("many", {"word": [str(number) for number in range(20_000)]})
+    assert many.semi_join(many.group_by("word").agg(), "word").count().execute() == 20_000
+    assert many.join(many.view(), "word").count().execute() == 20_000
+
+
+def test_first_rows_of_queries(con: Any) -> None:
+    con.create_table("t", FRAME, primary_key="id")
+    for asked in ("SELECT * FROM t", "WITH x AS (SELECT * FROM t) SELECT * FROM x"):
+        assert con.sql(asked).limit(2).count().execute() == 2
+        assert len(con.sql(asked).limit(2).execute()) == 2 and len(con.sql(asked).execute()) == 3
+    assert len(con.table("t").sql("SELECT * FROM t", dialect="dolt").limit(1).execute()) == 1
+    empty = ibis.memtable({"a": [], "b": []}, schema={"a": "int64", "b": "string"})
+    assert con.to_pyarrow(empty).to_pydict() == {"a": [], "b": []}
+
+
 def test_modes_of_saving(con: Any, database: Database) -> None:
     con.create_table("t", FRAME, primary_key="id")
     table = con.table("t")

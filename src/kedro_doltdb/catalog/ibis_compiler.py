@@ -12,7 +12,6 @@ import sqlglot as sg
 import sqlglot.expressions as sge
 from ibis.backends.sql.compilers.mysql import MySQLCompiler
 from ibis.backends.sql.dialects import MySQL
-from ibis.common import exceptions
 
 
 class Dolt(MySQL):  # type: ignore[misc]
@@ -85,7 +84,7 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
     def visit_StringFind(self, op: Any, *, arg: Any, substr: Any, start: Any, end: Any) -> Any:
         """Return where a text is in another, counted from 1 and 0 if it is not, as MySQL's LOCATE."""
         if end is not None:
-            raise exceptions.UnsupportedOperationError("Dolt has no `end` of a search in a text.")
+            return super().visit_StringFind(op, arg=arg, substr=substr, start=start, end=end)
         if start is None:
             return self.f.anon.instr(arg, substr)
         found = self.f.anon.instr(self.f.substring(arg, start + 1), substr)
@@ -105,6 +104,8 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
 
     def visit_RegexExtract(self, op: Any, *, arg: Any, pattern: Any, index: Any) -> Any:
         """Return a group of a match; a group is ``$1`` to Dolt, as to MySQL 8, and not MariaDB's ``\\1``."""
+        # Dolt panics over a column of TEXT, but not over what is computed of it.
+        arg = self.f.concat(arg, "")
         whole = self.f.concat(r"^[\s\S]*?(?:", pattern, r")[\s\S]*$")
         group = self.f.regexp_replace(arg, whole, self.f.concat("$", index))
         return self.if_(
@@ -127,7 +128,23 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
         """Return a number of seconds since 1970 as a timestamp: FROM_UNIXTIME rounds, and has none before."""
         micros = self.f.round(sge.Paren(this=seconds) * 1_000_000)
         start = self.cast("1970-01-01", dt.Timestamp(scale=6))
-        return start + sge.Interval(this=self.cast(micros, dt.int64), unit=self.v.MICROSECOND)
+        interval = sge.Interval(this=self.cast(micros, dt.int64), unit=self.v.MICROSECOND)
+        return self.f.anon.date_add(start, interval)
+
+    def visit_TimestampAdd(self, op: Any, *, left: Any, right: Any) -> Any:
+        """Return a later time; with ``+`` Dolt rounds it to seconds."""
+        return self.f.anon.date_add(left, self._interval(op, right))
+
+    def visit_TimestampSub(self, op: Any, *, left: Any, right: Any) -> Any:
+        """Return an earlier time."""
+        return self.f.anon.date_sub(left, self._interval(op, right))
+
+    visit_DateAdd, visit_DateSub = visit_TimestampAdd, visit_TimestampSub
+
+    def _interval(self, op: Any, interval: Any) -> Any:
+        if op.right.dtype.unit.short == "ms":
+            return sge.Interval(this=interval.this * 1000, unit=self.v.MICROSECOND)
+        return interval
 
     def visit_ExtractEpochSeconds(self, op: Any, *, arg: Any) -> Any:
         """Return the seconds since 1970: UNIX_TIMESTAMP has none before."""
@@ -137,14 +154,16 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
         """Return the start of a period; Dolt has no MAKEDATE for that of a quarter."""
         if unit.short == "Q":
             months = sge.Interval(this=(self.f.month(arg) - 1) % 3, unit=self.v.MONTH)
-            return self.f.anon.date_format(sge.Sub(this=arg, expression=months), "%Y-%m-01")
-        return super().visit_DateTimestampTruncate(op, arg=arg, unit=unit)
+            text = self.f.anon.date_format(self.f.anon.date_sub(arg, months), "%Y-%m-01")
+        else:
+            text = super().visit_DateTimestampTruncate(op, arg=arg, unit=unit)
+        return self.cast(text, op.dtype)
 
     visit_DateTruncate = visit_TimestampTruncate = visit_DateTimestampTruncate
 
     def visit_StringToTimestamp(self, op: Any, *, arg: Any, format_str: Any) -> Any:
-        """Return a text as a timestamp; Dolt refuses a column of TEXT, but not what is computed of it."""
-        return self.f.str_to_date(self.f.concat(arg, ""), format_str)
+        """Return a text as a timestamp; Dolt refuses a column of TEXT and NULL."""
+        return self.f.str_to_date(self.f.concat(self.f.coalesce(arg, ""), ""), format_str)
 
     visit_StringToDate = visit_StringToTimestamp
 
@@ -159,13 +178,25 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
         value = self.f.json_unquote(arg).eq("true")
         return self.if_(self.f.json_type(arg).eq("BOOLEAN"), value, sge.null())
 
+    def visit_Limit(self, op: Any, **parts: Any) -> Any:
+        """Return the first rows; of all columns of a query, without a condition, Dolt gives no result."""
+        limited = super().visit_Limit(op, **parts)
+        query = limited.this if isinstance(limited, sge.Subquery) else limited
+        if isinstance(query, sge.Select) and not query.args.get("where"):
+            query.where(sge.true(), copy=False)
+        return limited
+
     def visit_JoinChain(self, op: Any, **parts: Any) -> Any:
         """Return a query; a semi or anti join with IN: Dolt runs the query in an EXISTS for each row."""
         query = super().visit_JoinChain(op, **parts)
         for join in list(query.args.get("joins") or []):
             sides = _sides(join)
             if join.kind in ("SEMI", "ANTI") and sides:
-                found = sge.In(this=_row(sides[0]), query=sg.select(*sides[1]).from_(join.this).subquery())
+                rows = sg.select(*sides[1]).from_(join.this)
+                if len(sides[0]) > 1:
+                    # Among several columns, NULL would be equal to NULL.
+                    rows = rows.where(*(sge.Not(this=column.copy().is_(sge.null())) for column in sides[1]))
+                found = sge.In(this=_row(sides[0]), query=rows.subquery())
                 # NULL where nothing is equal, but something is NULL.
                 kept = found if join.kind == "SEMI" else self.f.coalesce(found, sge.false()).not_()
                 join.pop()
