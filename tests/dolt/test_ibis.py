@@ -107,6 +107,7 @@ DAY, NOON = ibis.literal(dt.date(2020, 5, 17)), ibis.literal(dt.time(12, 0, 0, 5
         (ibis.literal("a").re_extract("(b)", 1), None),
         (AT + ibis.interval(milliseconds=500), dt.datetime(2020, 5, 17, 1, 2, 3, 750000)),
         (AT - ibis.interval(days=1), dt.datetime(2020, 5, 16, 1, 2, 3, 250000)),
+        (AT + (ibis.interval(days=2) - ibis.interval(hours=1)), dt.datetime(2020, 5, 19, 0, 2, 3, 250000)),
         (DAY - ibis.interval(days=17), dt.date(2020, 4, 30)),
         (AT - dt.datetime(2020, 5, 16), dt.timedelta(1, 3723)),
         (AT.truncate("Q"), dt.datetime(2020, 4, 1)),

@@ -133,18 +133,22 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
 
     def visit_TimestampAdd(self, op: Any, *, left: Any, right: Any) -> Any:
         """Return a later time; with ``+`` Dolt rounds it to seconds."""
-        return self.f.anon.date_add(left, self._interval(op, right))
+        return self._moved(left, right, later=True)
 
     def visit_TimestampSub(self, op: Any, *, left: Any, right: Any) -> Any:
         """Return an earlier time."""
-        return self.f.anon.date_sub(left, self._interval(op, right))
+        return self._moved(left, right, later=False)
 
     visit_DateAdd, visit_DateSub = visit_TimestampAdd, visit_TimestampSub
 
-    def _interval(self, op: Any, interval: Any) -> Any:
-        if op.right.dtype.unit.short == "ms":
-            return sge.Interval(this=interval.this * 1000, unit=self.v.MICROSECOND)
-        return interval
+    def _moved(self, time: Any, interval: Any, *, later: bool) -> Any:
+        interval = interval.unnest()
+        if isinstance(interval, sge.Add | sge.Sub):
+            rest = later == isinstance(interval, sge.Add)
+            return self._moved(self._moved(time, interval.left, later=later), interval.right, later=rest)
+        if interval.args["unit"].name.upper() == "MILLISECOND":
+            interval = sge.Interval(this=interval.this * 1000, unit=self.v.MICROSECOND)
+        return (self.f.anon.date_add if later else self.f.anon.date_sub)(time, interval)
 
     def visit_ExtractEpochSeconds(self, op: Any, *, arg: Any) -> Any:
         """Return the seconds since 1970: UNIX_TIMESTAMP has none before."""
