@@ -56,9 +56,14 @@ def raw(rows: pa.Table) -> list[bytes]:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(data=st.data(), keys=st.lists(st.integers(0, 30), unique=True).map(sorted), block=st.integers(1, 8))
+@given(
+    data=st.data(),
+    keys=st.lists(st.integers(0, 30), unique=True).map(sorted),
+    block=st.integers(1, 8),
+    size=st.sampled_from([16, 1 << 22]),
+)
 def test_a_copy_tells_what_a_comparison_of_all_rows_tells(
-    tmp_path: Path, data: st.DataObject, keys: list[int], block: int
+    tmp_path: Path, data: st.DataObject, keys: list[int], block: int, size: int
 ) -> None:
     old = table(keys, data.draw(st.lists(values, min_size=len(keys), max_size=len(keys))))
     changed = data.draw(st.sets(st.sampled_from(keys))) if keys else set()
@@ -70,7 +75,7 @@ def test_a_copy_tells_what_a_comparison_of_all_rows_tells(
     ]
     # Where the rows are cut, and from what, makes no difference.
     new = pa.concat_tables([table([99], [(0.0, "z", True, b"")]), table(keys, rows)]).slice(1)
-    with patch.object(table_copy, "BLOCK_ROWS", block):
+    with patch.object(table_copy, "BLOCK_ROWS", block), patch.object(table_copy, "BLOCK_BYTES", size):
         copy = copy_of(old, tmp_path / "copy")
         try:
             places = copy.changed(new, ["id"])
@@ -153,6 +158,16 @@ def test_only_the_blocks_that_differ_are_written(tmp_path: Path) -> None:
         # The index, of two hashes a block, is written again.
         assert after.st_size - before.st_size < before.st_size / 3
         assert cache.get("second") == new and cache.get("first") is None
+
+
+def test_a_block_of_long_texts_has_fewer_rows(tmp_path: Path) -> None:
+    rows = table(list(range(4000)), [(0.0, f"{number} " * 1000, True, b"") for number in range(4000)])
+    copy = copy_of(rows, tmp_path / "copy")
+    sizes = [[block.raw_length for block in blocks] for blocks in copy._blocks]
+    assert max(map(max, sizes)) < table_copy.BLOCK_BYTES + 1000 < sum(sizes[2]) / 4
+    assert [len(blocks) for blocks in sizes if blocks is not sizes[2]] == [1] * 4
+    assert copy.rows() == rows
+    copy.close()
 
 
 def test_a_file_does_not_grow_for_ever(tmp_path: Path) -> None:

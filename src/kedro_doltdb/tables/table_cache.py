@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 1 << 30
 _KEY_BYTES = 32
 # Part of each name: files of another format are never looked at, and are the first to be deleted.
-_FORMAT = "2"
+_FORMAT = "3"
 _TEMPORARY = "kedro-dolt-"
 _OURS = re.compile(rf"[0-9a-f]{{40}}\.arrow|{_TEMPORARY}\w+\.tmp")
 

@@ -24,7 +24,8 @@ from .delta import Places, differing
 if TYPE_CHECKING:
     from pathlib import Path
 
-BLOCK_ROWS = 1 << 16
+# What a block has at most: of long texts, as many rows would be as large as the frame.
+BLOCK_ROWS, BLOCK_BYTES = 1 << 16, 1 << 22
 # How much of a file beyond twice its blocks may be those of earlier states.
 _SLACK = 1 << 20
 # The index' offset and length, and its signature.
@@ -53,16 +54,24 @@ class Copy:
         content_hash: of the table.
         schema: likewise.
         rows: how many there are.
+        block_rows: how many of them a block has, for each column.
         blocks: of each column.
     """
 
     def __init__(
-        self, file: BinaryIO, content_hash: str, schema: pa.Schema, rows: int, blocks: list[list[_Block]]
+        self,
+        file: BinaryIO,
+        content_hash: str,
+        schema: pa.Schema,
+        rows: int,
+        block_rows: list[int],
+        blocks: list[list[_Block]],
     ) -> None:
         self._file = file
         self._content_hash = content_hash
         self._schema = schema
         self._rows = rows
+        self._block_rows = block_rows
         self._blocks = blocks
         # The table that it was compared with last, and the hashes of that.
         self._compared: tuple[pa.Table, list[list[str]]] | None = None
@@ -99,7 +108,7 @@ class Copy:
             found = json.loads(index)
             schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(found["schema"])))
             blocks = [[_Block(*block) for block in column] for column in found["blocks"]]
-            return cls(file, content_hash, schema, found["rows"], blocks)
+            return cls(file, content_hash, schema, found["rows"], found["block_rows"], blocks)
         except BaseException:
             file.close()
             raise
@@ -141,16 +150,17 @@ class Copy:
         found = np.zeros(len(table), bool)
         for name in names:
             place, column, hashes[name] = self._schema.get_field_index(name), table.column(name), []
-            for number, (start, raw) in enumerate(_raw_blocks(column)):
+            each = self._block_rows[place]
+            for number, (start, raw) in enumerate(_raw_blocks(column, each)):
                 hashes[name].append(_hash(raw))
                 block = self._blocks[place][number]
                 if block.raw_hash == hashes[name][-1]:
                     continue
-                new = column.slice(start, BLOCK_ROWS)
+                new = column.slice(start, each)
                 differ = differing(pa.chunked_array([self._read(place, block)]), new)
                 if name in primary_key and differ.any():
                     return None
-                found[start : start + BLOCK_ROWS] |= differ
+                found[start : start + each] |= differ
         self._compared = table, [hashes[name] for name in table.column_names]
         return np.flatnonzero(found)
 
@@ -176,12 +186,12 @@ class Copy:
             return False
         self._file.seek(end)
         for place, hashes in enumerate(self._compared[1]):
-            column = table.column(place)
+            column, each = table.column(place), self._block_rows[place]
             for number, found in enumerate(hashes):
                 if self._blocks[place][number].raw_hash != found:
-                    raw = _raw(column.slice(number * BLOCK_ROWS, BLOCK_ROWS))
+                    raw = _raw(column.slice(number * each, each))
                     self._blocks[place][number] = _write_block(self._file, raw)
-        _write_index(self._file, table, self._blocks, key, content_hash)
+        _write_index(self._file, table, self._block_rows, self._blocks, key, content_hash)
         return True
 
     def _read(self, place: int, block: _Block) -> pa.Array:
@@ -204,8 +214,19 @@ def write(file: BinaryIO, table: pa.Table, key: bytes, content_hash: str) -> Non
         content_hash: of the table.
     """
     file.write(bytes(_HEADER.size))
-    blocks = [[_write_block(file, raw) for _, raw in _raw_blocks(column)] for column in table.columns]
-    _write_index(file, table, blocks, key, content_hash)
+    block_rows = [_rows_of_a_block(column) for column in table.columns]
+    blocks = [
+        [_write_block(file, raw) for _, raw in _raw_blocks(column, each)]
+        for column, each in zip(table.columns, block_rows, strict=True)
+    ]
+    _write_index(file, table, block_rows, blocks, key, content_hash)
+
+
+def _rows_of_a_block(column: pa.ChunkedArray) -> int:
+    rows = BLOCK_ROWS
+    while rows > 1 and column.nbytes * rows > BLOCK_BYTES * len(column):
+        rows //= 2
+    return rows
 
 
 def _write_block(file: BinaryIO, raw: pa.Buffer) -> _Block:
@@ -216,10 +237,16 @@ def _write_block(file: BinaryIO, raw: pa.Buffer) -> _Block:
 
 
 def _write_index(
-    file: BinaryIO, table: pa.Table, blocks: list[list[_Block]], key: bytes, content_hash: str
+    file: BinaryIO,
+    table: pa.Table,
+    block_rows: list[int],
+    blocks: list[list[_Block]],
+    key: bytes,
+    content_hash: str,
 ) -> None:
     schema = base64.b64encode(table.schema.serialize()).decode()
-    index = json.dumps({"schema": schema, "rows": len(table), "blocks": blocks}).encode()
+    found = {"schema": schema, "rows": len(table), "block_rows": block_rows, "blocks": blocks}
+    index = json.dumps(found).encode()
     offset = file.tell()
     file.write(index)
     # What is interrupted before this is still the copy that it was.
@@ -229,9 +256,9 @@ def _write_index(
     file.flush()
 
 
-def _raw_blocks(column: pa.ChunkedArray) -> Iterator[tuple[int, pa.Buffer]]:
-    for start in range(0, len(column), BLOCK_ROWS):
-        yield start, _raw(column.slice(start, BLOCK_ROWS))
+def _raw_blocks(column: pa.ChunkedArray, each: int) -> Iterator[tuple[int, pa.Buffer]]:
+    for start in range(0, len(column), each):
+        yield start, _raw(column.slice(start, each))
 
 
 def _raw(block: pa.ChunkedArray) -> pa.Buffer:
