@@ -70,3 +70,23 @@ def test_into_is_refused(cursor: Any, tmp_path: Path, query: str) -> None:
 def test_the_word_may_stand_elsewhere(cursor: Any, query: str, parameters: Any) -> None:
     read(cursor, query, parameters)
     cursor.fetchall()
+
+
+def test_an_answer_without_columns_is_refused(cursor: Any) -> None:
+    cursor.execute("CREATE TABLE IF NOT EXISTS t (id INT PRIMARY KEY)")
+    cursor.execute("REPLACE INTO t VALUES (1), (2)")
+    cursor.connection.commit()
+    for query in (
+        "SELECT * FROM (SELECT * FROM t) AS x LIMIT 1",
+        "WITH x AS (SELECT * FROM t) SELECT * FROM x LIMIT 1",
+    ):
+        with pytest.raises(QueryError, match="write WHERE TRUE before the LIMIT"):
+            read(cursor, query)
+        cursor.connection.rollback()
+        read(cursor, query.replace("LIMIT", "WHERE TRUE LIMIT"))
+        assert cursor.fetchall() == ((1,),)
+        cursor.connection.rollback()
+    for query in ("SELECT * FROM t WHERE FALSE", "SHOW TABLES LIKE 'nothing'", "DESCRIBE t"):
+        read(cursor, query)
+        cursor.fetchall()
+        cursor.connection.rollback()

@@ -35,7 +35,7 @@ def read(cursor: Cursor, query: str, parameters: Sequence[Any] | Mapping[str, An
         parameters: its values.
 
     Raises:
-        QueryError: it would write, or it does not fit its values.
+        QueryError: it would write, it does not fit its values, or Dolt answers it without columns.
         pymysql.err.Error: Dolt refused it.
     """
     begin = _COMMENTS.match(query)
@@ -53,6 +53,11 @@ def read(cursor: Cursor, query: str, parameters: Sequence[Any] | Mapping[str, An
         if not is_read_only_transaction(error):
             raise
         raise _refusal(rest) from error
+    if cursor.description is None:
+        raise QueryError(
+            "Dolt answers this query without columns, as Dolt 1.83 does with a LIMIT around a derived table "
+            "or WITH: write WHERE TRUE before the LIMIT, or name the columns that you select from it."
+        )
 
 
 def _may_have_into(statement: str) -> bool:
