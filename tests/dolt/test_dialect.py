@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 from kedro.io import DatasetError
 from kedro_datasets.pandas import SQLQueryDataset, SQLTableDataset
+from test_read_only import QUERIES, ROWS
+from test_table_dataset import query
 
 from kedro_doltdb.catalog.credentials import Database
 from kedro_doltdb.tables.bulk_load import bulk_load
@@ -95,3 +98,17 @@ def test_values_that_do_not_fit_the_query(database: Database, numbers: str, sql:
         DatasetError, match=r"do not fit .*write a percent sign that stands for no value as `%%`"
     ):
         ask(database, sql, params=params)
+
+
+def test_a_condition_is_what_it_says(database: Database) -> None:
+    for statement in ROWS:
+        query(database, statement)
+    for asked, ids in QUERIES.items():
+        assert sorted(row[0] for row in ask(database, asked)) == ids
+    # One after another on one connection, in any order.
+    engine = sa.create_engine(**{"url" if k == "con" else k: v for k, v in database.credentials().items()})
+    with engine.connect() as connection:
+        for one, ids in QUERIES.items():
+            for other, found in QUERIES.items():
+                for asked, expected in ((one, ids), (other, found)):
+                    assert sorted(pd.read_sql_query(sa.text(asked), connection)["id"]) == expected

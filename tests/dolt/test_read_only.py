@@ -90,3 +90,41 @@ def test_an_answer_without_columns_is_refused(cursor: Any) -> None:
         read(cursor, query)
         cursor.fetchall()
         cursor.connection.rollback()
+
+
+CONDITIONS = {
+    "x <= 3": [1, 3],
+    "x >= 1": [1, 3],
+    "NOT x < 1": [1, 3],
+    "NOT (x > 3)": [1, 3],
+    "y <= x": [3],
+    "x BETWEEN y AND y": [3],
+    "id": [1, 2, 3],
+    "x": [1, 3],
+    "x IS NULL OR x >= 3": [2, 3],
+}
+QUERIES = {f"SELECT * FROM n WHERE {condition}": ids for condition, ids in CONDITIONS.items()} | {
+    "WITH q AS (SELECT * FROM n WHERE x <= 3) SELECT * FROM q": [1, 3],
+    "SELECT * FROM (SELECT * FROM n) AS q where x <= 3": [1, 3],
+    # Without a condition of its own, a limit around it would lose the columns.
+    "WITH q AS (SELECT * FROM n), r AS (SELECT 1 FROM n WHERE x > 1) SELECT * FROM q": [1, 2, 3],
+    "/* WHERE */ SELECT * FROM (SELECT * FROM n) AS q": [1, 2, 3],
+    "TABLE n": [1, 2, 3],
+}
+
+
+ROWS = ["CREATE TABLE n (id INT PRIMARY KEY, x INT, y INT)"]
+ROWS += ["INSERT INTO n VALUES (1, 1, 2), (2, NULL, NULL), (3, 3, 3)"]
+
+
+@pytest.fixture(scope="module")
+def filled(server: Any) -> None:
+    with server.begin() as connection:
+        for statement in ROWS:
+            connection.exec_driver_sql(statement)
+
+
+@pytest.mark.parametrize(("query", "ids"), QUERIES.items())
+def test_a_condition_is_what_it_says(filled: None, cursor: Any, query: str, ids: list[int]) -> None:
+    read(cursor, query)
+    assert sorted(row[0] for row in cursor.fetchall()) == ids

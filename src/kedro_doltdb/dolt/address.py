@@ -20,7 +20,7 @@ HOST = "127.0.0.1"
 USER = "__dolt_local_user__"
 CONNECT_TIMEOUT = 30.0
 # Dolt's default.
-_NO_LIMIT = (1 << 31) - 1
+NO_LIMIT = (1 << 31) - 1
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Address:
 
         # Where a server commits each transaction by itself, a run would find nothing that it has changed, and
         # where it limits results, a load would lack rows without a word.
-        session = ["dolt_transaction_commit = 0", f"sql_select_limit = {_NO_LIMIT}"]
+        session = ["dolt_transaction_commit = 0", f"sql_select_limit = {NO_LIMIT}"]
         if not autocommit:
             # Dolt does not report that it is on, so PyMySQL would not turn it off by itself.
             session.append("autocommit = 0")

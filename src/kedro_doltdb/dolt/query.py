@@ -11,6 +11,7 @@ from pymysql.err import Error, ProgrammingError
 
 from ..errors import QueryError
 from . import select
+from .address import NO_LIMIT
 from .answers import is_read_only_transaction
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _COMMENTS = re.compile(r"(?:\s+|--(?=\s|$)[^\n]*|#[^\n]*|/\*(?!!).*?\*/)*", re.DOTALL)
 _READING = {"SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "TABLE", "VALUES"}
 _EXPLAINING = re.compile(r"(EXPLAIN|DESCRIBE|DESC|PLAN|ANALYZE|FORMAT\s*=\s*\w+)\b", re.IGNORECASE)
+_CONDITION = re.compile(r"\bWHERE\b", re.IGNORECASE)
+_CHANGING = re.compile(r"\b(INTO|INSERT|REPLACE|UPDATE|DELETE)\b", re.IGNORECASE)
 _MISFITS = (KeyError, TypeError, ValueError, ProgrammingError)
 
 
@@ -108,7 +111,47 @@ def execute(cursor: Any, statement: str, parameters: Sequence[Any] | Mapping[str
         QueryError: the statement and its values do not fit.
         pymysql.err.Error: Dolt refused it.
     """
-    bound = parameters or ()
+    limited = select_limit(cursor.connection, statement)
+    _execute(cursor, statement, parameters or ())
+    if limited and cursor.description is None and not _CHANGING.search(statement):
+        # A limit around a derived table without a condition loses its columns.
+        _set_limit(cursor.connection, NO_LIMIT)
+        _execute(cursor, statement, parameters or ())
+
+
+def select_limit(connection: Any, statement: str) -> bool:
+    """Set a limit that no result reaches, if a query has a condition, and else none.
+
+    Over a server, Dolt 1.83 gives of ``SELECT * FROM t WHERE x <= 2`` the rows where ``x`` is NULL, too, and
+    so it does with ``BETWEEN`` columns; rows are missing where a column is the condition. With any limit it
+    takes another way, which is right.
+
+    Args:
+        connection: PyMySQL's.
+        statement: what is to be sent over it.
+
+    Returns:
+        Whether there is a limit now.
+    """
+    limited = _is_query(statement) and _CONDITION.search(statement) is not None
+    _set_limit(connection, NO_LIMIT - 1 if limited else NO_LIMIT)
+    return limited
+
+
+def _is_query(statement: str) -> bool:
+    begin = _COMMENTS.match(statement)
+    first = re.match(r"\w*", statement[begin.end() if begin else 0 :].lstrip("( \t\r\n"))
+    return first is not None and first[0].upper() in {"SELECT", "WITH"}
+
+
+def _set_limit(connection: Any, limit: int) -> None:
+    # Each connection of ours begins without a limit.
+    if getattr(connection, "kedro_select_limit", NO_LIMIT) != limit:
+        connection.query(f"SET sql_select_limit = {limit}")
+        connection.kedro_select_limit = limit
+
+
+def _execute(cursor: Any, statement: str, bound: Sequence[Any] | Mapping[str, Any]) -> None:
     try:
         cursor.execute(statement, None if not bound and _has_single_signs(statement) else bound)
     except _MISFITS as error:
