@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import isfinite
 from typing import Any, ClassVar
 
@@ -12,6 +13,14 @@ import sqlglot as sg
 import sqlglot.expressions as sge
 from ibis.backends.sql.compilers.mysql import MySQLCompiler
 from ibis.backends.sql.dialects import MySQL
+from ibis.common.exceptions import UnsupportedOperationError
+
+# What strftime calls otherwise than MySQL; what is in neither is refused.
+_FORMATS = {
+    "%M": "%i", "%B": "%M", "%A": "%W", "%G": "%x", "%V": "%v", "%F": "%Y-%m-%d", "%D": "%m/%d/%y",
+    "%R": "%H:%i", "%-d": "%e", "%-m": "%c", "%-H": "%k", "%-I": "%l",
+} | {f"%{code}": f"%{code}" for code in "abdHIjmpSyYfUwT%"}  # fmt: skip
+_SPACE = r"[ \t\n\r\x0b\x0c]+"
 
 
 class Dolt(MySQL):  # type: ignore[misc]
@@ -32,7 +41,7 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
         selects = [
             sg.select(
                 *(
-                    self._literal(row[column], kind).as_(column, quoted=self.quoted)
+                    self._typed(row[column], kind).as_(column, quoted=self.quoted)
                     for column, kind in schema.items()
                 )
             )
@@ -45,11 +54,14 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
     def visit_NonNullLiteral(self, op: Any, *, value: Any, dtype: dt.DataType) -> Any:
         """Return a float as a DOUBLE: without an exponent it is a DECIMAL, which rounds quotients.
 
-        Dolt has no type for a UUID and no MAKETIME.
+        What DATE('…') and TIMESTAMP('…') give is not the same as the DATE in a column to UNION. Dolt has no
+        type for a UUID and no MAKETIME.
         """
         if dtype.is_floating() and isfinite(value):
             text = repr(float(value))
             return sge.Literal.number(text if "e" in text else f"{text}e0")
+        if dtype.is_date() or (dtype.is_timestamp() and value.tzinfo is None):
+            return self.cast(value.isoformat(*([" "] if dtype.is_timestamp() else [])), _exact(dtype))
         if dtype.is_uuid():
             return sge.convert(str(value))
         if dtype.is_time():
@@ -68,6 +80,32 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
         return self.if_(arg.is_(sge.null()), sge.null(), sge.false())
 
     visit_IsInf = visit_IsNan
+
+    def visit_Sign(self, op: Any, *, arg: Any) -> Any:
+        """Return -1, 0 or 1; Dolt's SIGN cuts 0.5 to 0 first."""
+        sign = sge.Case().when(arg > 0, 1).when(arg < 0, -1).when(arg.eq(0), 0)
+        return self.cast(sign, op.dtype)
+
+    def visit_Greatest(self, op: Any, *, arg: Any) -> Any:
+        """Return the greatest that is not NULL; Dolt's GREATEST knows neither texts nor dates."""
+        return self._extreme(sge.GTE, *arg)
+
+    def visit_Least(self, op: Any, *, arg: Any) -> Any:
+        """Return the least that is not NULL."""
+        return self._extreme(sge.LTE, *arg)
+
+    def visit_Clip(self, op: Any, *, arg: Any, lower: Any, upper: Any) -> Any:
+        """Return a number between two others; one of these that is NULL is no bound."""
+        value = arg if upper is None else self._extreme(sge.LTE, arg, upper)
+        value = value if lower is None else self._extreme(sge.GTE, value, lower)
+        return self.if_(arg.is_(sge.null()), sge.null(), value)
+
+    def _extreme(self, first: Any, *values: Any) -> Any:
+        if len(values) == 1:
+            return values[0]
+        middle = len(values) // 2
+        left, right = self._extreme(first, *values[:middle]), self._extreme(first, *values[middle:])
+        return self.if_(self.binop(first, left, right), left, self.f.coalesce(right, left))
 
     def visit_BitwiseNot(self, op: Any, *, arg: Any) -> Any:
         """Return -1 - x, which is the same of signed integers: Dolt has no ``~``."""
@@ -89,6 +127,14 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
             return self.f.anon.instr(arg, substr)
         found = self.f.anon.instr(self.f.substring(arg, start + 1), substr)
         return self.if_(found.eq(0), 0, found + start)
+
+    def visit_LRStrip(self, op: Any, *, arg: Any, position: str) -> Any:
+        """Return a text without the white space around it, in whatever order that is."""
+        for end, pattern in (("LEADING", f"^{_SPACE}"), ("TRAILING", rf"{_SPACE}\z")):
+            if position in (end, "BOTH"):
+                # Dolt panics over a column of TEXT.
+                arg = self.f.regexp_replace(self.f.concat(arg, ""), pattern, "")
+        return arg
 
     def visit_LPad(self, op: Any, *, arg: Any, length: Any, pad: Any) -> Any:
         """Return a text with others before it: Dolt's LPAD counts bytes."""
@@ -113,8 +159,17 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
         )
 
     def visit_Cast(self, op: Any, *, arg: Any, to: dt.DataType) -> Any:
-        """Return a cast; that of a time to text is NULL in Dolt, and of a DATE('…') has a time."""
+        """Return a cast; that of a time to text is NULL in Dolt, and of a DATE('…') has a time.
+
+        To a boolean, Dolt rounds a number first, and takes each text for 0.
+        """
         given = op.arg.dtype
+        if to.is_boolean() and given.is_numeric():
+            return sge.Paren(this=sge.NEQ(this=arg, expression=sge.Literal.number(0)))
+        if to.is_boolean() and given.is_string():
+            raise UnsupportedOperationError('Dolt has no cast of text to boolean: compare it, == "true".')
+        if to.is_string() and given.is_boolean():
+            return self.if_(arg.is_(sge.null()), sge.null(), self.if_(arg, "true", "false"))
         if to.is_string() and given.is_time():
             text = self.f.anon.time_format(arg, "%H:%i:%s.%f")
             return sge.Trim(this=text, expression=sge.convert(".000000"), position="TRAILING")
@@ -123,6 +178,18 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
         if to.is_timestamp() and given.is_numeric():
             return self._timestamp(arg)
         return super().visit_Cast(op, arg=arg, to=to)
+
+    def visit_TryCast(self, op: Any, *, arg: Any, to: dt.DataType) -> Any:
+        """Return a cast, or NULL if there is none; of a text that is no number Dolt makes 0."""
+        cast = self.visit_Cast(op, arg=arg, to=to)
+        if not (op.arg.dtype.is_string() and to.is_numeric()):
+            return cast
+        number = r"[0-9]+" if to.is_integer() else r"([0-9]+[.]?[0-9]*|[.][0-9]+)(e[+-]?[0-9]+)?"
+        return self.if_(arg.rlike(rf"^[+-]?{number}$"), cast, sge.null())
+
+    def visit_Date(self, op: Any, *, arg: Any) -> Any:
+        """Return the date of a time; to UNION, what DATE gives is another than the same in a column."""
+        return self.cast(arg, op.dtype)
 
     def _timestamp(self, seconds: Any) -> Any:
         """Return a number of seconds since 1970 as a timestamp: FROM_UNIXTIME rounds, and has none before."""
@@ -152,7 +219,12 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
 
     def visit_ExtractEpochSeconds(self, op: Any, *, arg: Any) -> Any:
         """Return the seconds since 1970: UNIX_TIMESTAMP has none before."""
-        return self.f.timestampdiff(self.v.SECOND, self.f.timestamp("1970-01-01 00:00:00"), arg)
+        start = self.f.timestamp("1970-01-01 00:00:00")
+        return self.f.floor(self.f.timestampdiff(self.v.MICROSECOND, start, arg) / 1_000_000)
+
+    def visit_Strftime(self, op: Any, *, arg: Any, format_str: Any) -> Any:
+        """Return a time as text; sqlglot leaves a minute's %M, which is a month's name in MySQL."""
+        return self.f.anon.date_format(arg, _format(format_str))
 
     def visit_DateTimestampTruncate(self, op: Any, *, arg: Any, unit: Any) -> Any:
         """Return the start of a period; Dolt has no MAKEDATE for that of a quarter."""
@@ -167,7 +239,7 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
 
     def visit_StringToTimestamp(self, op: Any, *, arg: Any, format_str: Any) -> Any:
         """Return a text as a timestamp; Dolt refuses a column of TEXT and NULL."""
-        return self.f.str_to_date(self.f.concat(self.f.coalesce(arg, ""), ""), format_str)
+        return self.f.anon.str_to_date(self.f.concat(self.f.coalesce(arg, ""), ""), _format(format_str))
 
     visit_StringToDate = visit_StringToTimestamp
 
@@ -181,6 +253,80 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
         """Return a boolean in JSON, which Dolt finds unequal to its text."""
         value = self.f.json_unquote(arg).eq("true")
         return self.if_(self.f.json_type(arg).eq("BOOLEAN"), value, sge.null())
+
+    def visit_CountStar(self, op: Any, *, arg: Any, where: Any) -> Any:
+        """Return the number of rows; of no rows SUM, which Ibis takes for a condition, is NULL."""
+        return self.f.count(sge.Star() if where is None else self.if_(where, 1, sge.null()))
+
+    def visit_CountDistinctStar(self, op: Any, *, arg: Any, where: Any) -> Any:
+        """Refuse: COUNT(DISTINCT …) of several columns passes over rows with NULL."""
+        raise UnsupportedOperationError(
+            "Dolt does not count distinct rows that have NULL: use table.distinct().count()."
+        )
+
+    def visit_Mean(self, op: Any, *, arg: Any, where: Any) -> Any:
+        """Return a mean; over a window, Dolt rounds that of integers to one."""
+        mean = super().visit_Mean(op, arg=self._double(op.arg, arg), where=where)
+        return self.cast(mean, op.dtype) if op.dtype.is_decimal() else mean
+
+    def visit_Variance(self, op: Any, *, arg: Any, how: str, where: Any) -> Any:
+        """Return a variance or deviation; Dolt rounds that of integers to one."""
+        arg = self._double(op.arg, arg)
+        return self.visit_VarianceStandardDevCovariance(op, arg=arg, how=how, where=where)
+
+    visit_StandardDev = visit_Variance
+
+    def _double(self, op: Any, arg: Any) -> Any:
+        exact = op.dtype.is_integer() or op.dtype.is_boolean()
+        return sge.Mul(this=sge.Paren(this=arg), expression=sge.Literal.number("1e0")) if exact else arg
+
+    def visit_Aggregate(self, op: Any, *, parent: Any, groups: Any, metrics: Any) -> Any:
+        """Return a query; in Dolt, one of two aggregates that differ in case only has both results."""
+        metrics = {name: metric.transform(_told_apart) for name, metric in metrics.items()}
+        return super().visit_Aggregate(op, parent=parent, groups=groups, metrics=metrics)
+
+    def visit_WindowFunction(self, op: Any, *, func: Any, **parts: Any) -> Any:
+        """Return a function over a window; where all is NULL, Dolt's SUM is 0 and its AVG NaN."""
+        called = func.this if isinstance(func, sge.Cast) else func
+        window = super().visit_WindowFunction(op, func=called, **parts).transform(_told_apart)
+        if isinstance(called, sge.Sum | sge.Avg):
+            count = window.copy()
+            count.set("this", self.f.count(window.this.this.copy()))
+            window = self.if_(count.eq(0), sge.null(), window)
+        if called is not func:
+            func.set("this", window)
+            return func
+        return window
+
+    def _side(self, side: Any, schema: sch.Schema) -> Any:
+        """Return a side of a UNION, to which the same value of two types is two values."""
+        columns = {name: sg.column(name, quoted=self.quoted) for name in schema.names}
+        exact = {
+            name: self.cast(columns[name], _exact(kind))
+            for name, kind in schema.items()
+            if kind.is_boolean() or kind.is_date() or kind.is_timestamp()
+        }
+        if not exact:
+            return side
+        selected = [exact.get(name, column).as_(name, quoted=self.quoted) for name, column in columns.items()]
+        if not isinstance(side, sge.Table | sge.Subquery):
+            side = side.subquery("side")
+        return sg.select(*selected).from_(side)
+
+    def visit_Union(self, op: Any, *, left: Any, right: Any, distinct: bool) -> Any:
+        """Return the rows of two queries."""
+        sides = {"left": self._side(left, op.left.schema), "right": self._side(right, op.right.schema)}
+        return super().visit_Union(op, **sides, distinct=distinct)
+
+    def visit_Intersection(self, op: Any, *, left: Any, right: Any, distinct: bool) -> Any:
+        """Return the rows that are in both of two queries."""
+        sides = {"left": self._side(left, op.left.schema), "right": self._side(right, op.right.schema)}
+        return super().visit_Intersection(op, **sides, distinct=distinct)
+
+    def visit_Difference(self, op: Any, *, left: Any, right: Any, distinct: bool) -> Any:
+        """Return the rows of a query that are not in another."""
+        sides = {"left": self._side(left, op.left.schema), "right": self._side(right, op.right.schema)}
+        return super().visit_Difference(op, **sides, distinct=distinct)
 
     def visit_Limit(self, op: Any, **parts: Any) -> Any:
         """Return the first rows; of all columns of a query, without a condition, Dolt gives no result."""
@@ -211,15 +357,46 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
         """Return a query; Dolt 1.83 panics over a column that is a condition by itself."""
         return super().visit_Select(op, predicates=[_compared(one) for one in predicates], **parts)
 
-    def _literal(self, value: Any, kind: dt.DataType) -> Any:
+    def _typed(self, value: Any, kind: dt.DataType) -> Any:
+        """Return a value; NULL in the first row would make the column one of texts."""
         op = ops.Literal(value, kind)
-        return self.visit_Literal(op, value=op.value, dtype=op.dtype)
+        literal = self.visit_Literal(op, value=op.value, dtype=op.dtype)
+        typed = kind.is_numeric() or kind.is_boolean() or kind.is_date() or kind.is_timestamp()
+        return self.cast(literal, kind) if value is None and typed else literal
+
+
+def _exact(kind: dt.DataType) -> dt.DataType:
+    return dt.Timestamp(scale=6) if kind.is_timestamp() else kind
+
+
+def _format(literal: Any) -> str:
+    """Return strftime's format in MySQL's codes."""
+    if not isinstance(literal, sge.Literal):
+        raise UnsupportedOperationError("Dolt takes the format of a time as a text alone, not as a column.")
+
+    def code(found: re.Match[str]) -> str:
+        if found[0] not in _FORMATS:
+            raise UnsupportedOperationError(f"Dolt has nothing for {found[0]} in the format of a time.")
+        return _FORMATS[found[0]]
+
+    return re.sub(r"%-?.?", code, literal.this)
+
+
+def _told_apart(node: Any) -> Any:
+    """Return a text with capitals in a form that is another than that of the same without."""
+    if not (isinstance(node, sge.Literal) and node.is_string) or node.this == node.this.lower():
+        return node
+    if node.arg_key == "separator":
+        return node
+    return sge.func("COALESCE", node, sge.convert(node.this.encode().hex()))
 
 
 def _sides(join: Any) -> tuple[list[Any], list[Any]] | None:
     """Return the columns of the two sides of a join, if it asks that they are equal, and nothing else."""
     condition, right = join.args.get("on"), join.this.alias_or_name
     sides: tuple[list[Any], list[Any]] = ([], [])
+    if condition is None:
+        return None
     for one in condition.flatten() if isinstance(condition, sge.And) else [condition]:
         one = one.unnest()
         ends = [one.left, one.right] if isinstance(one, sge.EQ) else []
