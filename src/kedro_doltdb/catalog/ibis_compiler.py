@@ -19,7 +19,7 @@ from ibis.common.exceptions import UnsupportedOperationError
 _FORMATS = {
     "%M": "%i", "%B": "%M", "%A": "%W", "%G": "%x", "%V": "%v", "%F": "%Y-%m-%d", "%D": "%m/%d/%y",
     "%R": "%H:%i", "%-d": "%e", "%-m": "%c", "%-H": "%k", "%-I": "%l",
-} | {f"%{code}": f"%{code}" for code in "abdHIjmpSyYfUwT%"}  # fmt: skip
+} | {f"%{code}": f"%{code}" for code in "abdHIjmpSYfUwT%"}  # fmt: skip
 _SPACE = r"[ \t\n\r\x0b\x0c]+"
 
 
@@ -58,8 +58,9 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
         type for a UUID and no MAKETIME.
         """
         if dtype.is_floating() and isfinite(value):
-            text = repr(float(value))
-            return sge.Literal.number(text if "e" in text else f"{text}e0")
+            text = repr(abs(float(value)))
+            number = sge.Literal(this=text if "e" in text else f"{text}e0", is_string=False)
+            return sge.Neg(this=number) if repr(float(value)).startswith("-") else number
         if dtype.is_date() or (dtype.is_timestamp() and value.tzinfo is None):
             return self.cast(value.isoformat(*([" "] if dtype.is_timestamp() else [])), _exact(dtype))
         if dtype.is_uuid():
@@ -106,6 +107,50 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
         middle = len(values) // 2
         left, right = self._extreme(first, *values[:middle]), self._extreme(first, *values[middle:])
         return self.if_(self.binop(first, left, right), left, self.f.coalesce(right, left))
+
+    def _signed(self, bits: Any) -> Any:
+        """Return bits as a signed number; a CAST would make each negative one the greatest there is."""
+        least = sge.Sub(this=sge.Literal.number(2**64 - 1), expression=bits)
+        return self.if_(bits > 2**63 - 1, sge.Literal.number("-1") - self.cast(least, dt.int64), bits)
+
+    def visit_BitwiseAnd(self, op: Any, *, left: Any, right: Any) -> Any:
+        """Return bits that are set in both."""
+        return self._signed(sge.Paren(this=self.binop(sge.BitwiseAnd, left, right)))
+
+    def visit_BitwiseOr(self, op: Any, *, left: Any, right: Any) -> Any:
+        """Return bits that are set in either."""
+        return self._signed(sge.Paren(this=self.binop(sge.BitwiseOr, left, right)))
+
+    def visit_BitwiseXor(self, op: Any, *, left: Any, right: Any) -> Any:
+        """Return bits that are set in one."""
+        return self._signed(sge.Paren(this=self.binop(sge.BitwiseXor, left, right)))
+
+    def visit_BitAnd(self, op: Any, *, arg: Any, where: Any) -> Any:
+        """Return bits that are set in all values; of no value it is NULL."""
+        return self._bits("bit_and", arg, where)
+
+    def visit_BitOr(self, op: Any, *, arg: Any, where: Any) -> Any:
+        """Return bits that are set in a value."""
+        return self._bits("bit_or", arg, where)
+
+    def visit_BitXor(self, op: Any, *, arg: Any, where: Any) -> Any:
+        """Return bits that are set in an odd number of values."""
+        return self._bits("bit_xor", arg, where)
+
+    def _bits(self, name: str, arg: Any, where: Any) -> Any:
+        none = self.agg.count(arg, where=where).eq(0)
+        return self.if_(none, sge.null(), self._signed(self.agg[name](arg, where=where)))
+
+    def visit_Not(self, op: Any, *, arg: Any) -> Any:
+        """Return a negation; Dolt makes a join of NOT … IN (SELECT …), which keeps what is NULL."""
+        asked = arg.unnest()
+        if isinstance(asked, sge.In) and asked.args.get("query"):
+            arg = sge.Paren(this=sge.EQ(this=sge.Paren(this=asked), expression=sge.true()))
+        return super().visit_Not(op, arg=arg)
+
+    def visit_InValues(self, op: Any, *, value: Any, options: Any) -> Any:
+        """Return whether a value is among others; Dolt's parser needs the brackets."""
+        return sge.Paren(this=super().visit_InValues(op, value=value, options=options))
 
     def visit_BitwiseNot(self, op: Any, *, arg: Any) -> Any:
         """Return -1 - x, which is the same of signed integers: Dolt has no ``~``."""
@@ -223,7 +268,10 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
         return self.f.floor(self.f.timestampdiff(self.v.MICROSECOND, start, arg) / 1_000_000)
 
     def visit_Strftime(self, op: Any, *, arg: Any, format_str: Any) -> Any:
-        """Return a time as text; sqlglot leaves a minute's %M, which is a month's name in MySQL."""
+        """Return a time as text; sqlglot leaves a minute's %M, which is a month's name in MySQL.
+
+        Dolt writes the year 2000 as 0 for %y.
+        """
         return self.f.anon.date_format(arg, _format(format_str))
 
     def visit_DateTimestampTruncate(self, op: Any, *, arg: Any, unit: Any) -> Any:
@@ -239,7 +287,8 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
 
     def visit_StringToTimestamp(self, op: Any, *, arg: Any, format_str: Any) -> Any:
         """Return a text as a timestamp; Dolt refuses a column of TEXT and NULL."""
-        return self.f.anon.str_to_date(self.f.concat(self.f.coalesce(arg, ""), ""), _format(format_str))
+        text = self.f.concat(self.f.coalesce(arg, ""), "")
+        return self.f.anon.str_to_date(text, _format(format_str, **{"%y": "%y"}))
 
     visit_StringToDate = visit_StringToTimestamp
 
@@ -264,15 +313,23 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
             "Dolt does not count distinct rows that have NULL: use table.distinct().count()."
         )
 
+    def visit_GroupConcat(self, op: Any, *, arg: Any, sep: Any, where: Any, order_by: Any) -> Any:
+        """Return texts in one; Dolt's GROUP_CONCAT passes over those that are empty."""
+        if not isinstance(op.sep, ops.Literal):
+            raise UnsupportedOperationError("Dolt takes a separator as a text alone, not as a column.")
+        arg = self.f.concat(arg, sep.copy())
+        joined = super().visit_GroupConcat(op, arg=arg, sep=sge.convert(""), where=where, order_by=order_by)
+        return self.f.left(joined, self.f.length(joined.copy()) - len(op.sep.value))
+
     def visit_Mean(self, op: Any, *, arg: Any, where: Any) -> Any:
         """Return a mean; over a window, Dolt rounds that of integers to one."""
-        mean = super().visit_Mean(op, arg=self._double(op.arg, arg), where=where)
+        mean = self.agg.avg(self._double(op.arg, arg), where=where)
         return self.cast(mean, op.dtype) if op.dtype.is_decimal() else mean
 
     def visit_Variance(self, op: Any, *, arg: Any, how: str, where: Any) -> Any:
         """Return a variance or deviation; Dolt rounds that of integers to one."""
-        arg = self._double(op.arg, arg)
-        return self.visit_VarianceStandardDevCovariance(op, arg=arg, how=how, where=where)
+        name = {ops.Variance: "var", ops.StandardDev: "stddev"}[type(op)]
+        return self.agg[f"{name}_{how.removesuffix('le')}"](self._double(op.arg, arg), where=where)
 
     visit_StandardDev = visit_Variance
 
@@ -337,21 +394,32 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
         return limited
 
     def visit_JoinChain(self, op: Any, **parts: Any) -> Any:
-        """Return a query; a semi or anti join with IN: Dolt runs the query in an EXISTS for each row."""
+        """Return a query; a semi or anti join without EXISTS, in which Dolt runs the query for each row."""
         query = super().visit_JoinChain(op, **parts)
         for join in list(query.args.get("joins") or []):
             sides = _sides(join)
             if join.kind in ("SEMI", "ANTI") and sides:
                 rows = sg.select(*sides[1]).from_(join.this)
-                if len(sides[0]) > 1:
-                    # Among several columns, NULL would be equal to NULL.
-                    rows = rows.where(*(sge.Not(this=column.copy().is_(sge.null())) for column in sides[1]))
-                found = sge.In(this=_row(sides[0]), query=rows.subquery())
-                # NULL where nothing is equal, but something is NULL.
-                kept = found if join.kind == "SEMI" else self.f.coalesce(found, sge.false()).not_()
-                join.pop()
-                query = query.where(kept)
+                # Among several columns, NULL would be equal to NULL.
+                rows = rows.where(*(sge.Not(this=column.copy().is_(sge.null())) for column in sides[1]))
+                if join.kind == "SEMI":
+                    join.pop()
+                    query = query.where(sge.In(this=_row(sides[0]), query=rows.subquery()))
+                else:
+                    query = self._unmatched(query, join, sides[0], rows)
         return query
+
+    def _unmatched(self, query: Any, join: Any, sides: list[Any], rows: Any) -> Any:
+        """Return a query with an anti join; NOT (a, b) IN (SELECT …) misses equal texts in Dolt."""
+        alias, names = join.this.alias_or_name, [f"k{place}" for place in range(len(sides))]
+        keys = [key.as_(name) for key, name in zip(rows.expressions, names, strict=True)]
+        rows = rows.select(*keys, sge.true().as_("found"), append=False).distinct()
+        equal = [
+            side.eq(sg.column(name, table=alias, quoted=self.quoted))
+            for side, name in zip(sides, names, strict=True)
+        ]
+        join.replace(sge.Join(this=rows.subquery(alias), side="LEFT", on=sg.and_(*equal)))
+        return query.where(sg.column("found", table=alias, quoted=self.quoted).is_(sge.null()))
 
     def visit_Select(self, op: Any, *, predicates: Any, **parts: Any) -> Any:
         """Return a query; Dolt 1.83 panics over a column that is a condition by itself."""
@@ -369,15 +437,17 @@ def _exact(kind: dt.DataType) -> dt.DataType:
     return dt.Timestamp(scale=6) if kind.is_timestamp() else kind
 
 
-def _format(literal: Any) -> str:
+def _format(literal: Any, **more: str) -> str:
     """Return strftime's format in MySQL's codes."""
     if not isinstance(literal, sge.Literal):
         raise UnsupportedOperationError("Dolt takes the format of a time as a text alone, not as a column.")
 
+    known = _FORMATS | more
+
     def code(found: re.Match[str]) -> str:
-        if found[0] not in _FORMATS:
+        if found[0] not in known:
             raise UnsupportedOperationError(f"Dolt has nothing for {found[0]} in the format of a time.")
-        return _FORMATS[found[0]]
+        return known[found[0]]
 
     return re.sub(r"%-?.?", code, literal.this)
 
