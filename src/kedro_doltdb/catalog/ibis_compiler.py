@@ -61,6 +61,8 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
             text = repr(abs(float(value)))
             number = sge.Literal(this=text if "e" in text else f"{text}e0", is_string=False)
             return sge.Neg(this=number) if repr(float(value)).startswith("-") else number
+        if dtype.is_decimal() and value.is_finite():
+            return self.cast(str(value), _exact(dtype))
         if dtype.is_date() or (dtype.is_timestamp() and value.tzinfo is None):
             return self.cast(value.isoformat(*([" "] if dtype.is_timestamp() else [])), _exact(dtype))
         if dtype.is_uuid():
@@ -81,6 +83,20 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
         return self.if_(arg.is_(sge.null()), sge.null(), sge.false())
 
     visit_IsInf = visit_IsNan
+
+    def visit_FloorDivide(self, op: Any, *, left: Any, right: Any) -> Any:
+        """Return a quotient rounded down; of integers Dolt would round it to four digits first."""
+        if not (op.left.dtype.is_integer() and op.right.dtype.is_integer()):
+            return super().visit_FloorDivide(op, left=left, right=right)
+        left, right = sge.Paren(this=left), sge.Paren(this=right)
+        rest = sge.Paren(this=sge.Paren(this=left % right) + right) % right
+        return sge.Paren(this=sge.IntDiv(this=sge.Paren(this=left - rest), expression=right))
+
+    def visit_Coalesce(self, op: Any, *, arg: Any) -> Any:
+        """Return the first that is not NULL; of decimals, Dolt would round it to the digits of the last."""
+        if op.dtype.is_decimal():
+            arg = [self.cast(one, _exact(op.dtype)) for one in arg]
+        return self.f.coalesce(*arg)
 
     def visit_Sign(self, op: Any, *, arg: Any) -> Any:
         """Return -1, 0 or 1; Dolt's SIGN cuts 0.5 to 0 first."""
@@ -103,10 +119,11 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
 
     def _extreme(self, first: Any, *values: Any) -> Any:
         if len(values) == 1:
-            return values[0]
+            return values[0] if isinstance(values[0], sge.Column | sge.Literal) else sge.Paren(this=values[0])
         middle = len(values) // 2
         left, right = self._extreme(first, *values[:middle]), self._extreme(first, *values[middle:])
-        return self.if_(self.binop(first, left, right), left, self.f.coalesce(right, left))
+        # Not COALESCE, which rounds decimals.
+        return sge.Case().when(self.binop(first, left, right), left).when(right.is_(sge.null()), left).else_(right)
 
     def _signed(self, bits: Any) -> Any:
         """Return bits as a signed number; a CAST would make each negative one the greatest there is."""
@@ -142,11 +159,22 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
         return self.if_(none, sge.null(), self._signed(self.agg[name](arg, where=where)))
 
     def visit_Not(self, op: Any, *, arg: Any) -> Any:
-        """Return a negation; Dolt makes a join of NOT … IN (SELECT …), which keeps what is NULL."""
+        """Return a negation in brackets, without which NOT x IS NULL is that of x IS NULL.
+
+        Dolt makes a join of NOT … IN (SELECT …), which keeps what is NULL.
+        """
         asked = arg.unnest()
         if isinstance(asked, sge.In) and asked.args.get("query"):
             arg = sge.Paren(this=sge.EQ(this=sge.Paren(this=asked), expression=sge.true()))
-        return super().visit_Not(op, arg=arg)
+        return sge.Paren(this=super().visit_Not(op, arg=arg))
+
+    def visit_Between(self, op: Any, **parts: Any) -> Any:
+        """Return whether a value is between others; Dolt's parser needs the brackets."""
+        return sge.Paren(this=super().visit_Between(op, **parts))
+
+    def visit_StringSQLLike(self, op: Any, **parts: Any) -> Any:
+        """Return whether a text is like a pattern."""
+        return sge.Paren(this=super().visit_StringSQLLike(op, **parts))
 
     def visit_InValues(self, op: Any, *, value: Any, options: Any) -> Any:
         """Return whether a value is among others; Dolt's parser needs the brackets."""
@@ -214,7 +242,7 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
         if to.is_boolean() and given.is_string():
             raise UnsupportedOperationError('Dolt has no cast of text to boolean: compare it, == "true".')
         if to.is_string() and given.is_boolean():
-            return self.if_(arg.is_(sge.null()), sge.null(), self.if_(arg, "true", "false"))
+            return sge.Case(this=arg).when(sge.true(), sge.convert("true")).when(sge.false(), sge.convert("false"))
         if to.is_string() and given.is_time():
             text = self.f.anon.time_format(arg, "%H:%i:%s.%f")
             return sge.Trim(this=text, expression=sge.convert(".000000"), position="TRAILING")
@@ -222,7 +250,10 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
             return self.f.anon.date_format(arg, "%Y-%m-%d")
         if to.is_timestamp() and given.is_numeric():
             return self._timestamp(arg)
-        return super().visit_Cast(op, arg=arg, to=to)
+        if to.is_decimal() and to.scale == 0 and given.is_numeric():
+            # By itself, DECIMAL(…, 0) keeps all digits.
+            arg = self.f.round(arg)
+        return super().visit_Cast(op, arg=arg, to=_exact(to))
 
     def visit_TryCast(self, op: Any, *, arg: Any, to: dt.DataType) -> Any:
         """Return a cast, or NULL if there is none; of a text that is no number Dolt makes 0."""
@@ -281,7 +312,7 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
             text = self.f.anon.date_format(self.f.anon.date_sub(arg, months), "%Y-%m-01")
         else:
             text = super().visit_DateTimestampTruncate(op, arg=arg, unit=unit)
-        return self.cast(text, op.dtype)
+        return self.cast(text, _exact(op.dtype))
 
     visit_DateTruncate = visit_TimestampTruncate = visit_DateTimestampTruncate
 
@@ -291,6 +322,11 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
         return self.f.anon.str_to_date(text, _format(format_str, **{"%y": "%y"}))
 
     visit_StringToDate = visit_StringToTimestamp
+
+    def visit_DateFromYMD(self, op: Any, *, year: Any, month: Any, day: Any) -> Any:
+        """Return a date; Dolt refuses NULL."""
+        text = self.f.coalesce(self.f.concat(year, "-", month, "-", day), "")
+        return self.f.anon.str_to_date(text, "%Y-%m-%d")
 
     def visit_UnwrapJSONInt64(self, op: Any, *, arg: Any) -> Any:
         """Return an integer in JSON: in a table each number is a DOUBLE to Dolt."""
@@ -404,13 +440,13 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
                 rows = rows.where(*(sge.Not(this=column.copy().is_(sge.null())) for column in sides[1]))
                 if join.kind == "SEMI":
                     join.pop()
-                    query = query.where(sge.In(this=_row(sides[0]), query=rows.subquery()))
+                    query.where(sge.In(this=_row(sides[0]), query=rows.subquery()), copy=False)
                 else:
-                    query = self._unmatched(query, join, sides[0], rows)
+                    self._unmatched(query, join, sides[0], rows)
         return query
 
-    def _unmatched(self, query: Any, join: Any, sides: list[Any], rows: Any) -> Any:
-        """Return a query with an anti join; NOT (a, b) IN (SELECT …) misses equal texts in Dolt."""
+    def _unmatched(self, query: Any, join: Any, sides: list[Any], rows: Any) -> None:
+        """Make an anti join a left one; NOT (a, b) IN (SELECT …) misses equal texts in Dolt."""
         alias, names = join.this.alias_or_name, [f"k{place}" for place in range(len(sides))]
         keys = [key.as_(name) for key, name in zip(rows.expressions, names, strict=True)]
         rows = rows.select(*keys, sge.true().as_("found"), append=False).distinct()
@@ -419,7 +455,7 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
             for side, name in zip(sides, names, strict=True)
         ]
         join.replace(sge.Join(this=rows.subquery(alias), side="LEFT", on=sg.and_(*equal)))
-        return query.where(sg.column("found", table=alias, quoted=self.quoted).is_(sge.null()))
+        query.where(sg.column("found", table=alias, quoted=self.quoted).is_(sge.null()), copy=False)
 
     def visit_Select(self, op: Any, *, predicates: Any, **parts: Any) -> Any:
         """Return a query; Dolt 1.83 panics over a column that is a condition by itself."""
@@ -434,6 +470,9 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
 
 
 def _exact(kind: dt.DataType) -> dt.DataType:
+    """Return a type with the digits that it has in Arrow, where Ibis leaves them open."""
+    if kind.is_decimal() and (kind.precision is None or kind.scale is None):
+        return dt.Decimal(38, 9)
     return dt.Timestamp(scale=6) if kind.is_timestamp() else kind
 
 
