@@ -123,7 +123,12 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
         middle = len(values) // 2
         left, right = self._extreme(first, *values[:middle]), self._extreme(first, *values[middle:])
         # Not COALESCE, which rounds decimals.
-        return sge.Case().when(self.binop(first, left, right), left).when(right.is_(sge.null()), left).else_(right)
+        return (
+            sge.Case()
+            .when(self.binop(first, left, right), left)
+            .when(right.is_(sge.null()), left)
+            .else_(right)
+        )
 
     def _signed(self, bits: Any) -> Any:
         """Return bits as a signed number; a CAST would make each negative one the greatest there is."""
@@ -242,7 +247,11 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
         if to.is_boolean() and given.is_string():
             raise UnsupportedOperationError('Dolt has no cast of text to boolean: compare it, == "true".')
         if to.is_string() and given.is_boolean():
-            return sge.Case(this=arg).when(sge.true(), sge.convert("true")).when(sge.false(), sge.convert("false"))
+            return (
+                sge.Case(this=arg)
+                .when(sge.true(), sge.convert("true"))
+                .when(sge.false(), sge.convert("false"))
+            )
         if to.is_string() and given.is_time():
             text = self.f.anon.time_format(arg, "%H:%i:%s.%f")
             return sge.Trim(this=text, expression=sge.convert(".000000"), position="TRAILING")
