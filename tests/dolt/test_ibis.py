@@ -84,6 +84,7 @@ def test_expressions_run_in_dolt(con: Any) -> None:
 
 AT = ibis.literal(dt.datetime(2020, 5, 17, 1, 2, 3, 250000))
 UUID = "08f48812-7948-4718-96c7-27fa6a398db6"
+PRICE = ibis.literal(Decimal("1.2345"), "decimal(12, 4)")
 DAY, NOON = ibis.literal(dt.date(2020, 5, 17)), ibis.literal(dt.time(12, 0, 0, 500000))
 
 
@@ -132,7 +133,7 @@ DAY, NOON = ibis.literal(dt.date(2020, 5, 17)), ibis.literal(dt.time(12, 0, 0, 5
         (ibis.literal(dt.datetime(1969, 12, 31, 23, 59, 58, 500000)).epoch_seconds(), -2),
         (ibis.literal(-3) & -5, -7),
         (ibis.literal(-1) // 30_000, -1),
-        (ibis.literal(Decimal("1.2345"), "decimal(12, 4)").fill_null(ibis.literal(Decimal("0"), "decimal(9, 2)")), Decimal("1.2345")),
+        (ibis.coalesce(PRICE, ibis.literal(Decimal("0"), "decimal(9, 2)")), Decimal("1.2345")),
         (ibis.literal(Decimal("1.5"), "decimal(9, 2)").cast("decimal(10, 0)") == 2, True),
         ((~ibis.literal(True)).isnull(), False),
         (ibis.literal(2).between(1, 2) == ibis.literal(True), True),
