@@ -223,6 +223,19 @@ def test_the_same_value_in_both_of_two_queries(con: Any) -> None:
         assert con.execute(ibis.difference(one, other).count()) == 0
 
 
+def test_null_is_neither_less_nor_more(con: Any) -> None:
+    table = con.create_table("t", {"id": [1, 2, 3], "n": [1, None, 3]}, primary_key="id")
+    for condition in (
+        table.n <= 3,
+        table.n >= 1,
+        ~(table.n < 1),
+        ~(table.n > 3),
+        (table.n <= 3) & (table.id > 0),
+    ):
+        assert table.filter(condition).order_by("id").to_pyarrow()["id"].to_pylist() == [1, 3]
+        assert table.filter(condition).count().execute() == len(table.filter(condition).execute()) == 2
+
+
 def test_what_is_not_in_a_query(con: Any) -> None:
     table = con.create_table("t", {"id": [1, 2, 3], "n": [1, 2, None]}, primary_key="id")
     other = con.create_table("u", {"id": [1, 5]}, primary_key="id")
