@@ -22,6 +22,7 @@ from ibis.common import exceptions
 from ibis.formats.pandas import PandasData
 
 from ..dolt.answers import is_missing_table
+from ..dolt.query import select_limit
 from ..dolt.repository import dolt_errors
 from ..dolt.sql import quote
 from ..errors import ConfigError
@@ -88,7 +89,9 @@ class Backend(TableSaves, SQLBackend, HasCurrentDatabase, PyArrowExampleLoader):
     def _safe_raw_sql(self, query: Any, **kwargs: Any) -> Iterator[Any]:
         with self._connected() as connection, connection.cursor() as cursor:
             cursor.execute(_SESSION)
-            cursor.execute(self._text(query), **kwargs)
+            text = self._text(query)
+            select_limit(connection, text)
+            cursor.execute(text, **kwargs)
             yield cursor
             connection.commit()
 
@@ -165,6 +168,7 @@ class Backend(TableSaves, SQLBackend, HasCurrentDatabase, PyArrowExampleLoader):
         with self._connected() as connection:
             with connection.cursor() as cursor:
                 cursor.execute(_SESSION)
+            select_limit(connection, sql)
             rows = read_rows(connection, sql, wire)
         columns = [
             parsed(name, rows.column(place), kind) for place, (name, kind) in enumerate(schema.items())

@@ -467,16 +467,8 @@ class DoltCompiler(MySQLCompiler):  # type: ignore[misc]
         query.where(sg.column("found", table=alias, quoted=self.quoted).is_(sge.null()), copy=False)
 
     def visit_Select(self, op: Any, *, predicates: Any, **parts: Any) -> Any:
-        """Return a query; Dolt 1.83 panics over a column that is a condition by itself.
-
-        In some plans it takes NULL <= 2 and NOT NULL < 2 for true. IS TRUE is right, but uses no index.
-        """
-        found = [_compared(one) for one in predicates]
-        ordered = [
-            one for one in found if one.find(sge.LTE, sge.GTE, sge.LT, sge.GT) and not one.find(sge.Query)
-        ]
-        true = [sge.Is(this=sge.Paren(this=one.copy()), expression=sge.true()) for one in ordered]
-        return super().visit_Select(op, predicates=[*found, *true], **parts)
+        """Return a query; Dolt 1.83 panics over a column that is a condition by itself."""
+        return super().visit_Select(op, predicates=[_compared(one) for one in predicates], **parts)
 
     def _typed(self, value: Any, kind: dt.DataType) -> Any:
         """Return a value; NULL in the first row would make the column one of texts."""

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 _COMMENTS = re.compile(r"(?:\s+|--(?=\s|$)[^\n]*|#[^\n]*|/\*(?!!).*?\*/)*", re.DOTALL)
 _READING = {"SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "TABLE", "VALUES"}
 _EXPLAINING = re.compile(r"(EXPLAIN|DESCRIBE|DESC|PLAN|ANALYZE|FORMAT\s*=\s*\w+)\b", re.IGNORECASE)
+_TEXTS = r"""'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`[^`]*`"""
+_QUOTED = re.compile(rf"{_TEXTS}|--(?=\s|$)[^\n]*|#[^\n]*|/\*(?!!).*?\*/", re.DOTALL)
 _CONDITION = re.compile(r"\bWHERE\b", re.IGNORECASE)
+_ORDER = re.compile(r"\bORDER\s+BY\b", re.IGNORECASE)
 _CHANGING = re.compile(r"\b(INTO|INSERT|REPLACE|UPDATE|DELETE)\b", re.IGNORECASE)
 _MISFITS = (KeyError, TypeError, ValueError, ProgrammingError)
 
@@ -133,14 +136,15 @@ def select_limit(connection: Any, statement: str) -> bool:
     Returns:
         Whether there is a limit now.
     """
-    limited = _is_query(statement) and _CONDITION.search(statement) is not None
+    words = _QUOTED.sub(" ", statement)
+    # What is sorted does not go that way, and for its limit Dolt would reserve memory: it ends.
+    limited = _is_query(words) and bool(_CONDITION.search(words)) and not _ORDER.search(words)
     _set_limit(connection, NO_LIMIT - 1 if limited else NO_LIMIT)
     return limited
 
 
-def _is_query(statement: str) -> bool:
-    begin = _COMMENTS.match(statement)
-    first = re.match(r"\w*", statement[begin.end() if begin else 0 :].lstrip("( \t\r\n"))
+def _is_query(words: str) -> bool:
+    first = re.match(r"\w*", words.lstrip("( \t\r\n"))
     return first is not None and first[0].upper() in {"SELECT", "WITH"}
 
 
