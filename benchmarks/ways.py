@@ -68,7 +68,7 @@ class Way(ABC):
 
     def size(self) -> int:
         """The bytes of all versions on disk, garbage collected."""
-        return sum(path.stat().st_size for path in self.directory.rglob("*") if path.is_file())
+        return _bytes_in(self.directory)
 
     def copies(self) -> int:
         """How much of ``size`` is for quicker loads alone."""
@@ -158,7 +158,7 @@ class Ours(OnServer):
         shutil.rmtree(self.cache, ignore_errors=True)
 
     def copies(self) -> int:
-        return sum(path.stat().st_size for path in self.cache.rglob("*") if path.is_file())
+        return _bytes_in(self.cache)
 
 
 class OursCold(Ours):
@@ -418,6 +418,10 @@ class DuckDb(Way):
         with duckdb.connect(str(self.directory / f"{number}.db"), read_only=True) as connection:
             frame: pd.DataFrame = connection.execute("SELECT * FROM versions").df()
             return frame
+
+
+def _bytes_in(directory: Path) -> int:
+    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
 
 
 WAYS: list[type[Way]] = [

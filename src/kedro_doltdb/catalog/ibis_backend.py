@@ -88,9 +88,8 @@ class Backend(TableSaves, SQLBackend, HasCurrentDatabase, PyArrowExampleLoader):
     @contextmanager
     def _safe_raw_sql(self, query: Any, **kwargs: Any) -> Iterator[Any]:
         with self._connected() as connection, connection.cursor() as cursor:
-            cursor.execute(_SESSION)
             text = self._text(query)
-            select_limit(connection, text)
+            _prepare(connection, text)
             cursor.execute(text, **kwargs)
             yield cursor
             connection.commit()
@@ -166,9 +165,7 @@ class Backend(TableSaves, SQLBackend, HasCurrentDatabase, PyArrowExampleLoader):
         wire = pa.schema({name: read_as(kind) for name, kind in schema.items()})
         sql = self.compile(table, params=params, limit=limit, **kwargs)
         with self._connected() as connection:
-            with connection.cursor() as cursor:
-                cursor.execute(_SESSION)
-            select_limit(connection, sql)
+            _prepare(connection, sql)
             rows = read_rows(connection, sql, wire)
         columns = [
             parsed(name, rows.column(place), kind) for place, (name, kind) in enumerate(schema.items())
@@ -210,3 +207,8 @@ class Backend(TableSaves, SQLBackend, HasCurrentDatabase, PyArrowExampleLoader):
 
     def _make_memtable_finalizer(self, name: str) -> None:
         return None
+
+
+def _prepare(connection: Any, statement: str) -> None:
+    connection.query(_SESSION)
+    select_limit(connection, statement)

@@ -12,7 +12,7 @@ import sqlglot.expressions as sge
 from ibis.backends.sql.dialects import MySQL
 from ibis.common.exceptions import UnsupportedOperationError
 
-from .ibis_values import ValueCompiler, exact
+from .ibis_values import ValueCompiler, as_double, exact
 
 
 class Dolt(MySQL):  # type: ignore[misc]
@@ -28,7 +28,7 @@ class DoltCompiler(ValueCompiler):
 
     def visit_InMemoryTable(self, op: Any, *, name: str, schema: sch.Schema, data: Any) -> Any:
         """Return the frame's rows as a query."""
-        rows = data.to_pyarrow(schema).to_pylist() or [dict.fromkeys(schema.names)]
+        rows = data.to_pyarrow(schema).to_pylist()
         selects = [
             sg.select(
                 *(
@@ -36,9 +36,9 @@ class DoltCompiler(ValueCompiler):
                     for column, kind in schema.items()
                 )
             )
-            for row in rows
+            for row in rows or [dict.fromkeys(schema.names)]
         ]
-        if not data.to_pyarrow(schema).num_rows:
+        if not rows:
             return selects[0].where(sge.false())
         return selects[0] if len(selects) == 1 else sg.union(*selects, distinct=False)
 
@@ -55,26 +55,22 @@ class DoltCompiler(ValueCompiler):
     def visit_GroupConcat(self, op: Any, *, arg: Any, sep: Any, where: Any, order_by: Any) -> Any:
         """Return texts in one; Dolt's GROUP_CONCAT passes over those that are empty."""
         if not isinstance(op.sep, ops.Literal):
-            raise UnsupportedOperationError("Dolt takes a separator as a text alone, not as a column.")
+            raise UnsupportedOperationError("Dolt needs the separator as a text, not as a column.")
         arg = self.f.concat(arg, sep.copy())
         joined = super().visit_GroupConcat(op, arg=arg, sep=sge.convert(""), where=where, order_by=order_by)
         return self.f.left(joined, self.f.length(joined.copy()) - len(op.sep.value))
 
     def visit_Mean(self, op: Any, *, arg: Any, where: Any) -> Any:
         """Return a mean; over a window, Dolt rounds that of integers to one."""
-        mean = self.agg.avg(self._double(op.arg, arg), where=where)
+        mean = self.agg.avg(_real(op.arg, arg), where=where)
         return self.cast(mean, op.dtype) if op.dtype.is_decimal() else mean
 
     def visit_Variance(self, op: Any, *, arg: Any, how: str, where: Any) -> Any:
         """Return a variance or deviation; Dolt rounds that of integers to one."""
         name = {ops.Variance: "var", ops.StandardDev: "stddev"}[type(op)]
-        return self.agg[f"{name}_{how.removesuffix('le')}"](self._double(op.arg, arg), where=where)
+        return self.agg[f"{name}_{how.removesuffix('le')}"](_real(op.arg, arg), where=where)
 
     visit_StandardDev = visit_Variance
-
-    def _double(self, op: Any, arg: Any) -> Any:
-        exact = op.dtype.is_integer() or op.dtype.is_boolean()
-        return sge.Mul(this=sge.Paren(this=arg), expression=sge.Literal.number("1e0")) if exact else arg
 
     def visit_Aggregate(self, op: Any, *, parent: Any, groups: Any, metrics: Any) -> Any:
         """Return a query; in Dolt, one of two aggregates that differ in case only has both results."""
@@ -109,20 +105,20 @@ class DoltCompiler(ValueCompiler):
             side = side.subquery("side")
         return sg.select(*selected).from_(side)
 
+    def _both(self, op: Any, left: Any, right: Any) -> dict[str, Any]:
+        return {"left": self._side(left, op.left.schema), "right": self._side(right, op.right.schema)}
+
     def visit_Union(self, op: Any, *, left: Any, right: Any, distinct: bool) -> Any:
         """Return the rows of two queries."""
-        sides = {"left": self._side(left, op.left.schema), "right": self._side(right, op.right.schema)}
-        return super().visit_Union(op, **sides, distinct=distinct)
+        return super().visit_Union(op, **self._both(op, left, right), distinct=distinct)
 
     def visit_Intersection(self, op: Any, *, left: Any, right: Any, distinct: bool) -> Any:
         """Return the rows that are in both of two queries."""
-        sides = {"left": self._side(left, op.left.schema), "right": self._side(right, op.right.schema)}
-        return super().visit_Intersection(op, **sides, distinct=distinct)
+        return super().visit_Intersection(op, **self._both(op, left, right), distinct=distinct)
 
     def visit_Difference(self, op: Any, *, left: Any, right: Any, distinct: bool) -> Any:
         """Return the rows of a query that are not in another."""
-        sides = {"left": self._side(left, op.left.schema), "right": self._side(right, op.right.schema)}
-        return super().visit_Difference(op, **sides, distinct=distinct)
+        return super().visit_Difference(op, **self._both(op, left, right), distinct=distinct)
 
     def visit_Limit(self, op: Any, **parts: Any) -> Any:
         """Return the first rows; of all columns of a query, without a condition, Dolt gives no result."""
@@ -174,11 +170,14 @@ class DoltCompiler(ValueCompiler):
         return self.cast(literal, kind) if value is None and typed else literal
 
 
+def _real(op: Any, arg: Any) -> Any:
+    return as_double(arg) if op.dtype.is_integer() or op.dtype.is_boolean() else arg
+
+
 def _told_apart(node: Any) -> Any:
     """Return a text with capitals in a form that is another than that of the same without."""
-    if not (isinstance(node, sge.Literal) and node.is_string) or node.this == node.this.lower():
-        return node
-    if node.arg_key == "separator":
+    text = isinstance(node, sge.Literal) and node.is_string and node.arg_key != "separator"
+    if not text or node.this == node.this.lower():
         return node
     return sge.func("COALESCE", node, sge.convert(node.this.encode().hex()))
 

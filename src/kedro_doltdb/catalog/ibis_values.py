@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from math import isfinite
+from math import copysign, isfinite
 from typing import Any, ClassVar
 
 import ibis.expr.datatypes as dt
@@ -36,11 +36,13 @@ class ValueCompiler(MySQLCompiler):  # type: ignore[misc]
         if dtype.is_floating() and isfinite(value):
             text = repr(abs(float(value)))
             number = sge.Literal(this=text if "e" in text else f"{text}e0", is_string=False)
-            return sge.Neg(this=number) if repr(float(value)).startswith("-") else number
+            return sge.Neg(this=number) if copysign(1, value) < 0 else number
         if dtype.is_decimal() and value.is_finite():
             return self.cast(str(value), exact(dtype))
-        if dtype.is_date() or (dtype.is_timestamp() and value.tzinfo is None):
-            return self.cast(value.isoformat(*([" "] if dtype.is_timestamp() else [])), exact(dtype))
+        if dtype.is_date():
+            return self.cast(value.isoformat(), dtype)
+        if dtype.is_timestamp() and value.tzinfo is None:
+            return self.cast(value.isoformat(" "), exact(dtype))
         if dtype.is_uuid():
             return sge.convert(str(value))
         if dtype.is_time():
@@ -49,10 +51,8 @@ class ValueCompiler(MySQLCompiler):  # type: ignore[misc]
 
     def visit_Divide(self, op: Any, *, left: Any, right: Any) -> Any:
         """Return a quotient in DOUBLE: of integers Dolt, like MySQL, keeps four digits after the point."""
-        left, right = sge.Paren(this=left), sge.Paren(this=right)
-        if op.dtype.is_floating():
-            left = sge.Mul(this=left, expression=sge.Literal.number("1e0"))
-        return sge.Paren(this=sge.Div(this=left, expression=right))
+        left = as_double(left) if op.dtype.is_floating() else sge.Paren(this=left)
+        return sge.Paren(this=sge.Div(this=left, expression=sge.Paren(this=right)))
 
     def visit_IsNan(self, op: Any, *, arg: Any) -> Any:
         """Return false, or NULL of NULL: SQL has no NaN and no infinity."""
@@ -325,6 +325,11 @@ class ValueCompiler(MySQLCompiler):  # type: ignore[misc]
         return self.if_(self.f.json_type(arg).eq("BOOLEAN"), value, sge.null())
 
 
+def as_double(number: Any) -> Any:
+    """Return a number of any type as a DOUBLE."""
+    return sge.Mul(this=sge.Paren(this=number), expression=sge.Literal.number("1e0"))
+
+
 def exact(kind: dt.DataType) -> dt.DataType:
     """Return a type with the digits that it has in Arrow, where Ibis leaves them open."""
     if kind.is_decimal() and (kind.precision is None or kind.scale is None):
@@ -335,7 +340,7 @@ def exact(kind: dt.DataType) -> dt.DataType:
 def _format(literal: Any, **more: str) -> str:
     """Return strftime's format in MySQL's codes."""
     if not isinstance(literal, sge.Literal):
-        raise UnsupportedOperationError("Dolt takes the format of a time as a text alone, not as a column.")
+        raise UnsupportedOperationError("Dolt needs the format of a time as a text, not as a column.")
 
     known = _FORMATS | more
 

@@ -47,8 +47,7 @@ def read(cursor: Cursor, query: str, parameters: Sequence[Any] | Mapping[str, An
     begin = _COMMENTS.match(query)
     statement = query[begin.end() if begin else 0 :]
     rest = statement.lstrip("( \t\r\n")
-    first = re.match(r"\w*", rest)
-    if first is None or first[0].upper() not in _READING:
+    if _first_word(rest) not in _READING:
         raise _refusal(rest)
     if _may_have_into(statement):
         _refuse_into(cursor, statement, parameters)
@@ -136,16 +135,26 @@ def select_limit(connection: Any, statement: str) -> bool:
     Returns:
         Whether there is a limit now.
     """
-    words = _QUOTED.sub(" ", statement)
-    # What is sorted does not go that way, and for its limit Dolt would reserve memory: it ends.
-    limited = _is_query(words) and bool(_CONDITION.search(words)) and not _ORDER.search(words)
+    limited = _is_filtered(statement)
     _set_limit(connection, NO_LIMIT - 1 if limited else NO_LIMIT)
     return limited
 
 
-def _is_query(words: str) -> bool:
-    first = re.match(r"\w*", words.lstrip("( \t\r\n"))
-    return first is not None and first[0].upper() in {"SELECT", "WITH"}
+def _is_filtered(statement: str) -> bool:
+    """Return whether a query has a condition and no order."""
+    # A save's INSERT may be long.
+    if not _CONDITION.search(statement):
+        return False
+    words = _QUOTED.sub(" ", statement)
+    if _first_word(words.lstrip("( \t\r\n")) not in {"SELECT", "WITH"}:
+        return False
+    # What is sorted does not go that way, and for its limit Dolt would reserve memory: it ends.
+    return bool(_CONDITION.search(words)) and not _ORDER.search(words)
+
+
+def _first_word(statement: str) -> str:
+    first = re.match(r"\w*", statement)
+    return first[0].upper() if first else ""
 
 
 def _set_limit(connection: Any, limit: int) -> None:

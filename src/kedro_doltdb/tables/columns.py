@@ -275,13 +275,25 @@ class ArrowRows:
             yield from zip(*(column.to_pylist() for column in block), strict=True)
 
     def _blocks(self) -> Iterator[list[pa.ChunkedArray]]:
-        if not len(self):
-            return
-        # Some thousand rows of a table with hundreds of columns, or with long texts, are as large as it.
-        each = max(1, sum(values.nbytes for values in self.values) // len(self))
-        rows = min(_BLOCK_ROWS, max(1, _BLOCK_BYTES // each))
+        rows = block_rows(self.values, _BLOCK_ROWS, _BLOCK_BYTES)
         for start in range(0, len(self), rows):
             yield [_as_text(values.slice(start, rows)) for values in self.values]
+
+
+def block_rows(columns: Sequence[pa.ChunkedArray], most_rows: int, most_bytes: int) -> int:
+    """Return how many rows at a time are little.
+
+    Some thousand rows of a table with hundreds of columns, or of one with long texts, may be all of it.
+
+    Args:
+        columns: of the table.
+        most_rows: how many at most, if they are short.
+        most_bytes: how much at most, in Arrow and on average; a row alone may have more.
+    """
+    rows, size = most_rows, sum(values.nbytes for values in columns)
+    while rows > 1 and rows * size > most_bytes * len(columns[0]):
+        rows //= 2
+    return rows
 
 
 def to_rows(table: pa.Table, columns: Sequence[Column]) -> ArrowRows:

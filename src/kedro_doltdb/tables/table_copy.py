@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from .columns import block_rows
 from .delta import Places, differing
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Copy:
         content_hash: of the table.
         schema: likewise.
         rows: how many there are.
-        block_rows: how many of them a block has, for each column.
+        sizes: how many of them a block has, for each column.
         blocks: of each column.
     """
 
@@ -64,14 +65,14 @@ class Copy:
         content_hash: str,
         schema: pa.Schema,
         rows: int,
-        block_rows: list[int],
+        sizes: list[int],
         blocks: list[list[_Block]],
     ) -> None:
         self._file = file
         self._content_hash = content_hash
         self._schema = schema
         self._rows = rows
-        self._block_rows = block_rows
+        self._sizes = sizes
         self._blocks = blocks
         # The table that it was compared with last, and the hashes of that.
         self._compared: tuple[pa.Table, list[list[str]]] | None = None
@@ -150,7 +151,7 @@ class Copy:
         found = np.zeros(len(table), bool)
         for name in names:
             place, column, hashes[name] = self._schema.get_field_index(name), table.column(name), []
-            each = self._block_rows[place]
+            each = self._sizes[place]
             for number, (start, raw) in enumerate(_raw_blocks(column, each)):
                 hashes[name].append(_hash(raw))
                 block = self._blocks[place][number]
@@ -186,12 +187,12 @@ class Copy:
             return False
         self._file.seek(end)
         for place, hashes in enumerate(self._compared[1]):
-            column, each = table.column(place), self._block_rows[place]
+            column, each = table.column(place), self._sizes[place]
             for number, found in enumerate(hashes):
                 if self._blocks[place][number].raw_hash != found:
                     raw = _raw(column.slice(number * each, each))
                     self._blocks[place][number] = _write_block(self._file, raw)
-        _write_index(self._file, table, self._block_rows, self._blocks, key, content_hash)
+        _write_index(self._file, table, self._sizes, self._blocks, key, content_hash)
         return True
 
     def _read(self, place: int, block: _Block) -> pa.Array:
@@ -214,19 +215,12 @@ def write(file: BinaryIO, table: pa.Table, key: bytes, content_hash: str) -> Non
         content_hash: of the table.
     """
     file.write(bytes(_HEADER.size))
-    block_rows = [_rows_of_a_block(column) for column in table.columns]
+    sizes = [block_rows([column], BLOCK_ROWS, BLOCK_BYTES) for column in table.columns]
     blocks = [
         [_write_block(file, raw) for _, raw in _raw_blocks(column, each)]
-        for column, each in zip(table.columns, block_rows, strict=True)
+        for column, each in zip(table.columns, sizes, strict=True)
     ]
-    _write_index(file, table, block_rows, blocks, key, content_hash)
-
-
-def _rows_of_a_block(column: pa.ChunkedArray) -> int:
-    rows = BLOCK_ROWS
-    while rows > 1 and column.nbytes * rows > BLOCK_BYTES * len(column):
-        rows //= 2
-    return rows
+    _write_index(file, table, sizes, blocks, key, content_hash)
 
 
 def _write_block(file: BinaryIO, raw: pa.Buffer) -> _Block:
@@ -239,13 +233,13 @@ def _write_block(file: BinaryIO, raw: pa.Buffer) -> _Block:
 def _write_index(
     file: BinaryIO,
     table: pa.Table,
-    block_rows: list[int],
+    sizes: list[int],
     blocks: list[list[_Block]],
     key: bytes,
     content_hash: str,
 ) -> None:
     schema = base64.b64encode(table.schema.serialize()).decode()
-    found = {"schema": schema, "rows": len(table), "block_rows": block_rows, "blocks": blocks}
+    found = {"schema": schema, "rows": len(table), "block_rows": sizes, "blocks": blocks}
     index = json.dumps(found).encode()
     offset = file.tell()
     file.write(index)
